@@ -1,0 +1,138 @@
+/**
+ * The source: the customers' own data, seen through the questions that the lifecycle asks of it. Documents travel as
+ * the BSON bytes that the server sent.
+ */
+import type { CustomerId, Namespace, OwnerId } from '../ids.ts';
+import type { ClearingWarrant } from '../ledger/warrants.ts';
+
+/** A value from a field of the record (dotted path), or the same value for all records. */
+export type FieldOrValue = { readonly field: string } | { readonly value: string };
+
+/** How a dataset names what a record belongs to and when its period began. Comes from the policy. */
+export interface DatasetShape {
+  readonly namespace: Namespace;
+  readonly owner: FieldOrValue;
+  readonly customer: FieldOrValue;
+  /** The field that the scan is ordered by: a date field, an ObjectId field, or a field with the record's own expiry date. */
+  readonly trigger: { readonly field: string; readonly kind: 'date' | 'objectId' };
+  /** Optional guard field: `{ _id, version }` replaces the whole document in the guarded delete. */
+  readonly version?: string;
+  /** Facet name -> field. */
+  readonly facets: Readonly<Record<string, string>>;
+}
+
+/** One customer of one owner in one dataset. */
+export interface Partition {
+  readonly dataset: DatasetShape;
+  readonly owner: OwnerId;
+  readonly customer: CustomerId;
+}
+
+/** A place in the order `(trigger, _id)`: the bytes of a BSON document `{ t: trigger value, i: _id }`. */
+export type Position = Uint8Array;
+
+/** One record as the server sent it. `raw` is a copy that pins no larger buffer. */
+export interface RawRecord {
+  readonly raw: Uint8Array;
+  /** BSON type byte and value bytes of `_id`. */
+  readonly idBytes: Uint8Array;
+  /**
+   * Text that is the same for two `_id`s exactly when MongoDB's unique index holds them equal (1, 1.0 and int64 1 are
+   * one key). Holds the plaintext id: never log it, never store it where the copy's end does not remove it.
+   */
+  readonly key: string;
+}
+
+/** What a record says about itself, as ids and instants. A `string` in `unfit` says why it cannot be handled. */
+export interface RecordFacts {
+  readonly owner: OwnerId | null;
+  readonly customer: CustomerId | null;
+  /** Milliseconds since 1970 UTC of the trigger value (for an expiry field: of that date). */
+  readonly trigger: number | null;
+  /** Reason codes: `owner-missing`, `customer-missing`, `trigger-missing`, `trigger-not-a-date`, `not-canonical`, `too-large`. Empty for a fit record. */
+  readonly unfit: readonly UnfitReason[];
+}
+
+export type UnfitReason = 'owner-unusable' | 'customer-unusable' | 'trigger-unusable' | 'not-canonical' | 'too-large';
+
+export interface PartitionSummary {
+  readonly records: number;
+  readonly bytes: number;
+  /** Trigger (ms) of the oldest and newest record, null when there is none. */
+  readonly oldest: number | null;
+  readonly newest: number | null;
+}
+
+/** Instants in ms; a record belongs to the range when from <= trigger < before. */
+export interface TriggerRange {
+  readonly from?: number;
+  readonly before: number;
+}
+
+export interface DatasetFinding {
+  readonly level: 'error' | 'warning';
+  readonly code: 'INDEX_MISSING' | 'DATASET_UNFIT' | 'COLLECTION_MISSING' | 'INDEX_WITHOUT_ID';
+  readonly text: string;
+  /** A command for the mongo shell that mends it, where there is one. */
+  readonly remedy?: string;
+}
+
+export interface DatasetReport {
+  readonly findings: readonly DatasetFinding[];
+  /** The index that serves the scan, or null. */
+  readonly index: string | null;
+  /** What the server's `explain` says about the scan, as it came. */
+  readonly explain: unknown;
+  /** Documents in the collection (estimated count). */
+  readonly documents: number;
+}
+
+/** What a guarded delete command came to. Which records went is asked afterwards with `readByKeys`: the count alone proves nothing. */
+export interface GuardedDelete {
+  readonly deletedCount: number;
+}
+
+export interface SourcePort {
+  /** The source server's clock: a witness of time, and what `until` of a guarded delete is compared with. */
+  serverTime(): Promise<Date>;
+  /** Index, kind of collection and collation. Reads only. */
+  inspect(dataset: DatasetShape): Promise<DatasetReport>;
+  /** Every (owner, customer) with a usable trigger before `before`, found by index seeks, never by a scan. */
+  partitions(dataset: DatasetShape, before: number): AsyncIterable<Partition>;
+  /** Count, bytes and range of a partition's records in a range. Counts by trigger only. */
+  summarise(partition: Partition, range: TriggerRange): Promise<PartitionSummary>;
+  /**
+   * Records of the partition in the order `(trigger, _id)`, in batches, strictly after `after` (when given) and up to
+   * and including `upTo` (when given) and with trigger < `before`. Primary, majority.
+   */
+  scan(
+    partition: Partition,
+    range: { readonly after: Position | null; readonly upTo: Position | null; readonly before: number },
+    signal?: AbortSignal,
+  ): AsyncIterable<readonly RawRecord[]>;
+  /** Records whose owner, customer or trigger cannot be used, by index ranges over the types that are not usable. */
+  unfit(dataset: DatasetShape): AsyncIterable<readonly RawRecord[]>;
+  /** Owner, customer, trigger and fitness of a record, from its bytes. Pure. */
+  facts(dataset: DatasetShape, raw: Uint8Array): RecordFacts;
+  /** Facet name -> normalised text values of a record (arrays give several). Pure. */
+  facets(dataset: DatasetShape, raw: Uint8Array): Readonly<Record<string, readonly string[]>>;
+  /** The position of a record in the order of the scan. Pure. */
+  position(dataset: DatasetShape, raw: Uint8Array): Position;
+  /** Documents with these `_id`s as they are now: primary, linearizable or majority. Absent ones are left out. Keyed by `RawRecord.key`. */
+  readByIds(namespace: Namespace, idBytes: readonly Uint8Array[]): Promise<ReadonlyMap<string, RawRecord>>;
+  /** The key (see RawRecord.key) for the bytes of an `_id`. Pure. */
+  keyOf(idBytes: Uint8Array): string;
+  /**
+   * ONE guarded delete command per batch of at most 200 records and 8 MiB (a larger record alone). Each command deletes
+   * exactly those of the documents that still equal the given bytes (or `{_id, version}`), and nothing once the server's
+   * clock has passed the warrant's `until`. The warrant is looked at right before each command.
+   */
+  deleteGuarded(dataset: DatasetShape, records: readonly RawRecord[], warrant: ClearingWarrant): Promise<GuardedDelete>;
+  /** Inserts documents that are not there (by `_id`); never overwrites. Returns the keys that were there already. */
+  insertMissing(
+    namespace: Namespace,
+    records: readonly Uint8Array[],
+  ): Promise<{ readonly inserted: number; readonly existing: readonly string[] }>;
+  /** One document by `_id`, given as text of the command line (JSON/EJSON or plain string), for `explain`. */
+  findOne(namespace: Namespace, idText: string): Promise<RawRecord | null>;
+}

@@ -1,0 +1,149 @@
+/**
+ * A vault: where one owner's and one customer's archives live. One port, two backends (`glacier`, `s3`) and an
+ * in-memory fake, all under one contract suite (`test/contract/vault-contract.ts`).
+ *
+ * Every call may throw MoraineError with VAULT_UNAVAILABLE (retry), VAULT_THROTTLED (later), VAULT_REFUSED,
+ * VAULT_NOT_FOUND, VAULT_CHECKSUM or VAULT_OUTCOME_UNKNOWN (the effect may have happened). Adapters translate by error
+ * code or type, never by message text. Adapters retry nothing except what the AWS SDK retries by itself.
+ */
+import type { ArchiveId, AttemptId, CustomerId, OwnerId, PolicyVersion, VaultKey } from '../ids.ts';
+import type { AbandonedUpload, PurgeClaim } from '../ledger/warrants.ts';
+
+/** Where an archive lives. Endpoints and credentials come from the configuration of `key`. */
+export interface VaultLocation {
+  readonly key: VaultKey;
+  readonly backend: 'glacier' | 's3' | 'memory';
+  readonly account: string;
+  readonly region: string;
+  /** Glacier: the vault's name. S3: the bucket. */
+  readonly name: string;
+  /** S3: the key prefix of the customer, ends with `/`. Glacier: empty. */
+  readonly prefix: string;
+  readonly owner: OwnerId;
+  readonly customer: CustomerId;
+}
+
+/** What is written beside the bytes so that an upload can be found again: the archive's description in Glacier, key and metadata in S3. Instants as ISO 8601. */
+export interface UploadIntent {
+  readonly installation: string;
+  readonly archive: ArchiveId;
+  readonly attempt: AttemptId;
+  readonly owner: OwnerId;
+  readonly customer: CustomerId;
+  readonly dataset: string;
+  readonly dueAt: string;
+  readonly policyVersion: PolicyVersion;
+}
+
+/** A multipart upload in progress. Plain data: it is kept in the ledger. */
+export interface UploadHandle {
+  readonly uploadId: string;
+  readonly partBytes: number;
+  readonly intent: UploadIntent;
+}
+
+/** What the service acknowledged. */
+export interface StoredArchive {
+  /** Glacier: the archive id. S3: `key?versionId=…` or the key. */
+  readonly vaultArchiveId: string;
+  /** SHA-256 tree hash (hex) of the whole file as acknowledged by the service (for S3: the tree hash that we computed, after the service's own checksum was found equal to ours). */
+  readonly treeHash: string;
+  readonly bytes: number;
+  /** The `Date` header of the reply. */
+  readonly at: Date;
+}
+
+export interface InventoryEntry {
+  readonly vaultArchiveId: string;
+  /** The parsed intent; null when the description is not one of ours. */
+  readonly intent: UploadIntent | null;
+  readonly description: string;
+  readonly bytes: number;
+  readonly treeHash: string | null;
+  readonly createdAt: Date;
+}
+
+/** A finished inventory. It proves something about an event only when `inventoryDate` is after the Date header of the reply to that event. */
+export interface Inventory {
+  readonly inventoryDate: Date;
+  entries(): AsyncIterable<InventoryEntry>;
+}
+
+export type JobState =
+  | { readonly state: 'pending'; readonly expectedAt: Date | null }
+  | { readonly state: 'ready'; readonly readyAt: Date; readonly expiresAt: Date | null }
+  | { readonly state: 'gone' };
+
+export type Tier = 'expedited' | 'standard' | 'bulk';
+
+export interface RetrievalEstimate {
+  readonly tier: Tier;
+  /** Typical upper bound until the output is there. */
+  readonly hours: number;
+  /** US dollars at the list price of us-east-1, and where that price is from. */
+  readonly dollars: number;
+  readonly priceSource: string;
+}
+
+/** Part of an archive file; both multiples of 1 MiB except that the end may be the file's end. `end` is exclusive. */
+export interface ByteRange {
+  readonly start: number;
+  readonly end: number;
+}
+
+export interface OpenUpload {
+  readonly uploadId: string;
+  readonly intent: UploadIntent | null;
+  readonly createdAt: Date;
+}
+
+export interface VaultPort {
+  readonly backend: VaultLocation['backend'];
+  /** The name and place for an owner's and customer's archives. Pure; see naming.ts. */
+  locate(installation: string, owner: OwnerId, customer: CustomerId): VaultLocation;
+  /** The service's clock from the `Date` header of a cheap call: a witness of time. */
+  serverTime(): Promise<Date>;
+  /** Creates vault (or bucket) and tags where they are not there; does nothing when they are. Throws VAULT_LIMIT at the service's limit. */
+  ensure(location: VaultLocation): Promise<void>;
+  /** How many vaults the account and region hold and may hold; null where there is no such limit. */
+  vaultCount(): Promise<{ readonly used: number; readonly limit: number } | null>;
+  /** Stores a small file in one call. `treeHash` is ours; a service that acknowledges another throws VAULT_CHECKSUM. */
+  storeWhole(
+    location: VaultLocation,
+    intent: UploadIntent,
+    bytes: Uint8Array,
+    treeHash: string,
+  ): Promise<StoredArchive>;
+  /** `partBytes` is 2^n MiB. */
+  beginUpload(location: VaultLocation, intent: UploadIntent, partBytes: number): Promise<UploadHandle>;
+  /** Sends part `index` (0-based). All parts but the last have `partBytes`. Sending a part again replaces it. */
+  sendPart(location: VaultLocation, upload: UploadHandle, index: number, bytes: Uint8Array): Promise<void>;
+  /** Completes. On an outcome that is not known it may be called again with the same arguments and finds what happened. */
+  completeUpload(
+    location: VaultLocation,
+    upload: UploadHandle,
+    total: { readonly bytes: number; readonly treeHash: string },
+  ): Promise<StoredArchive>;
+  /** Idempotent. */
+  abortUpload(location: VaultLocation, uploadId: string): Promise<void>;
+  /** Multipart uploads that are open in the vault. */
+  listUploads(location: VaultLocation): AsyncIterable<OpenUpload>;
+  /** Asks for an inventory; returns a job id to poll. */
+  requestInventory(location: VaultLocation): Promise<string>;
+  inventoryState(location: VaultLocation, jobId: string): Promise<JobState>;
+  readInventory(location: VaultLocation, jobId: string): Promise<Inventory>;
+  estimateRetrieval(bytes: number, tier: Tier): RetrievalEstimate;
+  requestRetrieval(
+    location: VaultLocation,
+    vaultArchiveId: string,
+    tier: Tier,
+    range: ByteRange | null,
+  ): Promise<string>;
+  retrievalState(location: VaultLocation, jobId: string): Promise<JobState>;
+  /** Bytes [start, end) of the retrieval's output (offsets count from the start of the retrieved range). At most 64 MiB at once. Verifies the service's checksum of the range where it sends one. */
+  readRetrieval(location: VaultLocation, jobId: string, range: ByteRange): Promise<Uint8Array>;
+  /** Idempotent. Throws VAULT_VETO when a lock refuses. `at` is the Date header of the reply. */
+  deleteArchive(location: VaultLocation, claim: PurgeClaim): Promise<{ readonly at: Date }>;
+  /** Removes a complete upload of an attempt that the ledger abandoned. */
+  deleteAbandoned(location: VaultLocation, vaultArchiveId: string, proof: AbandonedUpload): Promise<void>;
+}
