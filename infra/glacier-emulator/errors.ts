@@ -1,0 +1,67 @@
+/**
+ * The service's errors. Each reply is JSON `{ code, message, type }` with the status that the
+ * service documents for that code ("Error Responses" in its API reference).
+ */
+export class GlacierError extends Error {
+  readonly status: number;
+  readonly code: string;
+  readonly type: 'Client' | 'Server';
+
+  constructor(status: number, code: string, message: string) {
+    super(message);
+    this.name = code;
+    this.status = status;
+    this.code = code;
+    this.type = status >= 500 ? 'Server' : 'Client';
+  }
+}
+
+export const invalidParameter = (message: string) => new GlacierError(400, 'InvalidParameterValueException', message);
+
+export const missingParameter = (name: string) =>
+  new GlacierError(400, 'MissingParameterValueException', `Required parameter missing: ${name}`);
+
+export const limitExceeded = (message: string) => new GlacierError(400, 'LimitExceededException', message);
+
+export const serialization = (message: string) => new GlacierError(400, 'SerializationException', message);
+
+export const throttled = () => new GlacierError(400, 'ThrottlingException', 'Rate exceeded');
+
+export const serviceUnavailable = () =>
+  new GlacierError(500, 'ServiceUnavailableException', 'The service cannot complete the request. Please try again.');
+
+export const accessDenied = (message: string) => new GlacierError(403, 'AccessDeniedException', message);
+
+export const missingAuthentication = () =>
+  new GlacierError(400, 'MissingAuthenticationTokenException', 'Missing Authentication Token');
+
+export const unrecognizedClient = () =>
+  new GlacierError(400, 'UnrecognizedClientException', 'The security token included in the request is invalid.');
+
+export const invalidSignature = (reason: string) => new GlacierError(403, 'InvalidSignatureException', reason);
+
+export const uploadTimedOut = () =>
+  new GlacierError(408, 'RequestTimeoutException', 'The connection ended before the whole body had arrived.');
+
+const notFound = (message: string) => new GlacierError(404, 'ResourceNotFoundException', message);
+
+export const vaultNotFound = (arn: string) => notFound(`Vault not found for ARN: ${arn}`);
+export const archiveNotFound = (id: string) => notFound(`The archive ID was not found: ${id}`);
+export const uploadNotFound = (id: string) => notFound(`The upload ID was not found: ${id}`);
+export const jobNotFound = (id: string) => notFound(`The job ID was not found: ${id}`);
+
+/** A vault without a first inventory cannot be asked for one: nothing exists that the job could return. */
+export const inventoryNotFound = (arn: string) =>
+  notFound(`The initial inventory has not been generated yet for vault: ${arn}`);
+
+export const vaultNotEmpty = (arn: string) => invalidParameter(`Vault not empty or recently written to: ${arn}`);
+
+export const outputNotAvailable = (id: string) =>
+  invalidParameter(`The job is not currently available for download: ${id}`);
+
+export const checksumMismatch = (expected: string, computed: string) =>
+  invalidParameter(`Checksum mismatch: expected ${expected}, computed ${computed}`);
+
+/** An operation of the service that this emulator does not have. 501, so that no client tries it again. */
+export const notImplemented = (operation: string) =>
+  new GlacierError(501, 'NotImplementedException', `${operation} is not implemented by this emulator`);
