@@ -1,0 +1,166 @@
+/**
+ * The ledger's store in memory, for tests and simulations: the same contract as the real one
+ * (`test/contract/store-contract.ts`). It forbids more: values that the port does not allow (NaN, undefined in an
+ * array, class instances, bigint) throw here at the write, and so do operators and comparisons that servers disagree
+ * about. Nothing that a caller holds is shared with what is stored.
+ *
+ * `find` gives the documents as they were when the reading began, as stale as a server's cursor may be.
+ */
+import { type Clock, systemClock } from '../clock.ts';
+import { MoraineError } from '../errors.ts';
+import type { LedgerIndex, PreparedStore } from './indexes.ts';
+import { compareForSort, matches, valuesAt } from './memory-query.ts';
+import type { Filter, FindOptions, LedgerDocument, StoreCollection } from './store.ts';
+
+export class MemoryStore implements PreparedStore {
+  readonly #clock: Clock;
+  readonly #collections = new Map<string, MemoryCollection<LedgerDocument>>();
+
+  constructor(clock: Clock = systemClock) {
+    this.#clock = clock;
+  }
+
+  async serverTime(): Promise<Date> {
+    return new Date(this.#clock.now());
+  }
+
+  collection<T extends LedgerDocument>(name: string): StoreCollection<T> {
+    // As on a server, that these are documents of type T is the word of whoever named the collection.
+    return this.#named(name) as MemoryCollection<LedgerDocument> as unknown as StoreCollection<T>;
+  }
+
+  async ensureIndexes(indexes: readonly LedgerIndex[]): Promise<void> {
+    for (const index of indexes) {
+      if (index.unique) this.#named(index.collection).makeUnique(Object.keys(index.keys));
+    }
+  }
+
+  #named(name: string): MemoryCollection<LedgerDocument> {
+    const known = this.#collections.get(name);
+    if (known) return known;
+    const collection = new MemoryCollection<LedgerDocument>();
+    this.#collections.set(name, collection);
+    return collection;
+  }
+}
+
+class MemoryCollection<T extends LedgerDocument> implements StoreCollection<T> {
+  readonly #documents = new Map<string, T>();
+  readonly #uniquePaths: string[][] = [];
+
+  makeUnique(paths: string[]): void {
+    if (this.#uniquePaths.some((known) => known.join() === paths.join())) return;
+    this.#uniquePaths.push(paths);
+  }
+
+  async insert(document: Omit<T, 'rev'>): Promise<'inserted' | 'duplicate'> {
+    await turn();
+    const { _id, v, ...rest } = document;
+    const stored = copyDocument({ _id, v, rev: 0, ...rest } as LedgerDocument as T);
+    if (this.#documents.has(stored._id) || this.#isTaken(stored)) return 'duplicate';
+    this.#documents.set(stored._id, stored);
+    return 'inserted';
+  }
+
+  async insertMany(documents: readonly Omit<T, 'rev'>[]): Promise<number> {
+    let inserted = 0;
+    for (const document of documents) if ((await this.insert(document)) === 'inserted') inserted++;
+    return inserted;
+  }
+
+  async get(id: string): Promise<T | null> {
+    await turn();
+    const stored = this.#documents.get(id);
+    return stored ? copyDocument(stored) : null;
+  }
+
+  async *find(filter: Filter, options: FindOptions = {}): AsyncIterable<T> {
+    await turn();
+    const found = [...this.#documents.values()].filter((document) => matches(document, filter));
+    if (options.sort) {
+      const order = Object.entries(options.sort);
+      found.sort((a, b) => compareForSort(a, b, order));
+    }
+    for (const document of found.slice(0, options.limit)) yield copyDocument(document);
+  }
+
+  async count(filter: Filter): Promise<number> {
+    await turn();
+    let count = 0;
+    for (const document of this.#documents.values()) if (matches(document, filter)) count++;
+    return count;
+  }
+
+  async replace(document: T): Promise<T | null> {
+    const next = copyDocument({ ...document, rev: document.rev + 1 });
+    await turn();
+    if (this.#documents.get(document._id)?.rev !== document.rev || this.#isTaken(next)) return null;
+    this.#documents.set(next._id, next);
+    return copyDocument(next);
+  }
+
+  async remove(id: string, rev: number): Promise<boolean> {
+    await turn();
+    return this.#documents.get(id)?.rev === rev && this.#documents.delete(id);
+  }
+
+  async removeMany(filter: Filter): Promise<number> {
+    await turn();
+    const ids = [...this.#documents.values()].filter((document) => matches(document, filter)).map(({ _id }) => _id);
+    for (const id of ids) this.#documents.delete(id);
+    return ids.length;
+  }
+
+  #isTaken(document: T): boolean {
+    return this.#uniquePaths.some((paths) => {
+      const keys = uniqueKeys(document, paths);
+      for (const other of this.#documents.values()) {
+        if (other._id !== document._id && uniqueKeys(other, paths).some((key) => keys.includes(key))) return true;
+      }
+      return false;
+    });
+  }
+}
+
+/** A call to a server never completes within the caller's own turn: races that need an await in between show up here too. */
+function turn(): Promise<void> {
+  return Promise.resolve();
+}
+
+/** A list takes a place in the index for each of its elements, as on a server (at most one list per index). */
+function uniqueKeys(document: LedgerDocument, paths: readonly string[]): string[] {
+  let keys: unknown[][] = [[]];
+  for (const path of paths) {
+    keys = keys.flatMap((key) => valuesAt(document, path).map((value) => [...key, value]));
+  }
+  return keys.map((key) => JSON.stringify(key));
+}
+
+function copyDocument<T extends LedgerDocument>(document: T): T {
+  if (typeof document._id !== 'string' || !Number.isInteger(document.v) || !Number.isInteger(document.rev)) {
+    throw new MoraineError('INTERNAL', 'A ledger document needs a text _id and whole numbers v and rev.');
+  }
+  return copyValue(document, '') as T;
+}
+
+function copyValue(value: unknown, path: string): unknown {
+  if (value === null || typeof value === 'string' || typeof value === 'boolean') return value;
+  if (typeof value === 'number' && Number.isFinite(value)) return value;
+  if (value instanceof Date && !Number.isNaN(value.getTime())) return new Date(value);
+  // A Buffer, and never one with an ArrayBuffer of its own, as the driver gives: `.buffer` is as wrong here as there.
+  if (value instanceof Uint8Array) return Buffer.concat([Buffer.alloc(1), value]).subarray(1);
+  if (Array.isArray(value)) return value.map((item, index) => copyValue(item, `${path}.${index}`));
+  if (isPlainObject(value)) {
+    const copy: Record<string, unknown> = {};
+    for (const [key, member] of Object.entries(value)) {
+      // As the driver does with ignoreUndefined.
+      if (member !== undefined) copy[key] = copyValue(member, `${path}.${key}`);
+    }
+    return copy;
+  }
+  throw new MoraineError('INTERNAL', `A ledger document cannot hold the value at ${path.slice(1)}.`);
+}
+
+function isPlainObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype;
+}
