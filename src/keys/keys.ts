@@ -1,0 +1,146 @@
+/**
+ * The keys as the daemon has them: it makes archive keys, wraps them for administrators, destroys them, signs and
+ * computes HMACs. It cannot open an archive: everything that takes an identity is in `administrator.ts`, which neither
+ * `jobs/` nor `src/console/` may import (promise 8).
+ */
+import { createHmac, randomBytes } from 'node:crypto';
+import type { Clock } from '../clock.ts';
+import type { Environment } from '../environment.ts';
+import { MoraineError } from '../errors.ts';
+import type { ArchiveId, AttemptId, OwnerId } from '../ids.ts';
+import { freshArchiveKey } from './archive-key.ts';
+import { type Challenge, type HmacKey, KEY_COLLECTIONS, KEY_DOCUMENT_VERSION } from './documents.ts';
+import { KeyStore, type KeyStores } from './key-store.ts';
+import type { ArchiveKey, KeysPort, WrappedKey } from './port.ts';
+import {
+  type Administrator,
+  assessAdministrators,
+  distinctRecipients,
+  recipientDigest,
+  wrapFor,
+} from './recipients.ts';
+import { SigningKeys } from './signing.ts';
+
+export interface KeysOptions {
+  /** The key store, and the second one that must acknowledge too, where there is one. */
+  readonly stores: KeyStores;
+  readonly clock: Clock;
+  readonly environment: Environment;
+  /** The owner's administrators in moraine.yaml; empty for an owner that it does not name. */
+  readonly administratorsOf: (owner: OwnerId) => readonly Administrator[];
+  /** The text of `signingKey: FILE`. */
+  readonly signingKeyPem?: string | undefined;
+  readonly backupMaxAge?: string | undefined;
+}
+
+export interface Keys extends KeysPort {
+  /** For opening an archive: from whichever store has the entry. Throws KEY_MISSING or KEY_DESTROYED. */
+  findWrappedKey(attempt: AttemptId): Promise<WrappedKey>;
+  /** True when the key store is a restored backup: it lacks the destruction of one of the newest purged or abandoned attempts of the ledger. */
+  isBehind(newestEnded: readonly AttemptId[]): Promise<boolean>;
+  /** Destroys the keys of all attempts that the ledger says are purged or abandoned, before a restored key store is used. Idempotent. */
+  replayPurges(ended: Iterable<AttemptId> | AsyncIterable<AttemptId>): Promise<ReplayCounts>;
+  /** Copies what one of the two stores lacks from the other; destruction wins. After a second store was added or one was restored. */
+  alignStores(): Promise<{ readonly copied: number; readonly destroyed: number }>;
+}
+
+export interface ReplayCounts {
+  readonly looked: number;
+  readonly destroyed: number;
+}
+
+const HMAC_KEY_BYTES = 32;
+
+/** Does nothing yet: keys are made at first use. Prepare the stores with `KEY_INDEXES` before. */
+export function createKeys(options: KeysOptions): Keys {
+  const store = new KeyStore(options.stores, options.clock);
+  const signing = new SigningKeys(store, {
+    environment: options.environment,
+    signingKeyPem: options.signingKeyPem,
+  });
+  const hmacKeys = new Map<OwnerId, Promise<Uint8Array>>();
+
+  const assertRecipients = async (owner: OwnerId) => {
+    const administrators = options.administratorsOf(owner);
+    const proven = await provenRecipients(store, distinctRecipients(administrators));
+    return assessAdministrators(owner, administrators, options.environment, (recipient) => proven.has(recipient));
+  };
+
+  return {
+    backupMaxAge: options.backupMaxAge ?? null,
+    assertRecipients,
+    createArchiveKey: async (owner: OwnerId, archive: ArchiveId, attempt: AttemptId): Promise<ArchiveKey> => {
+      await assertRecipients(owner);
+      const recipients = distinctRecipients(options.administratorsOf(owner));
+      const key = freshArchiveKey(attempt);
+      try {
+        const wrapped = await wrapFor(recipients, key.bytes());
+        await store.putArchiveKey({ attempt, archive, owner, wrapped, recipients });
+        return key;
+      } catch (error) {
+        key.forget();
+        throw error;
+      }
+    },
+    readBack: (attempt) => store.readArchiveKey(attempt),
+    findWrappedKey: (attempt) => store.findArchiveKey(attempt),
+    destroy: (attempt) => store.destroyArchiveKey(attempt),
+    hmacFor: async (owner) => {
+      let loading = hmacKeys.get(owner);
+      if (loading === undefined) {
+        loading = loadHmacKey(store, owner);
+        hmacKeys.set(owner, loading);
+        loading.catch(() => hmacKeys.delete(owner));
+      }
+      const key = await loading;
+      return (data) => createHmac('sha256', key).update(data).digest();
+    },
+    sign: (bytes) => signing.sign(bytes),
+    verify: (bytes, signature) => signing.verify(bytes, signature),
+    publicKeys: () => signing.publicKeys(),
+    isBehind: async (newestEnded) => !(await store.areDestroyed(newestEnded)),
+    replayPurges: async (ended) => {
+      let looked = 0;
+      let destroyed = 0;
+      for await (const attempt of ended) {
+        looked += 1;
+        if (await store.areDestroyed([attempt])) continue;
+        await store.destroyArchiveKey(attempt);
+        destroyed += 1;
+      }
+      return { looked, destroyed };
+    },
+    alignStores: () => store.align(),
+  };
+}
+
+/** Of these recipients those whose challenge was decrypted. */
+async function provenRecipients(store: KeyStore, recipients: readonly string[]): Promise<ReadonlySet<string>> {
+  const challenges = store.first<Challenge>(KEY_COLLECTIONS.challenges);
+  const proven = new Set<string>();
+  for (const recipient of recipients) {
+    const challenge = await challenges.get(recipientDigest(recipient));
+    if (challenge?.recipient === recipient && challenge.provenAt !== null) proven.add(recipient);
+  }
+  return proven;
+}
+
+async function loadHmacKey(store: KeyStore, owner: OwnerId): Promise<Uint8Array> {
+  const { key } = await store.singleton<HmacKey>(
+    KEY_COLLECTIONS.hmacKeys,
+    owner,
+    () => ({
+      _id: owner,
+      v: KEY_DOCUMENT_VERSION,
+      key: Uint8Array.from(randomBytes(HMAC_KEY_BYTES)),
+      createdAt: store.now(),
+    }),
+    (a, b) => Buffer.from(a.key).equals(b.key),
+  );
+  if (key.length !== HMAC_KEY_BYTES) {
+    throw new MoraineError('KEY_MISSING', `The HMAC key of owner ${owner} in the key store is damaged.`, {
+      ids: { owner },
+    });
+  }
+  return key;
+}
