@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
-import { createReadStream, createWriteStream } from 'node:fs';
-import { rm } from 'node:fs/promises';
+import { createReadStream } from 'node:fs';
+import { type FileHandle, open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Readable } from 'node:stream';
+import { Readable, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { invalidParameter, uploadTimedOut } from './errors.ts';
 import type { Segment } from './records.ts';
@@ -13,34 +13,64 @@ export type StoredBody = { bytes: number; leaves: Buffer[] };
 /** How much of a file is read at once when output is sent. */
 const READ_BYTES = 256 * 1024;
 
+/** How much of a body waits for the disk at most. */
+const BUFFERED_BYTES = 4 * 1024 * 1024;
+
 /**
- * Writes a request's body to a new file while hashing it; never holds more than a few chunks. When it does not arrive
+ * Writes a request's body to a new file while hashing it; never holds more than a few MiB. When it does not arrive
  * in full, or is not what the signature covers, the file is removed again.
  */
 export async function storeBody(body: Readable, path: string, contentSha256: string): Promise<StoredBody> {
-  const linear = createHash('sha256');
-  const hasher = new LeafHasher();
-  let bytes = 0;
+  const file = await open(path, 'wx');
   try {
-    await pipeline(
-      body,
-      async function* (chunks: AsyncIterable<Buffer>) {
-        for await (const chunk of chunks) {
-          linear.update(chunk);
-          hasher.update(chunk);
-          bytes += chunk.byteLength;
-          yield chunk;
-        }
-      },
-      createWriteStream(path, { flags: 'wx' }),
-    );
-    checkPayload(contentSha256, linear.digest('hex'));
+    const sink = new HashingSink(file);
+    await pipeline(body, sink);
+    checkPayload(contentSha256, sink.linear.digest('hex'));
+    return { bytes: sink.bytes, leaves: sink.hasher.leaves() };
   } catch (error) {
     await rm(path, { force: true });
     if (error instanceof Error && 'code' in error && endedEarly.has(error.code)) throw uploadTimedOut();
     throw error;
+  } finally {
+    await file.close();
   }
-  return { bytes, leaves: hasher.leaves() };
+}
+
+/** Hashes what it is given while the disk writes the same bytes, so that the slower of the two sets the pace. */
+class HashingSink extends Writable {
+  readonly linear = createHash('sha256');
+  readonly hasher = new LeafHasher();
+  bytes = 0;
+  readonly #file: FileHandle;
+
+  constructor(file: FileHandle) {
+    super({ highWaterMark: BUFFERED_BYTES });
+    this.#file = file;
+  }
+
+  override _write(chunk: Buffer, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {
+    this.#take([chunk], done);
+  }
+
+  override _writev(chunks: { chunk: Buffer }[], done: (error?: Error | null) => void): void {
+    this.#take(
+      chunks.map(({ chunk }) => chunk),
+      done,
+    );
+  }
+
+  #take(chunks: Buffer[], done: (error?: Error | null) => void): void {
+    const writing = this.#file.appendFile(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks));
+    for (const chunk of chunks) {
+      this.linear.update(chunk);
+      this.hasher.update(chunk);
+      this.bytes += chunk.byteLength;
+    }
+    writing.then(
+      () => done(),
+      (error: Error) => done(error),
+    );
+  }
 }
 
 /** The signature covers what the client says the body hashes to; this compares that with what came. */

@@ -23,7 +23,10 @@ export class EmulatorProcess {
 
   static async start(...options: string[]): Promise<EmulatorProcess> {
     const emulator = new EmulatorProcess(await mkdtemp(join(tmpdir(), 'glacier-emulator-')), options);
-    await emulator.#run();
+    await emulator.#run().catch(async (error) => {
+      await emulator.stop();
+      throw error;
+    });
     return emulator;
   }
 
