@@ -1,0 +1,344 @@
+/** What the keys must do on every kind of key store, with one store and with two. */
+import { randomBytes, randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { systemClock } from '../../src/clock.ts';
+import { id, type OwnerId } from '../../src/ids.ts';
+import {
+  type AdministratorIdentity,
+  newIdentity,
+  openIdentity,
+  proveRecipient,
+  rewrapForOwner,
+  unwrapArchiveKey,
+} from '../../src/keys/administrator.ts';
+import { type ArchiveKeyEntry, type HmacKey, KEY_COLLECTIONS, KEY_INDEXES } from '../../src/keys/documents.ts';
+import type { KeyStores } from '../../src/keys/key-store.ts';
+import { createKeys, type KeysOptions } from '../../src/keys/keys.ts';
+import type { Administrator } from '../../src/keys/recipients.ts';
+import type { PreparedStore } from '../../src/ledger/indexes.ts';
+import type { Store } from '../../src/ledger/store.ts';
+
+export interface OpenStore {
+  readonly store: PreparedStore;
+  close(): Promise<void>;
+}
+
+export function keysContract(name: string, storeCount: 1 | 2, open: () => Promise<OpenStore>) {
+  describe(`keys contract: ${name}, ${storeCount} store(s)`, () => {
+    const opened: OpenStore[] = [];
+    let stores: KeyStores;
+    let alice: AdministratorIdentity;
+    let bob: AdministratorIdentity;
+    let safe: AdministratorIdentity;
+
+    beforeAll(async () => {
+      for (let at = 0; at < storeCount; at++) {
+        const one = await open();
+        await one.store.ensureIndexes(KEY_INDEXES);
+        opened.push(one);
+      }
+      const [first, ...others] = opened.map((one) => one.store);
+      if (!first) throw new Error('no store');
+      stores = [first, ...others];
+      [alice, bob, safe] = [await identity(), await identity(), await identity(true)];
+    });
+    afterAll(async () => {
+      for (const one of opened) await one.close();
+    });
+
+    const keysFor = (administrators: readonly Administrator[], more: Partial<KeysOptions> = {}) =>
+      createKeys({
+        stores,
+        clock: systemClock,
+        environment: 'sandbox',
+        administratorsOf: () => administrators,
+        ...more,
+      });
+
+    const newKey = async (owner: OwnerId, administrators: readonly Administrator[]) => {
+      const ids = { archive: id.archive(`archive-${randomUUID()}`), attempt: id.attempt(`attempt-${randomUUID()}`) };
+      const key = await keysFor(administrators).createArchiveKey(owner, ids.archive, ids.attempt);
+      return { ...ids, key, bytes: Uint8Array.from(key.bytes()) };
+    };
+
+    it('createArchiveKey: the wrapped key is in every store and opens with the administrator alone', async () => {
+      const { attempt, archive, bytes, key } = await newKey(owner(), [as('alice', alice)]);
+      expect(key.keyName).toBe(attempt);
+      const wrapped = await keysFor([]).readBack(attempt);
+      expect(wrapped).toMatchObject({ attempt, archive, recipients: [alice.recipient] });
+      expect(Buffer.from(wrapped.wrapped).includes(Buffer.from(bytes))).toBe(false);
+      expect((await unwrapArchiveKey(wrapped, alice)).bytes()).toEqual(bytes);
+      for (const { store } of opened) {
+        expect((await archiveKeys(store).get(attempt))?.state).toBe('kept');
+      }
+    });
+
+    it('createArchiveKey: a hybrid post-quantum recipient beside a classic one: each opens it', async () => {
+      const { attempt, bytes } = await newKey(owner(), [as('alice', alice), as('safe', safe)]);
+      const wrapped = await keysFor([]).readBack(attempt);
+      expect(safe.recipient).toMatch(/^age1pq1/);
+      for (const one of [alice, safe]) expect((await unwrapArchiveKey(wrapped, one)).bytes()).toEqual(bytes);
+    });
+
+    it('createArchiveKey: two workers with the same attempt: one key, the other is refused', async () => {
+      const keys = keysFor([as('alice', alice)]);
+      const attempt = id.attempt(`attempt-${randomUUID()}`);
+      const both = await Promise.allSettled(
+        [1, 2].map(() => keys.createArchiveKey(id.owner('acme'), id.archive('a'), attempt)),
+      );
+      const won = both.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
+      const lost = both.flatMap((each) => (each.status === 'rejected' ? [each.reason] : []));
+      expect(lost.length).toBeGreaterThanOrEqual(1);
+      expect(lost[0]).toMatchObject({ code: 'INTERNAL' });
+      // With two stores both may lose; never do both win.
+      for (const key of won) {
+        expect((await unwrapArchiveKey(await keys.readBack(attempt), alice)).bytes()).toEqual(key.bytes());
+      }
+    });
+
+    it('unwrapArchiveKey: the identity of somebody else: IDENTITY_WRONG names who would open it', async () => {
+      const administrators = [as('alice@acme.example', alice), as('safe', safe)];
+      const { attempt } = await newKey(owner(), administrators);
+      const wrapped = await keysFor([]).readBack(attempt);
+      const failed = unwrapArchiveKey(wrapped, bob, administrators);
+      await expect(failed).rejects.toMatchObject({ code: 'IDENTITY_WRONG' });
+      await expect(failed).rejects.toThrow(/alice@acme\.example \(age1.*safe \(age1pq1/);
+    });
+
+    it('unwrapArchiveKey: a flipped byte: KEY_MISSING, not a wrong key', async () => {
+      const { attempt } = await newKey(owner(), [as('alice', alice)]);
+      const entry = await keysFor([]).readBack(attempt);
+      const wrapped = Uint8Array.from(entry.wrapped);
+      wrapped[wrapped.length - 1]! ^= 1;
+      await expect(unwrapArchiveKey({ ...entry, wrapped }, alice)).rejects.toMatchObject({ code: 'KEY_MISSING' });
+    });
+
+    it('readBack: no such attempt: KEY_MISSING', async () => {
+      await expect(keysFor([]).readBack(id.attempt('never'))).rejects.toMatchObject({ code: 'KEY_MISSING' });
+    });
+
+    it('destroy: no key material stays anywhere, again gives the same time, other keys stay', async () => {
+      const keys = keysFor([as('alice', alice)]);
+      const gone = await newKey(owner(), [as('alice', alice)]);
+      const stays = await newKey(owner(), [as('alice', alice)]);
+      const at = await keys.destroy(gone.attempt);
+      expect(await keys.destroy(gone.attempt)).toEqual(at);
+      await expect(keys.readBack(gone.attempt)).rejects.toMatchObject({ code: 'KEY_DESTROYED' });
+      await expect(keys.findWrappedKey(gone.attempt)).rejects.toMatchObject({ code: 'KEY_DESTROYED' });
+      for (const { store } of opened) {
+        const tombstone = await archiveKeys(store).get(gone.attempt);
+        expect(Object.keys(tombstone ?? {}).sort()).toEqual(['_id', 'archive', 'destroyedAt', 'rev', 'state', 'v']);
+        expect(tombstone).toMatchObject({ state: 'destroyed', archive: gone.archive });
+      }
+      expect((await unwrapArchiveKey(await keys.readBack(stays.attempt), alice)).bytes()).toEqual(stays.bytes);
+    });
+
+    it('destroy: the key was never stored: a worker that wakes up later gets KEY_DESTROYED', async () => {
+      const keys = keysFor([as('alice', alice)]);
+      const attempt = id.attempt(`attempt-${randomUUID()}`);
+      await keys.destroy(attempt);
+      await expect(keys.createArchiveKey(id.owner('acme'), id.archive('late'), attempt)).rejects.toMatchObject({
+        code: 'KEY_DESTROYED',
+      });
+    });
+
+    it('destroy races with createArchiveKey: whoever is first, nothing is left', async () => {
+      const keys = keysFor([as('alice', alice)]);
+      for (let round = 0; round < 8; round++) {
+        const attempt = id.attempt(`attempt-${randomUUID()}`);
+        const made = keys.createArchiveKey(id.owner('acme'), id.archive('a'), attempt).catch((error: unknown) => error);
+        await Promise.all([made, keys.destroy(attempt)]);
+        await expect(keys.readBack(attempt)).rejects.toMatchObject({ code: 'KEY_DESTROYED' });
+        for (const { store } of opened) expect((await archiveKeys(store).get(attempt))?.state).toBe('destroyed');
+      }
+    });
+
+    it('hmacFor: two makers at once: one key; another owner has another', async () => {
+      const one = owner();
+      const macs = await Promise.all([1, 2, 3, 4].map(async () => (await keysFor([]).hmacFor(one))('x')));
+      expect(new Set(macs.map((mac) => Buffer.from(mac).toString('hex'))).size).toBe(1);
+      expect(macs[0]).toHaveLength(32);
+      expect((await keysFor([]).hmacFor(owner()))('x')).not.toEqual(macs[0]);
+      const copies = await Promise.all(
+        opened.map(({ store }) => store.collection<HmacKey>(KEY_COLLECTIONS.hmacKeys).get(one)),
+      );
+      expect(new Set(copies.map((copy) => Buffer.from(copy!.key).toString('hex'))).size).toBe(1);
+    });
+
+    it('sign: two processes at first use sign with one key; each verifies the other; a changed byte does not', async () => {
+      const [a, b] = [keysFor([]), keysFor([])];
+      const bytes = randomBytes(100);
+      const [byA, byB] = await Promise.all([a.sign(bytes), b.sign(bytes)]);
+      expect(byA).toEqual(byB);
+      expect(byA.bytes).toHaveLength(64);
+      expect(await b.verify(bytes, byA)).toBe(true);
+      expect(await b.verify(randomBytes(100), byA)).toBe(false);
+      expect(await b.verify(bytes, { ...byA, keyId: '0123456789abcdef' })).toBe(false);
+      const valid = (await a.publicKeys()).filter((key) => key.validTo === null);
+      expect(valid.map((key) => key.keyId)).toEqual([byA.keyId]);
+    });
+
+    it('proveRecipient: production archives only with two proven recipients, one for recovery', async () => {
+      const administrators = [as('alice', alice), { ...as('safe', safe), recovery: true }];
+      const keys = keysFor(administrators, { environment: 'production' });
+      await expect(keys.assertRecipients(owner())).rejects.toThrow(/not proven: alice .*safe/);
+      const first = await proveRecipient(stores, systemClock, alice, administrators);
+      expect(first).toMatchObject({ recipient: alice.recipient, isRepeated: false });
+      await expect(keys.assertRecipients(owner())).rejects.toThrow(/not proven: safe/);
+      await proveRecipient(stores, systemClock, safe, administrators);
+      expect(await keys.assertRecipients(owner())).toEqual([expect.stringMatching(/mixes post-quantum and classic/)]);
+      expect(await proveRecipient(stores, systemClock, alice, administrators)).toEqual({ ...first, isRepeated: true });
+    });
+
+    it('proveRecipient: an identity that moraine.yaml does not name: IDENTITY_WRONG, nothing recorded', async () => {
+      await expect(proveRecipient(stores, systemClock, bob, [as('alice', alice)])).rejects.toThrow(/alice \(age1/);
+      const keys = keysFor([as('bob', bob)], { environment: 'production' });
+      await expect(keys.assertRecipients(owner())).rejects.toThrow(/not proven: bob/);
+    });
+
+    it('rewrapForOwner: a new administrator opens old archives; cut and run again it goes on', async () => {
+      const acme = owner();
+      const other = owner();
+      const old = [];
+      for (let n = 0; n < 5; n++) old.push(await newKey(acme, [as('alice', alice)]));
+      const foreign = await newKey(other, [as('alice', alice)]);
+      const administrators = [as('alice', alice), as('bob', bob)];
+      const destroyed = old.pop()!;
+      await keysFor([]).destroy(destroyed.attempt);
+
+      const run = (who: AdministratorIdentity, signal?: AbortSignal) =>
+        rewrapForOwner({
+          stores,
+          clock: systemClock,
+          keys: keysFor(administrators),
+          owner: acme,
+          administrators,
+          identity: who,
+          ...(signal ? { signal } : {}),
+        });
+      expect(await run(bob)).toMatchObject({ looked: 4, unopened: 4, rewrapped: 0 });
+
+      const cut = new AbortController();
+      let opens = 0;
+      const cutAfterTwo = new Proxy(alice, {
+        get: (target, name) => {
+          if (name === 'open' && ++opens > 2) cut.abort(new Error('cut'));
+          const value: unknown = Reflect.get(target, name, target);
+          return typeof value === 'function' ? value.bind(target) : value;
+        },
+      });
+      await expect(run(cutAfterTwo, cut.signal)).rejects.toThrow('cut');
+      expect(await run(alice)).toEqual({
+        looked: 4,
+        rewrapped: 2,
+        unchanged: 2,
+        destroyed: 0,
+        unopened: 0,
+        missing: 0,
+      });
+      for (const each of old) {
+        const wrapped = await keysFor([]).readBack(each.attempt);
+        expect((await unwrapArchiveKey(wrapped, bob)).bytes()).toEqual(each.bytes);
+      }
+      await expect(unwrapArchiveKey(await keysFor([]).readBack(foreign.attempt), bob)).rejects.toMatchObject({
+        code: 'IDENTITY_WRONG',
+      });
+      await expect(keysFor([]).readBack(destroyed.attempt)).rejects.toMatchObject({ code: 'KEY_DESTROYED' });
+    });
+
+    it('rewrapForOwner: a key is destroyed between read and replace: it stays destroyed', async () => {
+      const acme = owner();
+      const { attempt } = await newKey(acme, [as('alice', alice)]);
+      const administrators = [as('alice', alice), as('bob', bob)];
+      const keys = keysFor(administrators);
+      const destroying = new Proxy(alice, {
+        get: (target, name) => {
+          if (name === 'recipient') return target.recipient;
+          return async (file: Uint8Array) => {
+            await keys.destroy(attempt);
+            return target.open(file);
+          };
+        },
+      });
+      const counts = await rewrapForOwner({
+        stores,
+        clock: systemClock,
+        keys,
+        owner: acme,
+        administrators,
+        identity: destroying,
+      });
+      expect(counts).toMatchObject({ looked: 1, rewrapped: 0, destroyed: 1 });
+      await expect(keys.readBack(attempt)).rejects.toMatchObject({ code: 'KEY_DESTROYED' });
+    });
+
+    it('replayPurges: a restored key store: what was destroyed after the backup is destroyed again, the rest stays', async () => {
+      const keys = keysFor([as('alice', alice)]);
+      const [purged, kept] = [await newKey(owner(), [as('alice', alice)]), await newKey(owner(), [as('alice', alice)])];
+      const backups = await Promise.all(opened.map(({ store }) => archiveKeys(store).get(purged.attempt)));
+      await keys.destroy(purged.attempt);
+      expect(await keys.isBehind([purged.attempt])).toBe(false);
+      for (const [at, { store }] of opened.entries()) {
+        const now = await archiveKeys(store).get(purged.attempt);
+        await archiveKeys(store).replace({ ...backups[at]!, rev: now!.rev });
+      }
+      expect(await keys.isBehind([purged.attempt])).toBe(true);
+      expect(await keys.replayPurges([purged.attempt])).toEqual({ looked: 1, destroyed: 1 });
+      expect(await keys.replayPurges([purged.attempt])).toEqual({ looked: 1, destroyed: 0 });
+      await expect(keys.readBack(purged.attempt)).rejects.toMatchObject({ code: 'KEY_DESTROYED' });
+      expect((await keys.readBack(kept.attempt)).attempt).toBe(kept.attempt);
+    });
+
+    if (storeCount === 2) {
+      it('readBack: the second store lost the entry: KEY_MISSING; a restore still finds it; aligning repairs it', async () => {
+        const { attempt, bytes } = await newKey(owner(), [as('alice', alice)]);
+        const keys = keysFor([]);
+        const second = archiveKeys(opened[1]!.store);
+        await second.remove(attempt, (await second.get(attempt))!.rev);
+        await expect(keys.readBack(attempt)).rejects.toThrow(/second key store/);
+        expect((await unwrapArchiveKey(await keys.findWrappedKey(attempt), alice)).bytes()).toEqual(bytes);
+        expect((await keys.alignStores()).copied).toBe(1);
+        expect((await keys.readBack(attempt)).attempt).toBe(attempt);
+      });
+
+      it('alignStores: destroyed in one store only: destroyed in both', async () => {
+        const { attempt } = await newKey(owner(), [as('alice', alice)]);
+        const onlySecond = createKeys({
+          stores: [stores[1]!],
+          clock: systemClock,
+          environment: 'sandbox',
+          administratorsOf: () => [],
+        });
+        await onlySecond.destroy(attempt);
+        expect((await keysFor([]).alignStores()).destroyed).toBe(1);
+        expect((await archiveKeys(stores[0]).get(attempt))?.state).toBe('destroyed');
+      });
+
+      it('hmacFor: the stores hold different keys: refused, not guessed', async () => {
+        const one = owner();
+        for (const { store } of opened) {
+          const key = { _id: one, v: 1, key: Uint8Array.from(randomBytes(32)), createdAt: new Date() };
+          await store.collection<HmacKey>(KEY_COLLECTIONS.hmacKeys).insert(key);
+        }
+        await expect(keysFor([]).hmacFor(one)).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
+      });
+    }
+  });
+}
+
+function archiveKeys(store: Store) {
+  return store.collection<ArchiveKeyEntry>(KEY_COLLECTIONS.archiveKeys);
+}
+
+function owner(): OwnerId {
+  return id.owner(`owner-${randomUUID()}`);
+}
+
+function as(name: string, { recipient }: AdministratorIdentity): Administrator {
+  return { name, recipient, recovery: false };
+}
+
+async function identity(postQuantum = false): Promise<AdministratorIdentity> {
+  const { file } = await newIdentity({ now: systemClock.now(), postQuantum });
+  return openIdentity(new TextEncoder().encode(file));
+}
