@@ -5,6 +5,9 @@ import type { z } from 'zod';
 
 const TEMPORARY = '.tmp';
 
+/** Enough to keep the disk busy, few enough for the limit on open files. */
+const READ_AT_ONCE = 64;
+
 /**
  * Replaces a JSON file in one step: a reader, or the next process after a kill, sees the old content or the new,
  * never a part of either.
@@ -40,14 +43,18 @@ export async function readJson<T extends z.ZodType>(path: string, schema: T): Pr
 /** Reads every JSON file of a folder, and removes the temporary files that a killed process left there. */
 export async function readJsonFolder<T extends z.ZodType>(folder: string, schema: T): Promise<z.output<T>[]> {
   const values: z.output<T>[] = [];
-  for (const name of await readdir(folder)) {
-    const path = join(folder, name);
-    if (name.endsWith(TEMPORARY)) {
-      await rm(path, { force: true });
-    } else if (name.endsWith('.json')) {
-      const value = await readJson(path, schema);
-      if (value !== null) values.push(value);
-    }
+  const names = await readdir(folder);
+  for (let i = 0; i < names.length; i += READ_AT_ONCE) {
+    const batch = names.slice(i, i + READ_AT_ONCE).map(async (name) => {
+      const path = join(folder, name);
+      if (name.endsWith(TEMPORARY)) {
+        await rm(path, { force: true });
+      } else if (name.endsWith('.json')) {
+        const value = await readJson(path, schema);
+        if (value !== null) values.push(value);
+      }
+    });
+    await Promise.all(batch);
   }
   return values;
 }

@@ -14,9 +14,8 @@ import {
 import { ACCOUNT, newJobId } from './identifiers.ts';
 import { lastInventory, renderInventory } from './inventory.ts';
 import { checkDescription, page, readCount } from './limits.ts';
-import { splitLeaves } from './multipart-operations.ts';
 import type { ArchiveRecord, ArchiveRetrieval, InventoryRetrieval, JobRecord } from './records.ts';
-import { MIB, rangeTreeHash } from './tree-hash.ts';
+import { MIB, rangeTreeHash, splitLeaves } from './tree-hash.ts';
 import type { Vault } from './vault.ts';
 
 /** Retrieval of archives and inventories: jobs that take their time. */
@@ -157,9 +156,8 @@ function archiveRetrieval(vault: Vault, parameters: Parameters, nowMs: number): 
   const tier = tierSchema.safeParse(parameters.Tier ?? 'Standard');
   if (!tier.success) throw invalidParameter(`Invalid tier: ${parameters.Tier}`);
   const { start, end } = retrievalRange(parameters.RetrievalByteRange ?? null, archive.bytes);
-  const isLarge = tier.data === 'Expedited' && archive.bytes >= LARGE_BYTES;
   return {
-    ...jobBase(parameters, nowMs, isLarge ? DELAY_MS.Standard : DELAY_MS[tier.data]),
+    ...jobBase(parameters, nowMs, retrievalDelayMs(tier.data, archive.bytes)),
     action: 'ArchiveRetrieval',
     tier: tier.data,
     archiveId,
@@ -188,6 +186,11 @@ function inventoryRetrieval(vault: Vault, parameters: Parameters, nowMs: number)
     limit: readLimit(filter.Limit ?? null),
     marker: readMarker(filter.Marker ?? null, inventory.archives),
   };
+}
+
+/** How long a retrieval takes by the clock. */
+export function retrievalDelayMs(tier: keyof typeof DELAY_MS, archiveBytes: number): number {
+  return tier === 'Expedited' && archiveBytes >= LARGE_BYTES ? DELAY_MS.Standard : DELAY_MS[tier];
 }
 
 const jobBase = (parameters: Parameters, nowMs: number, delayMs: number) => ({

@@ -6,7 +6,7 @@ import { checksumMismatch, invalidParameter } from './errors.ts';
 import { ACCOUNT, newArchiveId, newUploadId } from './identifiers.ts';
 import { checkDescription, checkPartSize, MOST_PARTS, page, readCount } from './limits.ts';
 import type { ArchiveRecord, PartRecord } from './records.ts';
-import { treeHashOf } from './tree-hash.ts';
+import { splitLeaves, treeHashOf } from './tree-hash.ts';
 import type { Upload } from './vault.ts';
 
 /** Archives in parts. */
@@ -115,14 +115,6 @@ function assemble(
   if (treeHash !== expectedTreeHash) throw checksumMismatch(expectedTreeHash, treeHash);
   const segments = parts.map((part) => ({ file: part.file, bytes: part.bytes }));
   return { bytes, treeHash, leaves: leaves.toString('base64'), segments };
-}
-
-const LEAF_BYTES = 32;
-
-export function splitLeaves(leaves: Buffer): Buffer[] {
-  const split: Buffer[] = [];
-  for (let at = 0; at < leaves.byteLength; at += LEAF_BYTES) split.push(leaves.subarray(at, at + LEAF_BYTES));
-  return split;
 }
 
 /** Checks the range of a part and returns its first byte. */

@@ -1,6 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
 import { Readable, Transform } from 'node:stream';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { checkPayload } from './body.ts';
@@ -35,13 +34,15 @@ export type EmulatorOptions = {
   credentials: Credentials;
   /** How long outputs and resting uploads stay in real time after they expired by the clock. */
   lingerMs: number;
+  /** How many vaults there may be in a region. */
+  mostVaults: number;
 };
 
 /** The emulator as a server that is not listening yet. */
 export async function createEmulator(options: EmulatorOptions): Promise<FastifyInstance> {
   await mkdir(options.state, { recursive: true });
   const clock = await EmulatorClock.open(options.state);
-  const vaults = await Vaults.open(join(options.state), clock, options.lingerMs);
+  const vaults = await Vaults.open(options.state, clock, options);
   const faults = new Faults();
   const verifier = new SignatureVerifier(options.credentials);
   const server = Fastify({

@@ -52,6 +52,15 @@ export function treeHashOf(leaves: readonly Uint8Array[]): string {
   return Buffer.from(root).toString('hex');
 }
 
+const LEAF_BYTES = 32;
+
+/** Leaves that were stored one after the other. */
+export function splitLeaves(leaves: Buffer): Buffer[] {
+  const split: Buffer[] = [];
+  for (let at = 0; at < leaves.byteLength; at += LEAF_BYTES) split.push(leaves.subarray(at, at + LEAF_BYTES));
+  return split;
+}
+
 /**
  * The tree hash of bytes `start..end` (inclusive) of an archive, or null when that range is not a node of the
  * archive's own tree: whole MiB [s, e) with, for some k, 2^k dividing s and e = min(s + 2^k, N).

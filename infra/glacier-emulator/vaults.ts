@@ -11,7 +11,9 @@ import { vaultSchema } from './records.ts';
 import { Vault } from './vault.ts';
 
 /** Of an account in a region, by the service's quota. */
-const MOST_VAULTS = 1000;
+export const DEFAULT_MOST_VAULTS = 1000;
+
+export type VaultsOptions = { lingerMs: number; mostVaults: number };
 
 /**
  * All vaults, by region and name: `vaults/REGION/HASH-OF-NAME/`. (A vault's name may be longer than a file's.) A vault
@@ -20,18 +22,18 @@ const MOST_VAULTS = 1000;
 export class Vaults {
   readonly #folder: string;
   readonly #clock: EmulatorClock;
-  readonly #lingerMs: number;
+  readonly #options: VaultsOptions;
   readonly #byKey = new Map<string, Vault>();
   readonly #changes = new Mutex();
 
-  private constructor(folder: string, clock: EmulatorClock, lingerMs: number) {
+  private constructor(folder: string, clock: EmulatorClock, options: VaultsOptions) {
     this.#folder = folder;
     this.#clock = clock;
-    this.#lingerMs = lingerMs;
+    this.#options = options;
   }
 
-  static async open(folder: string, clock: EmulatorClock, lingerMs: number): Promise<Vaults> {
-    const vaults = new Vaults(folder, clock, lingerMs);
+  static async open(folder: string, clock: EmulatorClock, options: VaultsOptions): Promise<Vaults> {
+    const vaults = new Vaults(folder, clock, options);
     await vaults.#load();
     return vaults;
   }
@@ -63,11 +65,12 @@ export class Vaults {
   create(region: string, name: string): Promise<void> {
     return this.#changes.run(async () => {
       if (this.find(region, name) !== null) return;
-      if (this.list(region).length >= MOST_VAULTS) {
-        throw limitExceeded(`The account has reached its limit of ${MOST_VAULTS} vaults in ${region}`);
+      const { mostVaults } = this.#options;
+      if (this.list(region).length >= mostVaults) {
+        throw limitExceeded(`The account has reached its limit of ${mostVaults} vaults in ${region}`);
       }
       const record = { name, region, createdAtMs: this.#clock.nowMs(), tags: {} };
-      const vault = new Vault(this.#folderOf(region, name), record, this.#clock, this.#lingerMs);
+      const vault = new Vault(this.#folderOf(region, name), record, this.#clock, this.#options.lingerMs);
       await vault.writeNew();
       this.#byKey.set(keyOf(region, name), vault);
     });
@@ -105,7 +108,7 @@ export class Vaults {
           // A vault that was being created, or is already deleted.
           await rm(folder, { recursive: true, force: true });
         } else {
-          this.#byKey.set(keyOf(region, record.name), new Vault(folder, record, this.#clock, this.#lingerMs));
+          this.#byKey.set(keyOf(region, record.name), new Vault(folder, record, this.#clock, this.#options.lingerMs));
         }
       }
     }

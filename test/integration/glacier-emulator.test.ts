@@ -735,6 +735,16 @@ describe('faults', () => {
     expect((await describeVault(vaultName)).NumberOfArchives).toBe(2);
   });
 
+  test('throttled in the middle of a large body: the SDK tries again by itself', async () => {
+    const vaultName = await newVault();
+    const body = randomBytes(24 * MIB);
+    await emulator.fault('throttle', 'UploadArchive');
+    const patient = emulator.client({ maxAttempts: 3 });
+    const reply = await patient.send(new glacier.UploadArchiveCommand({ accountId, vaultName, body }));
+    expect(reply).toMatchObject({ checksum: treeHash(body), $metadata: { attempts: 2 } });
+    patient.destroy();
+  });
+
   test('cut: no reply, no effect; lost-reply: no reply, but the effect', async () => {
     const vaultName = await newVault();
     await emulator.fault('cut', 'UploadArchive');

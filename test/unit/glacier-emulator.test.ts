@@ -7,6 +7,7 @@ import { ClockRefusal, EmulatorClock } from '../../infra/glacier-emulator/clock.
 import { Faults } from '../../infra/glacier-emulator/faults.ts';
 import { newArchiveId } from '../../infra/glacier-emulator/identifiers.ts';
 import { isDeletable, lastInventory } from '../../infra/glacier-emulator/inventory.ts';
+import { retrievalDelayMs } from '../../infra/glacier-emulator/job-operations.ts';
 import { operations } from '../../infra/glacier-emulator/operations.ts';
 import type { ArchiveRecord } from '../../infra/glacier-emulator/records.ts';
 import { LeafHasher, MIB, rangeTreeHash, treeHashOf } from '../../infra/glacier-emulator/tree-hash.ts';
@@ -198,6 +199,13 @@ test('faults: matched by operation and vault, counted down, cleared one vault at
   expect(faults.take('ListVaults', undefined)).toBeNull();
   expect(faults.take('CreateVault', 'a')).toBe('throttle');
   expect(faults.list()).toEqual([]);
+});
+
+test('an expedited retrieval of 250 MB or more takes as long as a standard one', () => {
+  expect(retrievalDelayMs('Expedited', 249_999_999)).toBe(HOUR / 12);
+  expect(retrievalDelayMs('Expedited', 250_000_000)).toBe(5 * HOUR);
+  expect(retrievalDelayMs('Standard', 1)).toBe(5 * HOUR);
+  expect(retrievalDelayMs('Bulk', 1)).toBe(12 * HOUR);
 });
 
 test('archive ids have 138 URL-safe characters, and some begin with a dash', () => {
