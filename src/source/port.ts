@@ -43,13 +43,13 @@ export interface RawRecord {
   readonly key: string;
 }
 
-/** What a record says about itself, as ids and instants. A `string` in `unfit` says why it cannot be handled. */
+/** What a record says about itself, as ids and instants. */
 export interface RecordFacts {
   readonly owner: OwnerId | null;
   readonly customer: CustomerId | null;
   /** Milliseconds since 1970 UTC of the trigger value (for an expiry field: of that date). */
   readonly trigger: number | null;
-  /** Reason codes: `owner-missing`, `customer-missing`, `trigger-missing`, `trigger-not-a-date`, `not-canonical`, `too-large`. Empty for a fit record. */
+  /** Which of owner, customer and trigger cannot be used. Empty when all can; `fitness` judges the rest of the bytes. */
   readonly unfit: readonly UnfitReason[];
 }
 
@@ -103,7 +103,7 @@ export interface SourcePort {
   summarise(partition: Partition, range: TriggerRange): Promise<PartitionSummary>;
   /**
    * Records of the partition in the order `(trigger, _id)`, in batches, strictly after `after` (when given) and up to
-   * and including `upTo` (when given) and with trigger < `before`. Primary, majority.
+   * and including `upTo` (when given) and with trigger < `before`. Primary, majority. Unfit records are left out.
    */
   scan(
     partition: Partition,
@@ -112,8 +112,13 @@ export interface SourcePort {
   ): AsyncIterable<readonly RawRecord[]>;
   /** Records whose owner, customer or trigger cannot be used, by index ranges over the types that are not usable. */
   unfit(dataset: DatasetShape): AsyncIterable<readonly RawRecord[]>;
-  /** Owner, customer, trigger and fitness of a record, from its bytes. Pure. */
+  /** Owner, customer and trigger of a record, from its bytes. Cheap and pure. */
   facts(dataset: DatasetShape, raw: Uint8Array): RecordFacts;
+  /**
+   * Why a record could not be guarded (`not-canonical`, `too-large`), or `null` when it can. Walks all its bytes; asked
+   * once per record, before it is sealed. Pure.
+   */
+  fitness(dataset: DatasetShape, raw: Uint8Array): UnfitReason | null;
   /** Facet name -> normalised text values of a record (arrays give several). Pure. */
   facets(dataset: DatasetShape, raw: Uint8Array): Readonly<Record<string, readonly string[]>>;
   /** The position of a record in the order of the scan. Pure. */

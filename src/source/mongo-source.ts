@@ -1,0 +1,83 @@
+/** The source on a MongoDB server, or one that speaks its protocol. Each question has a file of its own. */
+import type { MongoClient } from 'mongodb';
+import type { Namespace } from '../ids.ts';
+import type { ClearingWarrant } from '../ledger/warrants.ts';
+import { fitnessOf } from './guarded-delete.ts';
+import { keyOf } from './id-key.ts';
+import { inspect } from './mongo-inspect.ts';
+import { partitionsOf } from './mongo-partitions.ts';
+import { findOne, readByIds, serverTime, summarise } from './mongo-read.ts';
+import { type ScanRange, scanPartition } from './mongo-scan.ts';
+import { unfitRecords } from './mongo-unfit.ts';
+import { deleteGuarded, insertMissing } from './mongo-write.ts';
+import type { DatasetShape, Partition, RawRecord, SourcePort, TriggerRange } from './port.ts';
+import { facetsOf, factsOf, positionOf } from './raw-document.ts';
+
+export class MongoSource implements SourcePort {
+  readonly #client: MongoClient;
+
+  /** @param client From `connectMongo`; closed by whoever opened it. */
+  constructor(client: MongoClient) {
+    this.#client = client;
+  }
+
+  serverTime() {
+    return serverTime(this.#client);
+  }
+
+  inspect(dataset: DatasetShape) {
+    return inspect(this.#client, dataset);
+  }
+
+  partitions(dataset: DatasetShape, before: number) {
+    return partitionsOf(this.#client, dataset, before);
+  }
+
+  summarise(partition: Partition, range: TriggerRange) {
+    return summarise(this.#client, partition, range);
+  }
+
+  scan(partition: Partition, range: ScanRange, signal?: AbortSignal) {
+    return scanPartition(this.#client, partition, range, signal);
+  }
+
+  unfit(dataset: DatasetShape) {
+    return unfitRecords(this.#client, dataset);
+  }
+
+  facts(dataset: DatasetShape, raw: Uint8Array) {
+    return factsOf(dataset, raw);
+  }
+
+  fitness(dataset: DatasetShape, raw: Uint8Array) {
+    return fitnessOf(dataset, raw);
+  }
+
+  facets(dataset: DatasetShape, raw: Uint8Array) {
+    return facetsOf(dataset, raw);
+  }
+
+  position(dataset: DatasetShape, raw: Uint8Array) {
+    return positionOf(dataset, raw);
+  }
+
+  readByIds(namespace: Namespace, idBytes: readonly Uint8Array[]) {
+    return readByIds(this.#client, namespace, idBytes);
+  }
+
+  keyOf(idBytes: Uint8Array) {
+    return keyOf(idBytes);
+  }
+
+  deleteGuarded(dataset: DatasetShape, records: readonly RawRecord[], warrant: ClearingWarrant) {
+    return deleteGuarded(this.#client, dataset, records, warrant);
+  }
+
+  insertMissing(namespace: Namespace, records: readonly Uint8Array[]) {
+    return insertMissing(this.#client, namespace, records);
+  }
+
+  findOne(namespace: Namespace, idText: string) {
+    return findOne(this.#client, namespace, idText);
+  }
+}
