@@ -1,0 +1,166 @@
+/**
+ * The first of two passes over an archive file. The manifest stands at the end of the file, so nothing can be trusted
+ * before all of it was seen: `inspectArchive` reads it once, keeps only hashes, and makes the `VerifiedManifest` that
+ * reading records asks for (promises 8, 9, 11; "never half restored").
+ *
+ * What is established, and which attack it stops:
+ * - container: headers, padding and end are exactly what the writer writes (truncated, flipped, bytes added);
+ * - signature over manifest.json (forged, or made by another installation's key);
+ * - the ids that the ledger expects (a whole other archive in its place);
+ * - every member, in order, with name, offset, length and SHA-256 (flipped, swapped, missing, added, from elsewhere);
+ * - with a key: every member opens as what it stands for, counts, index and Merkle root fit the records.
+ */
+import { hash } from 'node:crypto';
+import type { Signature } from '../keys/port.ts';
+import { readMembers, type StoredMember } from './container.ts';
+import { ContentCheck } from './content-check.ts';
+import { corrupt } from './corrupt.ts';
+import { type ArchiveDescription, decodeManifest, decodeSignature, type Manifest, type Member } from './manifest.ts';
+import { indexName, MANIFEST_NAME, README_NAME, SIGNATURE_NAME, segmentName } from './member-names.ts';
+import type { SealKey } from './seal.ts';
+
+/** A manifest that was signed, and whose file held exactly the members that it lists. */
+export class VerifiedManifest {
+  readonly #proof = true;
+  readonly manifest: Manifest;
+  /** Of the bytes of manifest.json. */
+  readonly sha256: string;
+  /** Of the key that signed it. */
+  readonly keyId: string;
+  private constructor(manifest: Manifest, sha256: string, keyId: string) {
+    this.manifest = manifest;
+    this.sha256 = sha256;
+    this.keyId = keyId;
+  }
+  /** @internal for inspectArchive only. */
+  static issue(manifest: Manifest, sha256: string, keyId: string): VerifiedManifest {
+    return new VerifiedManifest(manifest, sha256, keyId);
+  }
+  get isProof(): boolean {
+    return this.#proof;
+  }
+}
+
+export interface InspectOptions {
+  readonly verify: (bytes: Uint8Array, signature: Signature) => Promise<boolean>;
+  /** What the ledger says it is; what is left out is taken from the manifest. */
+  readonly expected: Partial<ArchiveDescription>;
+  /** With it, every member is opened too. */
+  readonly key?: SealKey;
+}
+
+/** Reads the whole tar file once, flat in memory. Throws ARCHIVE_CORRUPT, naming the member and what is wrong. */
+export async function inspectArchive(
+  stream: AsyncIterable<Uint8Array>,
+  options: InspectOptions,
+): Promise<VerifiedManifest> {
+  const content = options.key === undefined ? null : new ContentCheck(options.key);
+  const found: FoundMember[] = [];
+  const closing = new Map<string, Uint8Array>();
+  for await (const member of readMembers(stream)) {
+    if (isClosing(member.name)) closing.set(member.name, member.data);
+    found.push(measure(member));
+    await content?.see(member);
+  }
+  const bytes = present(closing, MANIFEST_NAME);
+  const signature = decodeSignature(present(closing, SIGNATURE_NAME));
+  if (!(await options.verify(bytes, signature))) {
+    throw corrupt(MANIFEST_NAME, `it is not what the key ${signature.keyId} signed in ${SIGNATURE_NAME}`);
+  }
+  const manifest = decodeManifest(bytes);
+  assertExpected(manifest, options.expected);
+  assertConsistent(manifest);
+  assertMembers(manifest, found);
+  content?.assertFits(manifest);
+  return VerifiedManifest.issue(manifest, hash('sha256', bytes, 'hex'), signature.keyId);
+}
+
+export type FoundMember = Pick<Member, 'name' | 'offset' | 'length' | 'sha256'>;
+
+/** What can be said of a member without a key. */
+export function measure(member: StoredMember): FoundMember {
+  const { name, offset, data } = member;
+  return { name, offset, length: data.byteLength, sha256: hash('sha256', data, 'hex') };
+}
+
+/** Throws ARCHIVE_CORRUPT unless what was found is the member that the manifest lists in its place. `others` helps to say what it is instead. */
+export function assertMember(
+  listed: Member | undefined,
+  found: FoundMember | undefined,
+  others: readonly Member[],
+): void {
+  if (found === undefined) throw corrupt(listed?.name ?? MANIFEST_NAME, 'the file ends without it');
+  if (listed === undefined) throw corrupt(found.name, 'the manifest does not list it');
+  if (found.name !== listed.name) throw corrupt(listed.name, `${found.name} stands in its place`);
+  if (found.sha256 !== listed.sha256) {
+    const other = others.find((member) => member.sha256 === found.sha256);
+    const what =
+      other === undefined
+        ? 'its SHA-256 is not the one that the manifest lists'
+        : `it holds the bytes of ${other.name}`;
+    throw corrupt(listed.name, what);
+  }
+  if (found.offset !== listed.offset || found.length !== listed.length) {
+    throw corrupt(listed.name, `it stands at byte ${found.offset}, where the manifest says ${listed.offset}`);
+  }
+}
+
+function isClosing(name: string): boolean {
+  return name === MANIFEST_NAME || name === SIGNATURE_NAME;
+}
+
+function present(closing: ReadonlyMap<string, Uint8Array>, name: string): Uint8Array {
+  const bytes = closing.get(name);
+  if (bytes === undefined) throw corrupt(name, 'the file ends without it');
+  return bytes;
+}
+
+function assertExpected(manifest: Manifest, expected: Partial<ArchiveDescription>): void {
+  for (const [field, value] of Object.entries(expected)) {
+    const actual = Object.entries(manifest).find(([name]) => name === field)?.[1];
+    if (actual === value) continue;
+    throw corrupt(MANIFEST_NAME, `this is the archive of ${field} ${String(actual)}, not ${value}`, {
+      ids: { archive: manifest.archive },
+    });
+  }
+}
+
+/** A manifest that we signed could still be wrong by our own mistake. */
+function assertConsistent(manifest: Manifest): void {
+  const segments = manifest.members.filter((member) => member.kind === 'segment');
+  const pages = manifest.members.filter((member) => member.kind === 'index');
+  const readmes = manifest.members.filter((member) => member.kind === 'readme');
+  assertRun(manifest, segments, (n) => segmentName(manifest.dataset, n));
+  assertRun(manifest, pages, indexName);
+  const plainBytes = segments.reduce((total, segment) => total + segment.plainBytes, 0);
+  const misnumbered = segments.findIndex((segment, n) => segment.segment !== n);
+  if (
+    manifest.segments !== segments.length ||
+    manifest.plainBytes !== plainBytes ||
+    misnumbered !== -1 ||
+    readmes.length !== 1 ||
+    manifest.members[0]?.name !== README_NAME ||
+    segments.length + pages.length + 1 !== manifest.members.length
+  ) {
+    throw corrupt(MANIFEST_NAME, 'its figures contradict its list of members');
+  }
+}
+
+/** Numbered names from 0, and records that follow on each other up to the manifest's count. */
+function assertRun(manifest: Manifest, members: readonly Member[], nameOf: (n: number) => string): void {
+  let ordinal = 0;
+  for (const [n, member] of members.entries()) {
+    if (member.name !== nameOf(n) || member.firstOrdinal !== ordinal) {
+      throw corrupt(MANIFEST_NAME, `its entry for ${member.name} does not follow on the one before`);
+    }
+    ordinal += member.records;
+  }
+  if (ordinal !== manifest.records) throw corrupt(MANIFEST_NAME, 'its figures contradict its list of members');
+}
+
+function assertMembers(manifest: Manifest, found: readonly FoundMember[]): void {
+  for (const [i, listed] of manifest.members.entries()) assertMember(listed, found[i], manifest.members);
+  const rest = found.slice(manifest.members.length).map((member) => member.name);
+  const extra = rest.find((name, i) => name !== [MANIFEST_NAME, SIGNATURE_NAME][i]);
+  if (extra !== undefined) throw corrupt(extra, 'the manifest does not list it');
+}
