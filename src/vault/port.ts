@@ -19,6 +19,8 @@ export interface VaultLocation {
   readonly name: string;
   /** S3: the key prefix of the customer, ends with `/`. Glacier: empty. */
   readonly prefix: string;
+  /** Whose vault it is, as its tags say: `ensure` compares them. */
+  readonly installation: string;
   readonly owner: OwnerId;
   readonly customer: CustomerId;
 }
@@ -44,12 +46,12 @@ export interface UploadHandle {
 
 /** What the service acknowledged. */
 export interface StoredArchive {
-  /** Glacier: the archive id. S3: `key?versionId=…` or the key. */
+  /** Glacier: the archive id. S3: `key?versionId=…`. */
   readonly vaultArchiveId: string;
   /** SHA-256 tree hash (hex) of the whole file as acknowledged by the service (for S3: the tree hash that we computed, after the service's own checksum was found equal to ours). */
   readonly treeHash: string;
   readonly bytes: number;
-  /** The `Date` header of the reply. */
+  /** The end of the second in the `Date` header of the reply: the last moment at which it can have been stored. */
   readonly at: Date;
 }
 
@@ -93,17 +95,20 @@ export interface ByteRange {
 
 export interface OpenUpload {
   readonly uploadId: string;
-  readonly intent: UploadIntent | null;
+  /** What can be seen of the intent while an upload is open (S3 shows the key only); null when it is not one of ours. */
+  readonly intent: Pick<UploadIntent, 'archive' | 'attempt'> | null;
   readonly createdAt: Date;
 }
 
 export interface VaultPort {
   readonly backend: VaultLocation['backend'];
+  /** The smallest part of a multipart upload: 1 MiB for Glacier, 8 MiB for S3 (whose limit of 5 MiB is no power of two). */
+  readonly smallestPartBytes: number;
   /** The name and place for an owner's and customer's archives. Pure; see naming.ts. */
   locate(installation: string, owner: OwnerId, customer: CustomerId): VaultLocation;
   /** The service's clock from the `Date` header of a cheap call: a witness of time. */
   serverTime(): Promise<Date>;
-  /** Creates vault (or bucket) and tags where they are not there; does nothing when they are. Throws VAULT_LIMIT at the service's limit. */
+  /** Creates vault (or bucket) and tags where they are not there; does nothing when they are. Throws VAULT_LIMIT at the service's limit, CHANGED_RESOURCE_NOT_OURS when the tags name another owner, customer or installation. */
   ensure(location: VaultLocation): Promise<void>;
   /** How many vaults the account and region hold and may hold; null where there is no such limit. */
   vaultCount(): Promise<{ readonly used: number; readonly limit: number } | null>;
@@ -114,11 +119,11 @@ export interface VaultPort {
     bytes: Uint8Array,
     treeHash: string,
   ): Promise<StoredArchive>;
-  /** `partBytes` is 2^n MiB. */
+  /** `partBytes` is 2^n MiB, from {@link smallestPartBytes} up. */
   beginUpload(location: VaultLocation, intent: UploadIntent, partBytes: number): Promise<UploadHandle>;
   /** Sends part `index` (0-based). All parts but the last have `partBytes`. Sending a part again replaces it. */
   sendPart(location: VaultLocation, upload: UploadHandle, index: number, bytes: Uint8Array): Promise<void>;
-  /** Completes. On an outcome that is not known it may be called again with the same arguments and finds what happened. */
+  /** Completes. On an outcome that is not known it may be called again with the same arguments and finds what happened. VAULT_CHECKSUM: the parts are not this file, nothing was stored. */
   completeUpload(
     location: VaultLocation,
     upload: UploadHandle,
@@ -128,7 +133,10 @@ export interface VaultPort {
   abortUpload(location: VaultLocation, uploadId: string): Promise<void>;
   /** Multipart uploads that are open in the vault. */
   listUploads(location: VaultLocation): AsyncIterable<OpenUpload>;
-  /** Asks for an inventory; returns a job id to poll. */
+  /**
+   * Asks for an inventory; returns a job id to poll. A vault that has none yet (about a day long) gives a job that is
+   * `pending` without a date and then `gone`: whoever finds an inventory job `gone` asks for a new one.
+   */
   requestInventory(location: VaultLocation): Promise<string>;
   inventoryState(location: VaultLocation, jobId: string): Promise<JobState>;
   readInventory(location: VaultLocation, jobId: string): Promise<Inventory>;
@@ -140,9 +148,9 @@ export interface VaultPort {
     range: ByteRange | null,
   ): Promise<string>;
   retrievalState(location: VaultLocation, jobId: string): Promise<JobState>;
-  /** Bytes [start, end) of the retrieval's output (offsets count from the start of the retrieved range). At most 64 MiB at once. Verifies the service's checksum of the range where it sends one. */
+  /** Bytes [start, end) of the retrieval's output (offsets count from the start of the retrieved range). At most 64 MiB at once. RETRIEVAL_NOT_READY before it is ready, VAULT_NOT_FOUND when the output is gone. Verifies the service's checksum of the range where it sends one. */
   readRetrieval(location: VaultLocation, jobId: string, range: ByteRange): Promise<Uint8Array>;
-  /** Idempotent. Throws VAULT_VETO when a lock refuses. `at` is the Date header of the reply. */
+  /** Idempotent. Throws VAULT_VETO when a lock refuses. `at` is the end of the second in the Date header of the reply. */
   deleteArchive(location: VaultLocation, claim: PurgeClaim): Promise<{ readonly at: Date }>;
   /** Removes a complete upload of an attempt that the ledger abandoned. */
   deleteAbandoned(location: VaultLocation, vaultArchiveId: string, proof: AbandonedUpload): Promise<void>;

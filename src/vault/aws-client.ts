@@ -1,0 +1,92 @@
+/** What both AWS clients have in common: timeouts, retries, credentials, and the `Date` header of every reply. */
+import { MoraineError } from '../errors.ts';
+import type { VaultKey } from '../ids.ts';
+
+/** Includes the first try. The SDK waits up to a few seconds between them; what lasts longer is the caller's to wait for. */
+export const AWS_MAX_ATTEMPTS = 3;
+/** For calls that are not the same when made twice: the caller asks the vault before it tries again. */
+export const AWS_SINGLE_ATTEMPT = 1;
+
+/** A server that is there accepts a connection at once; one that is away must be reported in seconds. */
+const CONNECT_TIMEOUT_MS = 3_000;
+/** Nothing came or went on the connection for this long: it is dead. */
+const IDLE_TIMEOUT_MS = 60_000;
+/** A part of 64 MiB over a line of 1 Mbit/s takes nine minutes. */
+const REQUEST_TIMEOUT_MS = 900_000;
+const CONNECTIONS = 32;
+const HEADER_SECOND_MS = 1_000;
+
+export interface StaticCredentials {
+  readonly accessKeyId: string;
+  readonly secretAccessKey: string;
+}
+
+/** The part of a vault's entry in moraine.yaml that says how to reach the service. */
+export interface ServiceAddress {
+  readonly key: VaultKey;
+  readonly region: string;
+  readonly endpoint: string | undefined;
+  /** Undefined: the SDK's own chain (environment, profile, role of the machine). */
+  readonly credentials: StaticCredentials | undefined;
+}
+
+/** Options that every AWS client of ours is made with. */
+export function awsClientOptions(address: ServiceAddress, maxAttempts: number) {
+  return {
+    region: address.region,
+    ...(address.endpoint === undefined ? {} : { endpoint: address.endpoint }),
+    ...(address.credentials === undefined ? {} : { credentials: { ...address.credentials } }),
+    maxAttempts,
+    retryMode: 'standard',
+    requestHandler: {
+      connectionTimeout: CONNECT_TIMEOUT_MS,
+      socketTimeout: IDLE_TIMEOUT_MS,
+      requestTimeout: REQUEST_TIMEOUT_MS,
+      throwOnRequestTimeout: true,
+      httpAgent: { keepAlive: true, maxSockets: CONNECTIONS },
+      httpsAgent: { keepAlive: true, maxSockets: CONNECTIONS },
+    },
+  };
+}
+
+/**
+ * Remembers the `Date` header of each reply with the output that the SDK makes of it. The service's own time decides
+ * what an inventory proves (design 3), and it is a witness of ours (design 4).
+ */
+export class ReplyDates {
+  readonly #dates = new WeakMap<object, Date>();
+
+  /** For a middleware of the SDK's deserialize step: the reply, and what the SDK made of it. */
+  remember(output: unknown, response: unknown): void {
+    const date = dateHeader(response);
+    if (date !== null && typeof output === 'object' && output !== null) this.#dates.set(output, date);
+  }
+
+  /**
+   * The last moment at which the service can have done what this output says. The header has whole seconds: an
+   * inventory made in the rest of that second would look later than an archive that it does not hold yet.
+   */
+  latestOf(output: object): Date {
+    return new Date(this.of(output).getTime() + HEADER_SECOND_MS - 1);
+  }
+
+  /** The service's time when it answered with this output, in whole seconds. */
+  of(output: object): Date {
+    const date = this.#dates.get(output);
+    if (date === undefined) throw new MoraineError('VAULT_REFUSED', 'The service answered without a Date header.');
+    return date;
+  }
+}
+
+/** The time in the Date header of an HTTP response of the SDK; null when it has none. */
+export function dateHeader(response: unknown): Date | null {
+  if (typeof response !== 'object' || response === null || !('headers' in response)) return null;
+  const headers = response.headers;
+  if (typeof headers !== 'object' || headers === null) return null;
+  for (const [name, value] of Object.entries(headers)) {
+    if (name.toLowerCase() !== 'date' || typeof value !== 'string') continue;
+    const date = new Date(value);
+    return Number.isNaN(date.getTime()) ? null : date;
+  }
+  return null;
+}

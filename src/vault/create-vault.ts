@@ -1,0 +1,38 @@
+import type { Clock } from '../clock.ts';
+import type { VaultKey } from '../ids.ts';
+import type { ServiceAddress, StaticCredentials } from './aws-client.ts';
+import { GlacierVault } from './glacier.ts';
+import type { VaultPort } from './port.ts';
+import { S3Vault } from './s3.ts';
+import { isLoopback, type VaultConfig } from './vault-config.ts';
+
+/** What the local stack's Glacier emulator and S3 take: no secret, they listen on this machine only. */
+const LOCAL_STACK_CREDENTIALS: StaticCredentials = { accessKeyId: 'moraine', secretAccessKey: 'moraine-local' };
+
+/**
+ * The vault of one entry of `vaults:` in moraine.yaml. Opens no connection. Credentials: those of the entry (an endpoint
+ * on this machine only), else those of the local stack for such an endpoint, else the AWS SDK's own chain.
+ */
+export function createVault(key: VaultKey, config: VaultConfig, deps: { readonly clock: Clock }): VaultPort {
+  const isLocal = config.endpoint !== undefined && isLoopback(config.endpoint);
+  const address: ServiceAddress = {
+    key,
+    region: config.region,
+    endpoint: config.endpoint,
+    credentials: config.credentials ?? (isLocal ? LOCAL_STACK_CREDENTIALS : undefined),
+  };
+  switch (config.backend) {
+    case 'glacier':
+      return new GlacierVault({ ...address, account: config.account, prefix: config.prefix });
+    case 's3':
+      return new S3Vault(
+        {
+          ...address,
+          bucketTemplate: config.bucket,
+          storageClass: config.storageClass,
+          objectLock: config.objectLock,
+        },
+        deps.clock,
+      );
+  }
+}

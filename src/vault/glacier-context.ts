@@ -1,0 +1,59 @@
+import { GlacierClient } from '@aws-sdk/client-glacier';
+import {
+  AWS_MAX_ATTEMPTS,
+  AWS_SINGLE_ATTEMPT,
+  awsClientOptions,
+  ReplyDates,
+  type ServiceAddress,
+} from './aws-client.ts';
+import type { Tier, VaultLocation } from './port.ts';
+
+export interface GlacierSettings extends ServiceAddress {
+  /** `-` is the account of the credentials. */
+  readonly account: string;
+  /** First part of every vault's name; undefined: the first characters of the installation's id. */
+  readonly prefix: string | undefined;
+}
+
+/** What the parts of the Glacier adapter share. */
+export interface GlacierContext {
+  readonly settings: GlacierSettings;
+  /** For calls that are the same when made twice. */
+  readonly client: GlacierClient;
+  /** For calls that are not, and for destruction, whose proof is looked at before every single request. */
+  readonly once: GlacierClient;
+  readonly dates: ReplyDates;
+}
+
+/** What every call says about where it goes. */
+export interface VaultAddress {
+  readonly accountId: string;
+  readonly vaultName: string;
+}
+
+export function glacierContext(settings: GlacierSettings): GlacierContext {
+  const dates = new ReplyDates();
+  const connect = (maxAttempts: number) => {
+    const client = new GlacierClient(awsClientOptions(settings, maxAttempts));
+    client.middlewareStack.add(
+      (next) => async (args) => {
+        const result = await next(args);
+        dates.remember(result.output, result.response);
+        return result;
+      },
+      { step: 'deserialize', name: 'rememberReplyDate' },
+    );
+    return client;
+  };
+  return { settings, client: connect(AWS_MAX_ATTEMPTS), once: connect(AWS_SINGLE_ATTEMPT), dates };
+}
+
+export function addressOf(location: VaultLocation): VaultAddress {
+  return { accountId: location.account, vaultName: location.name };
+}
+
+export const GLACIER_TIERS: Readonly<Record<Tier, string>> = {
+  expedited: 'Expedited',
+  standard: 'Standard',
+  bulk: 'Bulk',
+};

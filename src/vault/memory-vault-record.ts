@@ -1,0 +1,109 @@
+/** One vault of the fake: what it holds, what it held, and its jobs. */
+import { randomBytes } from 'node:crypto';
+import { treeHash as treeHashOf } from '../archive/tree-hash.ts';
+import { MoraineError } from '../errors.ts';
+import type { ByteRange, UploadIntent } from './port.ts';
+
+export interface MemoryArchive {
+  readonly vaultArchiveId: string;
+  readonly bytes: Uint8Array;
+  readonly treeHash: string;
+  readonly description: string;
+  readonly storedAt: Date;
+  /** Kept after the delete: earlier inventories and finished retrievals still show it. */
+  deletedAt: Date | null;
+}
+
+export interface MemoryUpload {
+  readonly intent: UploadIntent;
+  readonly partBytes: number;
+  readonly parts: Map<number, Uint8Array>;
+  readonly createdAt: Date;
+  completed: MemoryArchive | null;
+}
+
+export type MemoryJob =
+  | { readonly kind: 'inventory'; readonly readyAt: Date; readonly inventoryAt: Date | null }
+  | {
+      readonly kind: 'retrieval';
+      readonly readyAt: Date;
+      readonly archive: MemoryArchive;
+      readonly range: ByteRange | null;
+    };
+
+const DAY_MS = 24 * 3_600_000;
+/** Amazon Glacier's archive ids have 138 characters of base64url, which is 103 bytes and a half. */
+const ARCHIVE_ID_CHARACTERS = 138;
+
+export class MemoryVaultRecord {
+  readonly name: string;
+  readonly tags: Readonly<Record<string, string>>;
+  readonly uploads = new Map<string, MemoryUpload>();
+  readonly jobs = new Map<string, MemoryJob>();
+  readonly #createdAt: Date;
+  readonly #archives = new Map<string, MemoryArchive>();
+
+  constructor(name: string, tags: Readonly<Record<string, string>>, createdAt: Date) {
+    this.name = name;
+    this.tags = tags;
+    this.#createdAt = createdAt;
+  }
+
+  store(bytes: Uint8Array, description: string, now: Date): MemoryArchive {
+    const archive: MemoryArchive = {
+      vaultArchiveId: randomBytes(104).toString('base64url').slice(0, ARCHIVE_ID_CHARACTERS),
+      bytes: Uint8Array.from(bytes),
+      treeHash: treeHashOf(bytes),
+      description,
+      storedAt: now,
+      deletedAt: null,
+    };
+    this.#archives.set(archive.vaultArchiveId, archive);
+    return archive;
+  }
+
+  addJob(job: MemoryJob): string {
+    const jobId = randomBytes(16).toString('base64url');
+    this.jobs.set(jobId, job);
+    return jobId;
+  }
+
+  present(): readonly MemoryArchive[] {
+    return [...this.#archives.values()].filter((archive) => archive.deletedAt === null);
+  }
+
+  /** What an inventory of that moment lists. */
+  presentAt(moment: Date): readonly MemoryArchive[] {
+    const at = moment.getTime();
+    return [...this.#archives.values()].filter(
+      ({ storedAt, deletedAt }) => storedAt.getTime() <= at && (deletedAt === null || deletedAt.getTime() > at),
+    );
+  }
+
+  /** An inventory is made every 24 hours from the vault's creation; null before the first. */
+  lastInventoryAt(now: Date): Date | null {
+    const days = Math.floor((now.getTime() - this.#createdAt.getTime()) / DAY_MS);
+    return days < 1 ? null : new Date(this.#createdAt.getTime() + days * DAY_MS);
+  }
+
+  upload(uploadId: string): MemoryUpload {
+    const upload = this.uploads.get(uploadId);
+    if (upload === undefined) throw new MoraineError('VAULT_NOT_FOUND', 'There is no such upload.');
+    return upload;
+  }
+
+  archive(vaultArchiveId: string): MemoryArchive {
+    const archive = this.#archives.get(vaultArchiveId);
+    if (archive === undefined || archive.deletedAt !== null) {
+      throw new MoraineError('VAULT_NOT_FOUND', 'There is no such archive.');
+    }
+    return archive;
+  }
+
+  /** Also one that was deleted; one that was never here is a mistake of ours. */
+  everStored(vaultArchiveId: string): MemoryArchive {
+    const archive = this.#archives.get(vaultArchiveId);
+    if (archive === undefined) throw new MoraineError('INTERNAL', `Archive ${vaultArchiveId} was never in this vault.`);
+    return archive;
+  }
+}

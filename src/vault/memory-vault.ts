@@ -1,0 +1,394 @@
+/**
+ * A vault in memory, for tests and the simulation. It obeys the rules of Amazon Glacier:
+ *
+ * - it keeps raw bytes and computes their tree hash itself;
+ * - an inventory exists about once a day from the vault's creation, and is a picture of that moment;
+ * - jobs take hours by the vault's own clock, their output ends a day after it was ready, also when the archive is gone;
+ * - 1,000 vaults, names with an owner's and a customer's tags, archive ids that nobody can guess.
+ *
+ * It forbids more than Glacier does: an upload whose intent is not for that vault, parts of another size than announced,
+ * a second completion with other totals, a delete without a claim that is good at that moment, an id that was never here.
+ *
+ * Faults that it may inject, each for the next calls of one operation (`failNext`): `throttle` and `unavailable` (nothing
+ * happened), `lost-reply` (it happened), `veto` (deletes only). Any number may be waiting at once.
+ */
+import { randomUUID } from 'node:crypto';
+import { MIB, treeHash as treeHashOf } from '../archive/tree-hash.ts';
+import type { Clock } from '../clock.ts';
+import { MoraineError } from '../errors.ts';
+import { type CustomerId, id, type OwnerId, type VaultKey } from '../ids.ts';
+import type { AbandonedUpload, PurgeClaim } from '../ledger/warrants.ts';
+import { describeIntent, readIntent } from './intent.ts';
+import { type MemoryArchive, type MemoryJob, MemoryVaultRecord } from './memory-vault-record.ts';
+import { defaultVaultPrefix, ownershipTags, vaultName } from './naming.ts';
+import { isTaggedAs } from './ownership.ts';
+import { assertPartBytes, assertReadRange, assertRetrievalRange } from './part-size.ts';
+import type {
+  ByteRange,
+  Inventory,
+  JobState,
+  OpenUpload,
+  StoredArchive,
+  Tier,
+  UploadHandle,
+  UploadIntent,
+  VaultLocation,
+  VaultPort,
+} from './port.ts';
+import { estimateRetrieval } from './prices.ts';
+
+export type MemoryFault = 'throttle' | 'unavailable' | 'lost-reply' | 'veto';
+export type MemoryOperation = Exclude<
+  keyof VaultPort,
+  'backend' | 'smallestPartBytes' | 'locate' | 'estimateRetrieval'
+>;
+
+const HOUR_MS = 3_600_000;
+const VAULTS_MAX = 1_000;
+const OUTPUT_KEPT_MS = 24 * HOUR_MS;
+const INVENTORY_JOB_MS = 4 * HOUR_MS;
+const TIER_MS: Readonly<Record<Tier, number>> = { expedited: HOUR_MS / 12, standard: 5 * HOUR_MS, bulk: 12 * HOUR_MS };
+
+export class MemoryVault implements VaultPort {
+  readonly backend = 'memory';
+  readonly smallestPartBytes = MIB;
+  readonly #key: VaultKey;
+  readonly #clock: Clock;
+  readonly #vaults = new Map<string, MemoryVaultRecord>();
+  readonly #faults: { readonly operation: MemoryOperation; readonly fault: MemoryFault }[] = [];
+  #advancedMs = 0;
+
+  constructor(options: { readonly key?: VaultKey; readonly clock: Clock }) {
+    this.#key = options.key ?? id.vaultKey('memory');
+    this.#clock = options.clock;
+  }
+
+  /** Moves the vault's own time on; it never runs backward. */
+  advance(hours: number): void {
+    if (!(hours >= 0)) throw new MoraineError('INTERNAL', 'The time of a vault does not run backward.');
+    this.#advancedMs += hours * HOUR_MS;
+  }
+
+  now(): Date {
+    return new Date(this.#clock.now().getTime() + this.#advancedMs);
+  }
+
+  /** The next `times` calls of this operation meet this fault. */
+  failNext(operation: MemoryOperation, fault: MemoryFault, times = 1): void {
+    for (let i = 0; i < times; i += 1) this.#faults.push({ operation, fault });
+  }
+
+  /** What is stored there now, for assertions. */
+  archivesIn(location: VaultLocation): readonly MemoryArchive[] {
+    return this.#vaults.get(location.name)?.present() ?? [];
+  }
+
+  /** A vault or archive that somebody else put there, past all checks of ours. */
+  plantVault(location: VaultLocation, tags: Readonly<Record<string, string>>): void {
+    this.#vaults.set(location.name, new MemoryVaultRecord(location.name, tags, this.now()));
+  }
+
+  plantArchive(location: VaultLocation, bytes: Uint8Array, description: string): string {
+    return this.#vault(location).store(bytes, description, this.now()).vaultArchiveId;
+  }
+
+  locate(installation: string, owner: OwnerId, customer: CustomerId): VaultLocation {
+    const name = vaultName(defaultVaultPrefix(installation), owner, customer);
+    return {
+      key: this.#key,
+      backend: this.backend,
+      account: '-',
+      region: 'memory',
+      name,
+      prefix: '',
+      installation,
+      owner,
+      customer,
+    };
+  }
+
+  serverTime(): Promise<Date> {
+    return this.#answer('serverTime', () => this.now());
+  }
+
+  ensure(location: VaultLocation): Promise<void> {
+    return this.#answer('ensure', () => {
+      const tags = ownershipTags(location);
+      const found = this.#vaults.get(location.name);
+      if (found !== undefined && isTaggedAs(found.tags, tags, location)) return;
+      if (found === undefined && this.#vaults.size >= VAULTS_MAX) {
+        throw new MoraineError('VAULT_LIMIT', `Vault ${location.name} would be one more than the account may hold.`);
+      }
+      this.#vaults.set(location.name, new MemoryVaultRecord(location.name, tags, this.now()));
+    });
+  }
+
+  vaultCount() {
+    return this.#answer('vaultCount', () => ({ used: this.#vaults.size, limit: VAULTS_MAX }));
+  }
+
+  storeWhole(
+    location: VaultLocation,
+    intent: UploadIntent,
+    bytes: Uint8Array,
+    treeHash: string,
+  ): Promise<StoredArchive> {
+    return this.#answer('storeWhole', () => {
+      const vault = this.#vault(location);
+      this.#assertIntent(location, intent);
+      if (bytes.byteLength === 0) throw new MoraineError('VAULT_REFUSED', 'An archive of no bytes is not allowed.');
+      if (treeHashOf(bytes) !== treeHash) throw new MoraineError('VAULT_CHECKSUM', 'The tree hash is of other bytes.');
+      return this.#stored(vault.store(bytes, describeIntent(intent), this.now()));
+    });
+  }
+
+  beginUpload(location: VaultLocation, intent: UploadIntent, partBytes: number): Promise<UploadHandle> {
+    return this.#answer('beginUpload', () => {
+      assertPartBytes(partBytes, this.smallestPartBytes);
+      this.#assertIntent(location, intent);
+      const vault = this.#vault(location);
+      const uploadId = randomUUID();
+      const upload = {
+        intent,
+        partBytes,
+        parts: new Map<number, Uint8Array>(),
+        createdAt: this.now(),
+        completed: null,
+      };
+      vault.uploads.set(uploadId, upload);
+      return { uploadId, partBytes, intent };
+    });
+  }
+
+  sendPart(location: VaultLocation, upload: UploadHandle, index: number, bytes: Uint8Array): Promise<void> {
+    return this.#answer('sendPart', () => {
+      const open = this.#vault(location).upload(upload.uploadId);
+      if (open.completed !== null) throw notFound('upload');
+      if (!Number.isInteger(index) || index < 0 || bytes.byteLength === 0 || bytes.byteLength > open.partBytes) {
+        throw new MoraineError('VAULT_REFUSED', `Part ${index} of ${bytes.byteLength} bytes does not fit the upload.`);
+      }
+      open.parts.set(index, Uint8Array.from(bytes));
+    });
+  }
+
+  completeUpload(
+    location: VaultLocation,
+    upload: UploadHandle,
+    total: { readonly bytes: number; readonly treeHash: string },
+  ): Promise<StoredArchive> {
+    return this.#answer('completeUpload', () => {
+      const vault = this.#vault(location);
+      const open = vault.upload(upload.uploadId);
+      if (open.completed !== null) {
+        const isSame = open.completed.bytes.byteLength === total.bytes && open.completed.treeHash === total.treeHash;
+        if (!isSame) throw new MoraineError('INTERNAL', 'An upload was completed a second time with other totals.');
+        return this.#stored(open.completed);
+      }
+      const indexes = [...open.parts.keys()].sort((a, b) => a - b);
+      const isWhole = indexes.every(
+        (index, position) =>
+          index === position &&
+          (position === indexes.length - 1 || open.parts.get(index)?.byteLength === open.partBytes),
+      );
+      const bytes = Buffer.concat(indexes.map((index) => open.parts.get(index) ?? new Uint8Array()));
+      if (!isWhole || bytes.byteLength !== total.bytes || treeHashOf(bytes) !== total.treeHash) {
+        throw new MoraineError('VAULT_CHECKSUM', `The parts of archive ${upload.intent.archive} are not the file.`);
+      }
+      const archive = vault.store(bytes, describeIntent(open.intent), this.now());
+      open.completed = archive;
+      open.parts.clear();
+      return this.#stored(archive);
+    });
+  }
+
+  abortUpload(location: VaultLocation, uploadId: string): Promise<void> {
+    return this.#answer('abortUpload', () => {
+      const { uploads } = this.#vault(location);
+      if (uploads.get(uploadId)?.completed === null) uploads.delete(uploadId);
+    });
+  }
+
+  async *listUploads(location: VaultLocation): AsyncGenerator<OpenUpload> {
+    const open = await this.#answer('listUploads', () => [...this.#vault(location).uploads]);
+    for (const [uploadId, { intent, createdAt, completed }] of open) {
+      if (completed === null) yield { uploadId, intent, createdAt };
+    }
+  }
+
+  requestInventory(location: VaultLocation): Promise<string> {
+    return this.#answer('requestInventory', () => {
+      const vault = this.#vault(location);
+      const inventoryAt = vault.lastInventoryAt(this.now());
+      return vault.addJob({ kind: 'inventory', readyAt: this.#later(INVENTORY_JOB_MS), inventoryAt });
+    });
+  }
+
+  inventoryState(location: VaultLocation, jobId: string): Promise<JobState> {
+    return this.#answer('inventoryState', () => this.#state(location, jobId));
+  }
+
+  readInventory(location: VaultLocation, jobId: string): Promise<Inventory> {
+    return this.#answer('readInventory', () => {
+      const vault = this.#vault(location);
+      const job = this.#readyJob(location, jobId);
+      if (job.kind !== 'inventory' || job.inventoryAt === null) throw notFound('inventory');
+      const inventoryDate = job.inventoryAt;
+      const entries = vault.presentAt(inventoryDate).map((archive) => ({
+        vaultArchiveId: archive.vaultArchiveId,
+        intent: readIntent(archive.description),
+        description: archive.description,
+        bytes: archive.bytes.byteLength,
+        treeHash: archive.treeHash,
+        createdAt: archive.storedAt,
+      }));
+      return {
+        inventoryDate,
+        async *entries() {
+          yield* entries;
+        },
+      };
+    });
+  }
+
+  estimateRetrieval(bytes: number, tier: Tier) {
+    return estimateRetrieval('glacier', bytes, tier);
+  }
+
+  requestRetrieval(
+    location: VaultLocation,
+    vaultArchiveId: string,
+    tier: Tier,
+    range: ByteRange | null,
+  ): Promise<string> {
+    return this.#answer('requestRetrieval', () => {
+      assertRetrievalRange(range);
+      const vault = this.#vault(location);
+      const archive = vault.archive(vaultArchiveId);
+      const bytes = archive.bytes.byteLength;
+      if (range !== null && (range.end > bytes || (range.end % MIB !== 0 && range.end !== bytes))) {
+        throw new MoraineError('VAULT_REFUSED', `The range ${range.start}-${range.end} is not one of ${bytes} bytes.`);
+      }
+      return vault.addJob({ kind: 'retrieval', readyAt: this.#later(TIER_MS[tier]), archive, range });
+    });
+  }
+
+  retrievalState(location: VaultLocation, jobId: string): Promise<JobState> {
+    return this.#answer('retrievalState', () => this.#state(location, jobId));
+  }
+
+  readRetrieval(location: VaultLocation, jobId: string, range: ByteRange): Promise<Uint8Array> {
+    return this.#answer('readRetrieval', () => {
+      assertReadRange(range);
+      const job = this.#readyJob(location, jobId);
+      if (job.kind !== 'retrieval') throw notFound('retrieval');
+      const output =
+        job.range === null ? job.archive.bytes : job.archive.bytes.subarray(job.range.start, job.range.end);
+      if (range.end > output.byteLength) {
+        throw new MoraineError('VAULT_CHECKSUM', `The output has ${output.byteLength} bytes, not ${range.end}.`);
+      }
+      return Uint8Array.from(output.subarray(range.start, range.end));
+    });
+  }
+
+  deleteArchive(location: VaultLocation, claim: PurgeClaim): Promise<{ readonly at: Date }> {
+    return this.#answer('deleteArchive', () => {
+      claim.assertGood();
+      const archive = this.#vault(location).everStored(claim.vaultArchiveId);
+      const intent = readIntent(archive.description);
+      if (intent !== null && intent.archive !== claim.archive) {
+        throw new MoraineError('INTERNAL', `The claim for archive ${claim.archive} names the bytes of another one.`);
+      }
+      archive.deletedAt ??= this.now();
+      return { at: endOfSecond(this.now()) };
+    });
+  }
+
+  deleteAbandoned(location: VaultLocation, vaultArchiveId: string, proof: AbandonedUpload): Promise<void> {
+    return this.#answer('deleteAbandoned', () => {
+      const archive = this.#vault(location).everStored(vaultArchiveId);
+      if (!proof.isProof || readIntent(archive.description)?.attempt !== proof.attempt) {
+        throw new MoraineError('INTERNAL', `The archive is not what attempt ${proof.attempt} left behind.`);
+      }
+      archive.deletedAt ??= this.now();
+    });
+  }
+
+  /** Every call passes here: it waits one turn, as a network would, and meets the faults that wait for it. */
+  async #answer<Result>(operation: MemoryOperation, act: () => Result): Promise<Result> {
+    await Promise.resolve();
+    const waiting = this.#faults.findIndex((entry) => entry.operation === operation);
+    const fault = waiting < 0 ? null : (this.#faults.splice(waiting, 1)[0]?.fault ?? null);
+    if (fault === 'throttle') throw new MoraineError('VAULT_THROTTLED', `${operation}: slow down.`);
+    if (fault === 'unavailable') throw new MoraineError('VAULT_UNAVAILABLE', `${operation}: nobody answers.`);
+    if (fault === 'veto') throw new MoraineError('VAULT_VETO', `${operation}: a lock refuses.`);
+    const result = act();
+    if (fault === 'lost-reply') {
+      throw new MoraineError('VAULT_OUTCOME_UNKNOWN', `${operation}: the reply was lost.`, {
+        changed: `${operation} may have taken effect.`,
+      });
+    }
+    return result;
+  }
+
+  #vault(location: VaultLocation): MemoryVaultRecord {
+    const vault = this.#vaults.get(location.name);
+    if (vault === undefined) throw notFound('vault');
+    return vault;
+  }
+
+  #assertIntent(location: VaultLocation, intent: UploadIntent): void {
+    const isHis = intent.owner === location.owner && intent.customer === location.customer;
+    if (!isHis || intent.installation !== location.installation) {
+      throw new MoraineError('INTERNAL', `Archive ${intent.archive} was about to go to the vault of somebody else.`);
+    }
+  }
+
+  #readyJob(location: VaultLocation, jobId: string): MemoryJob {
+    const { state } = this.#state(location, jobId);
+    if (state === 'gone') throw notFound('job');
+    if (state === 'pending') throw new MoraineError('RETRIEVAL_NOT_READY', `Job ${jobId} has no output yet.`);
+    const job = this.#vault(location).jobs.get(jobId);
+    if (job === undefined) throw notFound('job');
+    return job;
+  }
+
+  #state(location: VaultLocation, jobId: string): JobState {
+    const vault = this.#vault(location);
+    const job = vault.jobs.get(jobId);
+    if (job === undefined) return { state: 'gone' };
+    if (job.kind === 'inventory' && job.inventoryAt === null) {
+      // Asked for before there was any: to be asked for again once there is one.
+      return vault.lastInventoryAt(this.now()) === null ? { state: 'pending', expectedAt: null } : { state: 'gone' };
+    }
+    const nowMs = this.now().getTime();
+    const readyMs = job.readyAt.getTime();
+    if (nowMs < readyMs) return { state: 'pending', expectedAt: job.readyAt };
+    if (job.kind === 'retrieval' && job.archive.deletedAt !== null && job.archive.deletedAt.getTime() < readyMs) {
+      return { state: 'gone' };
+    }
+    if (nowMs >= readyMs + OUTPUT_KEPT_MS) return { state: 'gone' };
+    return { state: 'ready', readyAt: job.readyAt, expiresAt: new Date(readyMs + OUTPUT_KEPT_MS) };
+  }
+
+  #stored(archive: MemoryArchive): StoredArchive {
+    return {
+      vaultArchiveId: archive.vaultArchiveId,
+      treeHash: archive.treeHash,
+      bytes: archive.bytes.byteLength,
+      at: endOfSecond(this.now()),
+    };
+  }
+
+  #later(ms: number): Date {
+    return new Date(this.now().getTime() + ms);
+  }
+}
+
+/** Date headers have whole seconds; the adapters take the end of that second. */
+function endOfSecond(date: Date): Date {
+  return new Date(Math.floor(date.getTime() / 1000) * 1000 + 999);
+}
+
+function notFound(what: string): MoraineError {
+  return new MoraineError('VAULT_NOT_FOUND', `There is no such ${what}.`);
+}

@@ -1,0 +1,118 @@
+/**
+ * Retrieval from the Glacier storage classes: the object is restored for a few days and then read as any other. The job's
+ * id is the object's version and the range that was asked for; S3 always restores the whole object.
+ */
+import { GetObjectCommand, HeadObjectCommand, RestoreObjectCommand, type Tier as S3Tier } from '@aws-sdk/client-s3';
+import { MoraineError } from '../errors.ts';
+import type { ByteRange, JobState, Tier, VaultLocation } from './port.ts';
+import { hasTier, type PriceList } from './prices.ts';
+import { objectOf, type S3Context } from './s3-context.ts';
+import { httpStatus, isServiceError, translateError } from './translate-error.ts';
+
+/** How long the restored copy stays: as long as Glacier keeps an output, and a day to spare for a slow download. */
+const RESTORED_DAYS = 2;
+
+const S3_TIERS: Readonly<Record<Tier, S3Tier>> = { expedited: 'Expedited', standard: 'Standard', bulk: 'Bulk' };
+
+export function priceList(context: S3Context): PriceList {
+  return context.settings.storageClass === 'GLACIER' ? 's3-glacier' : 's3-deep-archive';
+}
+
+export async function requestRetrieval(
+  context: S3Context,
+  location: VaultLocation,
+  vaultArchiveId: string,
+  tier: Tier,
+  range: ByteRange | null,
+): Promise<string> {
+  if (!hasTier(priceList(context), tier)) {
+    throw new MoraineError('VAULT_REFUSED', `The storage class ${context.settings.storageClass} has no tier ${tier}.`, {
+      hint: 'Use --tier standard or --tier bulk.',
+    });
+  }
+  const { key, versionId } = objectOf(vaultArchiveId);
+  const jobId = jobIdOf(vaultArchiveId, range);
+  try {
+    await context.client.send(
+      new RestoreObjectCommand({
+        Bucket: location.name,
+        Key: key,
+        VersionId: versionId,
+        RestoreRequest: { Days: RESTORED_DAYS, GlacierJobParameters: { Tier: S3_TIERS[tier] } },
+      }),
+    );
+  } catch (error) {
+    // Asked for before and under way: the same copy serves this job.
+    if (isServiceError(error, 'RestoreAlreadyInProgress')) return jobId;
+    throw translateError(error, { what: 'ask for a retrieval', location, effect: null });
+  }
+  return jobId;
+}
+
+export async function retrievalState(context: S3Context, location: VaultLocation, jobId: string): Promise<JobState> {
+  const { key, versionId } = jobOf(jobId);
+  try {
+    const head = await context.client.send(
+      new HeadObjectCommand({ Bucket: location.name, Key: key, VersionId: versionId }),
+    );
+    if (head.Restore === undefined) return { state: 'gone' };
+    if (/ongoing-request="true"/.test(head.Restore)) return { state: 'pending', expectedAt: null };
+    const expiry = /expiry-date="([^"]+)"/.exec(head.Restore)?.[1];
+    return {
+      state: 'ready',
+      readyAt: context.dates.of(head),
+      expiresAt: expiry === undefined ? null : new Date(expiry),
+    };
+  } catch (error) {
+    if (error instanceof Error && httpStatus(error) === 404) return { state: 'gone' };
+    throw translateError(error, { what: 'ask for the state of a retrieval', location, effect: null });
+  }
+}
+
+export async function readRetrieval(
+  context: S3Context,
+  location: VaultLocation,
+  jobId: string,
+  range: ByteRange,
+): Promise<Uint8Array> {
+  const { key, versionId, offset } = jobOf(jobId);
+  const first = offset + range.start;
+  const last = offset + range.end - 1;
+  try {
+    const reply = await context.client.send(
+      new GetObjectCommand({
+        Bucket: location.name,
+        Key: key,
+        VersionId: versionId,
+        Range: `bytes=${first}-${last}`,
+        ChecksumMode: 'ENABLED',
+      }),
+    );
+    if (reply.Body === undefined) throw new MoraineError('VAULT_REFUSED', 'S3 answered without a body.');
+    const bytes = await reply.Body.transformToByteArray();
+    if (bytes.byteLength !== range.end - range.start) {
+      throw new MoraineError('VAULT_CHECKSUM', `S3 sent ${bytes.byteLength} bytes of ${range.end - range.start}.`);
+    }
+    return bytes;
+  } catch (error) {
+    if (isServiceError(error, 'InvalidObjectState')) {
+      throw new MoraineError('RETRIEVAL_NOT_READY', 'The object is not restored yet, or not any more.', {
+        cause: error,
+        ids: { vault: location.name, job: jobId },
+      });
+    }
+    throw translateError(error, { what: 'read a retrieval', location, effect: null });
+  }
+}
+
+const RANGE_MARK = '&bytes=';
+
+function jobIdOf(vaultArchiveId: string, range: ByteRange | null): string {
+  return range === null ? vaultArchiveId : `${vaultArchiveId}${RANGE_MARK}${range.start}-${range.end}`;
+}
+
+function jobOf(jobId: string): { readonly key: string; readonly versionId: string; readonly offset: number } {
+  const at = jobId.lastIndexOf(RANGE_MARK);
+  if (at < 0) return { ...objectOf(jobId), offset: 0 };
+  return { ...objectOf(jobId.slice(0, at)), offset: Number.parseInt(jobId.slice(at + RANGE_MARK.length), 10) };
+}

@@ -1,0 +1,61 @@
+/** One entry of `vaults:` in moraine.yaml. */
+import { z } from 'zod';
+import { bucketTemplateFault } from './naming.ts';
+
+const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/;
+
+/** Whether an endpoint is on this machine: only there may credentials stand in the file. */
+export function isLoopback(endpoint: string): boolean {
+  return URL.canParse(endpoint) && LOOPBACK.test(new URL(endpoint).hostname);
+}
+
+const region = z.string().regex(/^[a-z]{2}(-[a-z]+)+-\d$/, 'an AWS region such as eu-west-1');
+const endpoint = z.url({ protocol: /^https?$/ }).optional();
+const credentials = z.strictObject({ accessKeyId: z.string().min(1), secretAccessKey: z.string().min(1) }).optional();
+
+const glacierEntry = z.strictObject({
+  backend: z.literal('glacier'),
+  region,
+  /** `-` is the account of the credentials. */
+  account: z
+    .string()
+    .regex(/^(-|\d{12})$/, '"-" or an account of 12 digits')
+    .default('-'),
+  endpoint,
+  /** First part of every vault's name; default: the first 8 characters of the installation's id. */
+  prefix: z
+    .string()
+    .regex(/^[A-Za-z0-9-]{1,32}$/, '1 to 32 letters, digits or "-"')
+    .optional(),
+  credentials,
+});
+
+const s3Entry = z.strictObject({
+  backend: z.literal('s3'),
+  region,
+  endpoint,
+  /** One bucket for each owner: `{owner}` must occur, `{installation}` may. */
+  bucket: z.string().superRefine((template, context) => {
+    const fault = bucketTemplateFault(template);
+    if (fault !== null) context.addIssue({ code: 'custom', message: fault });
+  }),
+  storageClass: z.enum(['GLACIER', 'DEEP_ARCHIVE']).default('DEEP_ARCHIVE'),
+  /** Every archive is locked until its due date, so that nobody removes it earlier. */
+  objectLock: z.enum(['governance', 'compliance']).optional(),
+  credentials,
+});
+
+export const vaultConfigSchema = z
+  .discriminatedUnion('backend', [glacierEntry, s3Entry])
+  .superRefine((entry, context) => {
+    if (entry.credentials === undefined || (entry.endpoint !== undefined && isLoopback(entry.endpoint))) return;
+    context.addIssue({
+      code: 'custom',
+      path: ['credentials'],
+      message: 'are for an endpoint on this machine only; elsewhere use a role, a profile or the environment',
+    });
+  });
+
+export type VaultConfig = z.output<typeof vaultConfigSchema>;
+export type GlacierConfig = z.output<typeof glacierEntry>;
+export type S3Config = z.output<typeof s3Entry>;
