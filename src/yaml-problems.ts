@@ -49,7 +49,7 @@ export function readYaml(file: string, text: string, environment?: (name: string
     line: lines.linePos(error.pos[0]).line,
     field: '',
     expected: error.code === 'DUPLICATE_KEY' ? 'each key once' : 'valid YAML',
-    found: restoreNames(error.message),
+    found: withoutQuotes(error.message),
   }));
 
   if (environment && problems.length === 0) {
@@ -74,6 +74,16 @@ export function readYaml(file: string, text: string, environment?: (name: string
     });
   }
 
+  const plainValue = (): unknown => {
+    try {
+      return document.toJS();
+    } catch (error) {
+      // Aliases that multiply without end; everything else the library reports as a problem.
+      const found = error instanceof Error ? error.message : String(error);
+      problems.push({ file, line: 1, field: '', expected: 'YAML that can be unfolded', found });
+      return undefined;
+    }
+  };
   const nodeAt = (path: YamlPath): { node: unknown; whole: boolean } => {
     for (let length = path.length; length > 0; length--) {
       const node: unknown = document.getIn(path.slice(0, length), true);
@@ -83,7 +93,7 @@ export function readYaml(file: string, text: string, environment?: (name: string
   };
   const source: YamlSource = {
     file,
-    value: problems.length === 0 ? document.toJS() : undefined,
+    value: problems.length === 0 ? plainValue() : undefined,
     problems,
     lineOf: (path) => keyLine(document.contents, path, lineAt) ?? lineAt(nodeAt(path).node) ?? 1,
     problemAt: (path, expected, hint) => {
@@ -93,7 +103,7 @@ export function readYaml(file: string, text: string, environment?: (name: string
         line: source.lineOf(path),
         field: fieldName(path),
         expected,
-        found: whole ? describeNode(node, original.get(node)) : 'nothing',
+        found: whole ? describeNode(node, original.get(node), path) : 'nothing',
         ...(hint === undefined ? {} : { hint }),
       };
     },
@@ -105,11 +115,13 @@ export function readYaml(file: string, text: string, environment?: (name: string
 export function checkYaml<T extends z.ZodType>(
   source: YamlSource,
   schema: T,
+  /** The fields that may stand at a path, for the message about one that may not. */
+  knownKeys: (path: YamlPath) => readonly string[] = () => [],
 ): { readonly value: z.output<T>; readonly problems: readonly [] } | { readonly problems: readonly YamlProblem[] } {
   if (source.problems.length > 0) return { problems: source.problems };
   const result = schema.safeParse(source.value);
   if (result.success) return { value: result.data, problems: [] };
-  const problems = result.error.issues.flatMap((issue) => problemsOfIssue(source, issue, []));
+  const problems = result.error.issues.flatMap((issue) => problemsOfIssue(source, issue, [], knownKeys));
   return { problems: problems.sort((a, b) => a.line - b.line) };
 }
 
@@ -154,16 +166,29 @@ function restoreNames(text: string): string {
   return text.replace(PROTECTED_NAME, (_all, name: string) => `\${${name}}`);
 }
 
-function problemsOfIssue(source: YamlSource, issue: z.core.$ZodIssue, prefix: YamlPath): YamlProblem[] {
+/** The library quotes pieces of the text, and a piece of a broken line can be a password. */
+function withoutQuotes(message: string): string {
+  return message.replace(/"(?:[^"\\]|\\.)*"/g, '"…"');
+}
+
+function problemsOfIssue(
+  source: YamlSource,
+  issue: z.core.$ZodIssue,
+  prefix: YamlPath,
+  knownKeys: (path: YamlPath) => readonly string[],
+): YamlProblem[] {
   const path = [...prefix, ...issue.path.map((part) => (typeof part === 'symbol' ? String(part) : part))];
   if (issue.code === 'unrecognized_keys') {
-    return issue.keys.map((key) => ({ ...source.problemAt([...path, key], 'no such field'), found: `"${key}"` }));
+    const known = knownKeys(path);
+    const expected = known.length > 0 ? `one of ${known.join(', ')}` : 'no such field';
+    return issue.keys.map((key) => ({ ...source.problemAt([...path, key], expected), found: `"${key}"` }));
   }
   if (issue.code === 'invalid_union' && issue.errors.length > 0) {
-    const branch = nearestBranch(issue.errors);
-    if (branch) return branch.flatMap((inner) => problemsOfIssue(source, inner, path));
+    const own = ownMessage(issue);
+    const branch = own === null ? nearestBranch(issue.errors) : null;
+    if (branch) return branch.flatMap((inner) => problemsOfIssue(source, inner, path, knownKeys));
     const expected = [...new Set(issue.errors.flat().map(expectedOf))];
-    return [source.problemAt(path, ownMessage(issue) ?? expected.join(' or '))];
+    return [source.problemAt(path, own ?? expected.join(' or '))];
   }
   return [source.problemAt(path, expectedOf(issue))];
 }
@@ -244,12 +269,17 @@ function keyLine(contents: unknown, path: YamlPath, lineAt: (node: unknown) => n
 /** Longer values are cut in messages: they are there to be recognised, not read. */
 const MAX_FOUND_LENGTH = 60;
 
-function describeNode(node: unknown, original: string | undefined): string {
+/** Fields whose values are never shown, whatever is wrong with them. */
+const SECRET_FIELD = /secret|password|passphrase|token|accessKey/i;
+
+function describeNode(node: unknown, original: string | undefined, path: YamlPath): string {
   if (typeof node !== 'object' || node === null) return 'nothing';
   if (isMap(node)) return 'a map';
   if (isSeq(node)) return 'a list';
   const value = original ?? (isScalar(node) ? node.value : undefined);
   if (value === null || value === undefined) return 'nothing';
+  if (original === undefined && path.some((part) => SECRET_FIELD.test(String(part))))
+    return 'a value that is not shown';
   if (typeof value !== 'string') return String(value);
   const shown = withoutCredentials(value);
   return JSON.stringify(shown.length > MAX_FOUND_LENGTH ? `${shown.slice(0, MAX_FOUND_LENGTH)}…` : shown);

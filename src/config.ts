@@ -1,0 +1,148 @@
+/**
+ * moraine.yaml, read once at start. The only reader of the environment: everything else gets what it needs from here.
+ *
+ * No secret is ever shown: messages quote the file (`${NAME}`, not its value), and addresses without credentials.
+ */
+import { readFileSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { outsideLoopback } from './config/loopback.ts';
+import { findPolicyFiles } from './config/policy-files.ts';
+import { type ConfigText, configKeysAt, configSchema } from './config/schema.ts';
+import type { Environment } from './environment.ts';
+import { isMoraineError, MoraineError } from './errors.ts';
+import { id, type OwnerId, type VaultKey } from './ids.ts';
+import type { Administrator } from './keys/recipients.ts';
+import { readSigningKey } from './keys/signing.ts';
+import type { PolicyFile } from './policy/load.ts';
+import type { VaultConfig } from './vault/vault-config.ts';
+import { checkYaml, problemsError, readYaml, type YamlProblem, type YamlSource } from './yaml-problems.ts';
+
+export { withoutCredentials } from './without-credentials.ts';
+
+export interface DatabaseAddress {
+  readonly url: string;
+  readonly database: string;
+}
+
+export interface Config {
+  /** As it was named, for messages. */
+  readonly file: string;
+  /** Absolute: what paths in the file are relative to. */
+  readonly directory: string;
+  readonly environment: Environment;
+  /** Server of the ledger, and of the datasets. */
+  readonly mongodb: { readonly url: string; readonly ledger: string };
+  /** Null: no daemon and no queue here. */
+  readonly redis: { readonly url: string } | null;
+  readonly keys: {
+    readonly first: DatabaseAddress;
+    readonly second: DatabaseAddress | null;
+    /** ISO 8601. */
+    readonly backupMaxAge: string | null;
+  };
+  /** Text of `signingKey: FILE`, an Ed25519 private key. */
+  readonly signingKeyPem: string | null;
+  readonly vaults: ReadonlyMap<VaultKey, VaultConfig>;
+  /** By owner id (`src/ids.ts`). */
+  readonly owners: ReadonlyMap<OwnerId, readonly Administrator[]>;
+  /** Found, not understood: `src/policy` parses them. */
+  readonly policies: readonly PolicyFile[];
+  readonly console: { readonly host: string; readonly port: number; readonly bullBoardWritable: boolean };
+}
+
+export const DEFAULT_CONFIG_FILE = 'moraine.yaml';
+
+/**
+ * Reads and checks the file. Throws CONFIG_INVALID with every problem, one line each, and ENVIRONMENT_MISMATCH for a
+ * sandbox with an address that is not on this machine.
+ */
+export function loadConfig(
+  file: string = DEFAULT_CONFIG_FILE,
+  environment: Readonly<Record<string, string | undefined>> = process.env,
+): Config {
+  const source = readYaml(file, readConfigFile(file), (name) => environment[name]);
+  const checked = checkYaml(source, configSchema, configKeysAt);
+  if (!('value' in checked)) throw problemsError('CONFIG_INVALID', checked.problems);
+  const config = checked.value;
+
+  const directory = resolve(dirname(file));
+  const policies = findPolicyFiles(source, config.policies);
+  const signingKey = findSigningKey(source, config, directory);
+  const keys = keyStores(source, config);
+  const problems = [...keys.problems, ...signingKey.problems, ...policies.problems];
+  if (problems.length > 0) throw problemsError('CONFIG_INVALID', problems);
+  if (config.environment === 'sandbox') {
+    const outside = outsideLoopback(source, config);
+    if (outside.length > 0) throw problemsError('ENVIRONMENT_MISMATCH', outside);
+  }
+
+  return {
+    file,
+    directory,
+    environment: config.environment,
+    mongodb: config.mongodb,
+    redis: config.redis ?? null,
+    keys: { ...keys.stores, backupMaxAge: config.keys.backupMaxAge ?? null },
+    signingKeyPem: signingKey.pem,
+    vaults: new Map(Object.entries(config.vaults).map(([name, vault]) => [id.vaultKey(name), vault])),
+    owners: new Map(Object.entries(config.owners).map(([name, owner]) => [id.owner(name), owner.administrators])),
+    policies: policies.files,
+    console: config.console,
+  };
+}
+
+function readConfigFile(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (cause) {
+    throw new MoraineError('CONFIG_INVALID', `${file}: the file cannot be read.`, {
+      cause,
+      hint: 'Run `moraine init` to write one, or name another with --config.',
+      ids: { file },
+    });
+  }
+}
+
+/** Where the key store is: without a URL of its own on the ledger's server, without a database in the ledger's. */
+function keyStores(source: YamlSource, config: ConfigText) {
+  const { url, database, second } = config.keys;
+  const first: DatabaseAddress = {
+    url: url ?? config.mongodb.url,
+    database: database ?? config.mongodb.ledger,
+  };
+  const isSame = second?.url === first.url && second.database === first.database;
+  return {
+    stores: { first, second: second ?? null },
+    problems: isSame ? [source.problemAt(['keys', 'second'], 'another database than that of the first key store')] : [],
+  };
+}
+
+function findSigningKey(
+  source: YamlSource,
+  config: ConfigText,
+  directory: string,
+): { readonly pem: string | null; readonly problems: readonly YamlProblem[] } {
+  const problem = (expected: string, hint: string) => ({
+    pem: null,
+    problems: [source.problemAt(['signingKey'], expected, hint)],
+  });
+  if (config.signingKey === undefined) {
+    if (config.environment !== 'production') return { pem: null, problems: [] };
+    return problem('a file with an Ed25519 private key, in production', SIGNING_KEY_HINT);
+  }
+  let pem: string;
+  try {
+    pem = readFileSync(resolve(directory, config.signingKey), 'utf8');
+  } catch {
+    return problem('a file that can be read', SIGNING_KEY_HINT);
+  }
+  try {
+    readSigningKey(pem);
+    return { pem, problems: [] };
+  } catch (error) {
+    if (!isMoraineError(error, 'CONFIG_INVALID')) throw error;
+    return problem('a file with an Ed25519 private key in PEM form', error.hint);
+  }
+}
+
+const SIGNING_KEY_HINT = 'Make one with `openssl genpkey -algorithm ed25519 -out signing-key.pem`.';

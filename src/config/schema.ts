@@ -1,0 +1,130 @@
+/** The form of moraine.yaml. Messages are noun phrases: they follow "expected". */
+import { z } from 'zod';
+import { ENVIRONMENTS } from '../environment.ts';
+import { recipientProblem } from '../keys/recipients.ts';
+import { isoPeriod, parsePeriod } from '../policy/period.ts';
+import { vaultConfigSchema } from '../vault/vault-config.ts';
+import type { YamlPath } from '../yaml-problems.ts';
+
+const mongodbUrl = z
+  .string()
+  .regex(/^mongodb(\+srv)?:\/\/[^/?]+/, 'a MongoDB address such as mongodb://127.0.0.1:27017/')
+  .meta({ description: 'Address of a MongoDB-compatible server.' });
+
+const database = z
+  .string()
+  .regex(/^[^/\\. "$*<>:|?\0]{1,63}$/, 'a database name: 1 to 63 characters without / \\ . " $ * < > : | ? or space')
+  .refine((name) => !['admin', 'config', 'local'].includes(name), "a database that is not one of the server's own");
+
+const period = z
+  .string()
+  .refine((text) => parsePeriod(text) !== null, 'a period such as "35 days" or P35D')
+  .transform((text) => {
+    const parsed = parsePeriod(text);
+    return parsed === null ? text : isoPeriod(parsed);
+  });
+
+const administrator = z.strictObject({
+  name: z.string().min(1).meta({ description: 'Whom messages name when an archive needs opening.' }),
+  recipient: z
+    .string()
+    .superRefine((recipient, context) => {
+      const problem = recipientProblem(recipient);
+      if (problem !== null) context.addIssue({ code: 'custom', message: problem });
+    })
+    .meta({ description: 'age1… as `moraine administrator new` printed it.' }),
+  recovery: z.boolean().default(false).meta({ description: 'Its identity is kept offline.' }),
+});
+
+/** A port from the environment arrives as text. */
+const port = z.union(
+  [
+    z.int().min(0).max(65_535),
+    z
+      .string()
+      .regex(/^\d{1,5}$/)
+      .transform(Number)
+      .pipe(z.int().max(65_535)),
+  ],
+  { error: 'a port from 0 to 65535' },
+);
+
+export const configSchema = z.strictObject({
+  environment: z.enum(ENVIRONMENTS).meta({
+    description: 'Stamped into the ledger when it is first written. A sandbox has loopback addresses only.',
+  }),
+  mongodb: z.strictObject({
+    url: mongodbUrl,
+    ledger: database.default('moraine').meta({ description: "Database of Moraine's own ledger." }),
+  }),
+  redis: z
+    .strictObject({ url: z.string().regex(/^rediss?:\/\/[^/?]+/, 'a Redis address such as redis://127.0.0.1:6379') })
+    .optional()
+    .meta({ description: 'For the daemon and --queue; acts in the foreground do without.' }),
+  keys: z
+    .strictObject({
+      url: mongodbUrl.optional(),
+      database: database.optional(),
+      second: z.strictObject({ url: mongodbUrl, database }).optional(),
+      backupMaxAge: period.optional().meta({ description: 'How long backups of the key store live at most.' }),
+    })
+    .prefault({})
+    .meta({ description: 'The key store; by default in the ledger.' }),
+  signingKey: z
+    .string()
+    .min(1)
+    .optional()
+    .meta({ description: 'File with an Ed25519 private key (PEM). Production requires it.' }),
+  vaults: z
+    .record(z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'lower-case letters, digits and "-"'), vaultConfigSchema)
+    .refine((vaults) => Object.keys(vaults).length > 0, 'at least one vault'),
+  owners: z
+    .record(z.string().min(1), z.strictObject({ administrators: z.array(administrator) }))
+    .default({})
+    .meta({ description: 'Who can open the archives of each owner.' }),
+  policies: z
+    .array(z.string().min(1))
+    .min(1)
+    .meta({ description: 'Policy files: names or globs, relative to this file.' }),
+  console: z
+    .strictObject({
+      host: z.string().min(1).default('127.0.0.1'),
+      port: port.default(0).meta({ description: '0 takes any free port; the console prints it.' }),
+      bullBoardWritable: z.boolean().default(false).meta({ description: 'Lets the queue dashboard change jobs.' }),
+    })
+    .prefault({}),
+});
+
+export type ConfigText = z.output<typeof configSchema>;
+
+/** The JSON Schema for editors. Written to `moraine.schema.json` by `scripts/write-config-schema.ts`. */
+export function configJsonSchema(): Record<string, unknown> {
+  return { ...z.toJSONSchema(configSchema, { io: 'input' }), title: 'moraine.yaml, version 1' };
+}
+
+/** The fields that may stand at a path of moraine.yaml. */
+export function configKeysAt(path: YamlPath): readonly string[] {
+  let schemas = forms(configJsonSchema());
+  for (const part of path) {
+    schemas = schemas
+      .flatMap((schema) => {
+        if (typeof part === 'number') return [schema['items']];
+        const properties = schema['properties'];
+        return [isRecord(properties) ? properties[part] : undefined, schema['additionalProperties']];
+      })
+      .flatMap(forms);
+  }
+  const keys = schemas.flatMap(({ properties }) => (isRecord(properties) ? Object.keys(properties) : []));
+  return [...new Set(keys)];
+}
+
+/** A schema, or each of those it is a choice of. */
+function forms(schema: unknown): readonly Record<string, unknown>[] {
+  if (!isRecord(schema)) return [];
+  const choices = schema['anyOf'] ?? schema['oneOf'];
+  return Array.isArray(choices) ? choices.flatMap(forms) : [schema];
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
