@@ -7,12 +7,11 @@
  */
 import { randomBytes } from 'node:crypto';
 import type { Clock } from '../clock.ts';
+import type { Environment } from '../environment.ts';
 import { MoraineError } from '../errors.ts';
 import type { LedgerDocument, Store, StoreCollection } from './store.ts';
 import { update } from './update.ts';
 import { LEDGER_VERSION, readableCollection } from './versions.ts';
-
-export type Environment = 'sandbox' | 'non-production' | 'production';
 
 export interface InstallationDocument extends LedgerDocument {
   /** Random, short, printable: in names of vaults and descriptions of archives. */
@@ -124,7 +123,7 @@ async function moveHighWater(store: Store, now: Date, maxJumpMs: number): Promis
     if (!(aheadMs >= -CLOCK_TOLERANCE_MS)) {
       throw new MoraineError(
         'CLOCK_DISAGREES',
-        `The clock says ${now.toISOString()}, and the ledger has seen ${installation.highWaterAt.toISOString()}.`,
+        `The clock says ${isoOf(now)}, and the ledger has seen ${installation.highWaterAt.toISOString()}.`,
       );
     }
     if (aheadMs > maxJumpMs) {
@@ -135,6 +134,10 @@ async function moveHighWater(store: Store, now: Date, maxJumpMs: number): Promis
     }
     return aheadMs < MARK_STEP_MS ? null : { ...installation, highWaterAt: now };
   });
+}
+
+function isoOf(now: Date): string {
+  return Number.isNaN(now.getTime()) ? 'no time at all' : now.toISOString();
 }
 
 function newId(): string {

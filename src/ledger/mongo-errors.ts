@@ -9,7 +9,6 @@ import {
   MongoError,
   MongoNetworkError,
   MongoOperationTimeoutError,
-  MongoParseError,
   MongoServerError,
   MongoSystemError,
   MongoTopologyClosedError,
@@ -29,16 +28,14 @@ const PASSING_CODES = new Set([
 ]);
 
 /** The error of a MongoDB call that did `doing` ("reading ledger collection audit"). A MoraineError passes unchanged. */
-export function translateMongoError(error: unknown, doing: string): MoraineError {
-  if (error instanceof MoraineError) return error;
+export function translateMongoError(thrown: unknown, doing: string): MoraineError {
+  if (thrown instanceof MoraineError) return thrown;
+  const error = wrappedError(thrown) ?? thrown;
   if (isUnavailable(error)) {
     return new MoraineError('MONGODB_UNAVAILABLE', `MongoDB cannot be reached while ${doing}.`, {
       cause: error,
       changed: 'What was being written may have arrived; it is read again before anything else.',
     });
-  }
-  if (error instanceof MongoParseError) {
-    return new MoraineError('CONFIG_INVALID', `The MongoDB URL cannot be used for ${doing}.`, { cause: error });
   }
   if (error instanceof MongoError) {
     return new MoraineError('MONGODB_REFUSED', `MongoDB refused ${doing}: ${codeName(error)}.`, { cause: error });
@@ -53,17 +50,18 @@ export function isDuplicateKey(error: unknown): boolean {
 
 /** How many of an unordered insertMany went in, when duplicates are the only thing that was wrong with the rest; else null. */
 export function insertedBesideDuplicates(error: unknown): number | null {
-  if (!(error instanceof MongoBulkWriteError)) return null;
+  if (!(error instanceof MongoBulkWriteError) || wrappedError(error) !== null) return null;
   const failures = Array.isArray(error.writeErrors) ? error.writeErrors : [error.writeErrors];
   const onlyDuplicates = failures.length > 0 && failures.every((failure) => failure.code === DUPLICATE_KEY);
   // A write concern error beside the duplicates means that the inserted ones may still be lost.
   return onlyDuplicates && error.result.getWriteConcernError() === undefined ? error.insertedCount : null;
 }
 
-/** The address without user, password and options, for messages and logs. */
-export function withoutCredentials(url: string): string {
-  // Greedy up to the last @ before the path: a password may hold an unescaped one.
-  return url.replace(/^([a-z0-9+]+:\/\/)(?:[^/?]*@)?/i, '$1').replace(/\?.*$/s, '');
+/** The driver puts a lost connection in the middle of a bulk write into a bulk write error, beside what came back before. */
+function wrappedError(error: unknown): Error | null {
+  if (!(error instanceof MongoBulkWriteError)) return null;
+  const response: unknown = error.errorResponse;
+  return response instanceof Error ? response : null;
 }
 
 function isUnavailable(error: unknown): boolean {

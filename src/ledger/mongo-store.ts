@@ -5,8 +5,9 @@
  */
 import { BSON, type Collection, type Db, type Document, MongoClient } from 'mongodb';
 import { MoraineError } from '../errors.ts';
+import { withoutCredentials } from '../without-credentials.ts';
 import type { LedgerIndex, PreparedStore } from './indexes.ts';
-import { insertedBesideDuplicates, isDuplicateKey, translateMongoError, withoutCredentials } from './mongo-errors.ts';
+import { insertedBesideDuplicates, isDuplicateKey, translateMongoError } from './mongo-errors.ts';
 import type { Filter, FindOptions, LedgerDocument, StoreCollection } from './store.ts';
 
 /** Long enough for an election's usual second or two, short enough for a person who waits for the message. */
@@ -36,9 +37,21 @@ export interface MongoStoreOptions {
  */
 export async function connectMongoStore(options: MongoStoreOptions): Promise<MongoStore> {
   const address = withoutCredentials(options.url);
-  let client: MongoClient | undefined;
+  const client = newClient(options.url, address);
   try {
-    client = new MongoClient(options.url, {
+    await client.connect();
+    await client.db(options.database).command({ ping: 1 }, { readPreference: 'primary' });
+    return new MongoStore(client, options.database, address);
+  } catch (error) {
+    // The first error is the one to show; a client that never connected has nothing to lose when its close fails.
+    await client.close().catch(() => undefined);
+    throw translateMongoError(error, `connecting to ${address}`);
+  }
+}
+
+function newClient(url: string, address: string): MongoClient {
+  try {
+    return new MongoClient(url, {
       appName: 'moraine-ledger',
       serverSelectionTimeoutMS: SERVER_SELECTION_MS,
       connectTimeoutMS: SERVER_SELECTION_MS,
@@ -46,13 +59,9 @@ export async function connectMongoStore(options: MongoStoreOptions): Promise<Mon
       promoteBuffers: true,
       ignoreUndefined: true,
     });
-    await client.connect();
-    await client.db(options.database).command({ ping: 1 }, { readPreference: 'primary' });
-    return new MongoStore(client, options.database, address);
-  } catch (error) {
-    // The first error is the one to show; a client that never connected has nothing to lose when its close fails.
-    await client?.close().catch(() => undefined);
-    throw translateMongoError(error, `connecting to ${address}`);
+  } catch {
+    // No cause: the driver's message may quote the URL with its password.
+    throw new MoraineError('CONFIG_INVALID', `mongodb.url is not an address that MongoDB understands: ${address}`);
   }
 }
 

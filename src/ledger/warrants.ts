@@ -32,20 +32,38 @@ export class VerifiedArchive {
   }
 }
 
-/** In-flight entry written, holds looked at, none found: records of a verified archive may be deleted until `until`. */
+/** Records past their archive period too, which a person said may be deleted without an archive. */
+export class ExpiredBatch {
+  readonly #proof = true;
+  readonly expiration: string;
+  readonly saidBy: string;
+  private constructor(expiration: string, saidBy: string) {
+    this.expiration = expiration;
+    this.saidBy = saidBy;
+  }
+  /** @internal for src/ledger only. */
+  static issue(expiration: string, saidBy: string): ExpiredBatch {
+    return new ExpiredBatch(expiration, saidBy);
+  }
+  get isProof(): boolean {
+    return this.#proof;
+  }
+}
+
+/** In-flight entry written, holds looked at, none found: records of a verified archive (or expired ones) may be deleted until `until`. */
 export class ClearingWarrant {
-  readonly verified: VerifiedArchive;
+  readonly basis: VerifiedArchive | ExpiredBatch;
   readonly lease: Lease;
   /** The source server's time after which nothing may be deleted under this warrant. */
   readonly until: Date;
-  private constructor(verified: VerifiedArchive, lease: Lease, until: Date) {
-    this.verified = verified;
+  private constructor(basis: VerifiedArchive | ExpiredBatch, lease: Lease, until: Date) {
+    this.basis = basis;
     this.lease = lease;
     this.until = until;
   }
   /** @internal for src/ledger only. */
-  static issue(verified: VerifiedArchive, lease: Lease, until: Date): ClearingWarrant {
-    return new ClearingWarrant(verified, lease, until);
+  static issue(basis: VerifiedArchive | ExpiredBatch, lease: Lease, until: Date): ClearingWarrant {
+    return new ClearingWarrant(basis, lease, until);
   }
   /** Throws when the lease is gone. `until` itself is enforced by the server inside the command. */
   assertGood(): void {

@@ -1,0 +1,126 @@
+/** The ledger's document of one archive. Bytes and hashes are the vault's; instants of records are those of the source. */
+import type {
+  ArchiveId,
+  AttemptId,
+  CustomerId,
+  Namespace,
+  OwnerId,
+  PartitionId,
+  PolicyVersion,
+  WorkerId,
+} from '../ids.ts';
+import type { VaultLocation } from '../vault/port.ts';
+import type { AuditEntryBody } from './audit.ts';
+import type { ArchiveState } from './states.ts';
+import type { LedgerDocument } from './store.ts';
+
+export const ARCHIVES = 'archives';
+export const ARCHIVE_VERSION = 1;
+
+/** Outcomes of a record; `pending` is the one that is not final. Promise 5: they add up to `archived`, always. */
+export const RECORD_OUTCOMES = ['deleted', 'changed', 'held', 'gone', 'quarantined'] as const;
+export type RecordOutcome = (typeof RECORD_OUTCOMES)[number];
+export type Outcomes = Readonly<Record<RecordOutcome | 'archived' | 'pending', number>>;
+
+export interface LeaseField {
+  readonly worker: WorkerId;
+  /** The database server's time after which another worker may claim it. */
+  readonly until: Date;
+}
+
+/** What the archive will hold. `after` and `bound` are positions `(trigger, _id)` as BSON bytes. */
+export interface ArchivePlan {
+  /** Everything up to and including this position belongs to earlier archives; null: from the beginning. */
+  readonly after: Uint8Array | null;
+  /** The upper bound, inclusive; null until a scan has reached its end (then `before` alone bounds it). */
+  readonly bound: Uint8Array | null;
+  /** Records whose trigger is before this instant (ms) may be taken; `decide` is exact for each. */
+  readonly before: number;
+  /** The `now` of the plan: a record belongs if it was due then. */
+  readonly asOf: Date;
+  /** What the planner counted; part size is chosen from the bytes. */
+  readonly records: number;
+  readonly bytes: number;
+  /** Set at sealing: the scan reached the end of what was due, so nothing is left to plan. */
+  readonly reachedEnd: boolean;
+  /** No record in the archive is purged later than this: the due window counted from the first record that was planned. */
+  readonly latestPurgeAt: Date;
+}
+
+/** What the vault acknowledged, and what is inside. Set from `stored` on. */
+export interface StoredFacts {
+  readonly vaultArchiveId: string;
+  readonly bytes: number;
+  readonly treeHash: string;
+  /** The vault's time of the acknowledgement. */
+  readonly at: Date;
+  readonly records: number;
+  readonly recordBytes: number;
+  readonly merkleRoot: string;
+  readonly manifestSha256: string;
+  readonly rosterPages: number;
+  /** When the first of its records became due (end of its active period). */
+  readonly oldestDueAt: Date;
+  readonly triggerFrom: Date;
+  readonly triggerTo: Date;
+}
+
+export interface PurgeFacts {
+  /** The due date that the claim read. */
+  readonly claimedDueAt: Date;
+  readonly asOf: Date;
+  /** Written before the vault is asked to delete: from here on a hold comes too late. */
+  readonly askedAt: Date | null;
+  /** The vault's time of the accepted delete. */
+  readonly acceptedAt: Date | null;
+  readonly keyDestroyedAt: Date | null;
+  /** The InventoryDate that no longer listed it. */
+  readonly confirmedByInventoryAt: Date | null;
+  readonly certificate: string | null;
+}
+
+export interface ArchiveDocument extends LedgerDocument {
+  readonly _id: ArchiveId;
+  readonly state: ArchiveState;
+  /** Only in `quarantined`. */
+  readonly quarantinedFrom: ArchiveState | null;
+  readonly quarantineReason: string | null;
+  readonly policy: string;
+  readonly policyVersion: PolicyVersion;
+  readonly namespace: Namespace;
+  readonly owner: OwnerId;
+  readonly customer: CustomerId;
+  readonly partition: PartitionId;
+  /** Grows within the partition: a later plan lies above an earlier one that is not cleared. */
+  readonly sequence: number;
+  readonly verifyLevel: 'checksum' | 'inventory';
+  readonly vault: VaultLocation;
+  readonly plan: ArchivePlan;
+  readonly epoch: number;
+  readonly lease: LeaseField | null;
+  /** The attempt that is open or was acknowledged. */
+  readonly attempt: AttemptId | null;
+  readonly attemptCount: number;
+  readonly stored: StoredFacts | null;
+  readonly verifiedAt: Date | null;
+  /** Purge date: when the archive period of its last record ends. Null until sealed. */
+  readonly dueAt: Date | null;
+  readonly outcomes: Outcomes;
+  /** Roster pages were shrunk to exceptions and HMAC pages. */
+  readonly rosterShrunk: boolean;
+  readonly purge: PurgeFacts | null;
+  readonly createdAt: Date;
+  readonly changedAt: Date;
+  /** Audit entries of moves that were made and may not be in the chain yet; whoever claims the archive next sees to it. */
+  readonly unaudited: readonly AuditEntryBody[];
+}
+
+export const NO_OUTCOMES: Outcomes = {
+  archived: 0,
+  deleted: 0,
+  changed: 0,
+  held: 0,
+  gone: 0,
+  quarantined: 0,
+  pending: 0,
+};

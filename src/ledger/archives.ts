@@ -1,0 +1,123 @@
+/**
+ * Archives in the ledger: planned, claimed, moved from state to state by fenced compare-and-set.
+ *
+ * One function makes every move, so the table in `states.ts` cannot be walked round. The audit entry of a move travels
+ * in the same compare-and-set (`unaudited`) and is put into the chain right after; a crash in between leaves it in the
+ * document, and whoever claims the archive next puts it in. So a move without its entry cannot stay.
+ */
+import type { Clock } from '../clock.ts';
+import { MoraineError } from '../errors.ts';
+import type { ArchiveId, PartitionId, WorkerId } from '../ids.ts';
+import { ARCHIVES, type ArchiveDocument } from './archive-document.ts';
+import type { AuditEntryBody, AuditLog } from './audit.ts';
+import { claimLease, type HeldLease } from './leases.ts';
+import { type ArchiveState, assertLegalMove, UNCLEARED_STATES } from './states.ts';
+import type { Filter, FindOptions, Store, StoreCollection } from './store.ts';
+import { assertReadable } from './versions.ts';
+
+export type ArchiveLease = HeldLease<ArchiveDocument>;
+
+export function archives(store: Store): StoreCollection<ArchiveDocument> {
+  return store.collection<ArchiveDocument>(ARCHIVES);
+}
+
+export async function getArchive(store: Store, archive: ArchiveId): Promise<ArchiveDocument> {
+  const document = await archives(store).get(archive);
+  if (document === null) {
+    throw new MoraineError('ARCHIVE_UNKNOWN', `The ledger has no archive ${archive}.`, { ids: { archive } });
+  }
+  assertReadable(document);
+  return document;
+}
+
+export function findArchives(store: Store, filter: Filter, options?: FindOptions): AsyncIterable<ArchiveDocument> {
+  return archives(store).find(filter, options);
+}
+
+/** The uncleared archive of a partition that lies highest: the next plan starts above its bound. Null when all are cleared. */
+export async function highestUncleared(store: Store, partition: PartitionId): Promise<ArchiveDocument | null> {
+  const options = { sort: { sequence: -1 }, limit: 1 } as const;
+  for await (const archive of findArchives(store, { partition, state: { $in: UNCLEARED_STATES } }, options))
+    return archive;
+  return null;
+}
+
+/** Claims an archive and puts into the audit chain what an earlier worker may have left out of it. */
+export async function claimArchive(
+  store: Store,
+  audit: AuditLog,
+  archive: ArchiveId,
+  by: { readonly worker: WorkerId; readonly clock: Clock; readonly signal?: AbortSignal | undefined },
+): Promise<ArchiveLease> {
+  const lease = await claimLease(store, archives(store), archive, by);
+  assertReadable(lease.document);
+  await settleAudit(audit, lease);
+  return lease;
+}
+
+export interface Move {
+  readonly to: ArchiveState;
+  readonly set?: Partial<Omit<ArchiveDocument, '_id' | 'v' | 'rev' | 'state' | 'epoch' | 'lease' | 'unaudited'>>;
+  /** Counts, ids and reasons for the audit entry; no record content. */
+  readonly details?: Readonly<Record<string, string | number | boolean | null>>;
+}
+
+/** Makes one legal move under the lease and puts its outcome into the audit chain. */
+export async function moveArchive(
+  audit: AuditLog,
+  clock: Clock,
+  lease: ArchiveLease,
+  move: Move,
+): Promise<ArchiveDocument> {
+  const before = lease.document;
+  assertLegalMove(before.state, move.to, before._id);
+  const entry = moveEntry(before, move, lease.epoch);
+  await lease.write((document) => {
+    assertLegalMove(document.state, move.to, document._id);
+    return {
+      ...document,
+      ...move.set,
+      state: move.to,
+      changedAt: clock.now(),
+      unaudited: [...document.unaudited, entry],
+    };
+  });
+  await settleAudit(audit, lease);
+  return lease.document;
+}
+
+/** Changes fields without changing the state. */
+export async function amendArchive(
+  lease: ArchiveLease,
+  set: Partial<Omit<ArchiveDocument, '_id' | 'v' | 'rev' | 'state' | 'epoch' | 'lease' | 'unaudited'>>,
+): Promise<ArchiveDocument> {
+  return await lease.write((document) => ({ ...document, ...set }));
+}
+
+/** Quarantines an archive: kept, reported, with its reason and the state that it came from. */
+export async function quarantineArchive(
+  audit: AuditLog,
+  clock: Clock,
+  lease: ArchiveLease,
+  reason: string,
+): Promise<ArchiveDocument> {
+  const set = { quarantinedFrom: lease.document.state, quarantineReason: reason };
+  return await moveArchive(audit, clock, lease, { to: 'quarantined', set, details: { reason } });
+}
+
+function moveEntry(archive: ArchiveDocument, move: Move, epoch: number): AuditEntryBody {
+  return {
+    key: `${archive._id}:${archive.state}-${move.to}:${epoch}`,
+    act: `archive ${move.to}`,
+    phase: 'outcome',
+    subject: { archive: archive._id, owner: archive.owner, customer: archive.customer, policy: archive.policy },
+    details: { from: archive.state, policyVersion: archive.policyVersion, ...move.details },
+  };
+}
+
+/** Idempotent by the entries' keys. The emptied list is written with the document's next write. */
+async function settleAudit(audit: AuditLog, lease: ArchiveLease): Promise<void> {
+  if (lease.document.unaudited.length === 0) return;
+  await audit.appendOnce(lease.document.unaudited);
+  lease.remember({ ...lease.document, unaudited: [] });
+}

@@ -1,0 +1,209 @@
+/**
+ * What is known of clearing, a roster page at a time: the intent (which records were seen present just before the
+ * delete) and the outcomes. A page whose worker crashed is settled from its intent in the same way by whoever comes
+ * next: a record that the intent lists and that is absent now was deleted by us.
+ */
+import type { Clock } from '../clock.ts';
+import { MoraineError } from '../errors.ts';
+import type { WorkerId } from '../ids.ts';
+import { type ArchiveDocument, type Outcomes, RECORD_OUTCOMES, type RecordOutcome } from './archive-document.ts';
+import type { ArchiveLease } from './archives.ts';
+import type { ActScope } from './holds.ts';
+import { type Announcement, announceAndLook, isFresh, withdraw } from './in-flight.ts';
+import type { LedgerDocument, Store, StoreCollection } from './store.ts';
+import { ClearingWarrant, type ExpiredBatch, type Lease, VerifiedArchive } from './warrants.ts';
+
+interface ClearingPage extends LedgerDocument {
+  /** The archive, or the expiration, that the page belongs to. */
+  readonly archive: string;
+  readonly page: number;
+  /** Indexes within the page of the records that were seen present and unchanged before a delete was sent. */
+  readonly intended: readonly number[];
+  /** How many delete commands were sent for the page so far. */
+  readonly tries: number;
+  /** One letter a record, see OUTCOME_LETTERS; null until the page is settled. */
+  readonly outcomes: string | null;
+}
+
+const OUTCOME_LETTERS: Readonly<Record<RecordOutcome, string>> = {
+  deleted: 'd',
+  changed: 'c',
+  held: 'h',
+  gone: 'g',
+  quarantined: 'q',
+};
+
+export function clearingPages(store: Store): StoreCollection<ClearingPage> {
+  return store.collection<ClearingPage>('clearingPages');
+}
+
+/** The lease under which pages are cleared: of an archive or of an expiration. */
+export interface ClearingLease extends Lease {
+  readonly subject: string;
+  keep(): Promise<void>;
+}
+
+export interface PageState {
+  readonly intended: ReadonlySet<number>;
+  readonly tries: number;
+  readonly outcomes: readonly RecordOutcome[] | null;
+}
+
+function pageId(archive: string, page: number): string {
+  return `${archive}:${String(page).padStart(6, '0')}`;
+}
+
+export async function readPageState(store: Store, archive: string, page: number): Promise<PageState> {
+  const document = await clearingPages(store).get(pageId(archive, page));
+  return {
+    intended: new Set(document?.intended ?? []),
+    tries: document?.tries ?? 0,
+    outcomes: document?.outcomes == null ? null : [...document.outcomes].map(outcomeOf),
+  };
+}
+
+/** Writes, before the delete goes out, which records were seen present; adds to what an earlier try intended. Returns the number of this try, from 1. */
+export async function writePageIntent(
+  store: Store,
+  lease: ClearingLease,
+  page: number,
+  present: readonly number[],
+): Promise<number> {
+  lease.assertHeld();
+  const archive = lease.subject;
+  const _id = pageId(archive, page);
+  const found = await clearingPages(store).get(_id);
+  if (found === null) {
+    const outcome = await clearingPages(store).insert({
+      _id,
+      v: 1,
+      archive,
+      page,
+      intended: present,
+      tries: 1,
+      outcomes: null,
+    });
+    if (outcome === 'duplicate') throw anotherWorker(archive);
+    return 1;
+  }
+  const intended = [...new Set([...found.intended, ...present])].sort((a, b) => a - b);
+  const replaced = await clearingPages(store).replace({ ...found, intended, tries: found.tries + 1 });
+  if (replaced === null) throw anotherWorker(archive);
+  return replaced.tries;
+}
+
+export async function settlePage(
+  store: Store,
+  lease: ClearingLease,
+  page: number,
+  outcomes: readonly RecordOutcome[],
+): Promise<void> {
+  lease.assertHeld();
+  const archive = lease.subject;
+  const _id = pageId(archive, page);
+  const letters = outcomes.map((outcome) => OUTCOME_LETTERS[outcome]).join('');
+  const found = await clearingPages(store).get(_id);
+  if (found === null) {
+    const inserted = await clearingPages(store).insert({
+      _id,
+      v: 1,
+      archive,
+      page,
+      intended: [],
+      tries: 0,
+      outcomes: letters,
+    });
+    if (inserted === 'duplicate') throw anotherWorker(archive);
+    return;
+  }
+  if (found.outcomes !== null) throw anotherWorker(archive);
+  if ((await clearingPages(store).replace({ ...found, outcomes: letters })) === null) throw anotherWorker(archive);
+}
+
+/** Adds up the settled pages. The total is exact at any moment: what has no outcome is pending. */
+export async function countOutcomes(store: Store, archive: string, archived: number): Promise<Outcomes> {
+  const counts: Record<RecordOutcome, number> = { deleted: 0, changed: 0, held: 0, gone: 0, quarantined: 0 };
+  let settled = 0;
+  for await (const page of clearingPages(store).find({ archive })) {
+    for (const letter of page.outcomes ?? '') {
+      counts[outcomeOf(letter)] += 1;
+      settled += 1;
+    }
+  }
+  return { archived, ...counts, pending: archived - settled };
+}
+
+export async function removeClearingPages(store: Store, archive: string): Promise<void> {
+  await clearingPages(store).removeMany({ archive });
+}
+
+/**
+ * Establishes that an archive may be cleared at all: it is `verified` under this lease.
+ */
+export function proveVerified(lease: ArchiveLease): VerifiedArchive {
+  const archive = lease.document;
+  lease.assertHeld();
+  if (archive.state !== 'verified' || archive.attempt === null || archive.verifiedAt === null) {
+    throw new MoraineError(
+      'INTERNAL',
+      `Archive ${archive._id} is ${archive.state}, not verified; nothing may be deleted for it.`,
+      {
+        ids: { archive: archive._id },
+      },
+    );
+  }
+  return VerifiedArchive.issue(archive._id, archive.attempt);
+}
+
+/** Announces the clearing of an archive and looks at the holds, again whenever the announcement runs low. */
+export class ClearingPermit {
+  readonly #store: Store;
+  readonly #clock: Clock;
+  readonly #worker: WorkerId;
+  readonly #lease: ClearingLease;
+  readonly #scope: ActScope;
+  #announcement: Announcement | null = null;
+
+  constructor(store: Store, clock: Clock, worker: WorkerId, lease: ClearingLease, scope: ActScope) {
+    this.#scope = scope;
+    this.#store = store;
+    this.#clock = clock;
+    this.#worker = worker;
+    this.#lease = lease;
+  }
+
+  /** A warrant for the next command, or the ids of the holds that forbid it. */
+  async ask(
+    basis: VerifiedArchive | ExpiredBatch,
+  ): Promise<{ readonly warrant: ClearingWarrant } | { readonly holds: readonly string[] }> {
+    await this.#lease.keep();
+    if (this.#announcement === null || !isFresh(this.#clock, this.#announcement)) {
+      await this.end();
+      const look = await announceAndLook(this.#store, this.#clock, this.#worker, 'clear', this.#scope);
+      if (look.held) return { holds: look.holds };
+      this.#announcement = look.announcement;
+    }
+    return { warrant: ClearingWarrant.issue(basis, this.#lease, this.#announcement.until) };
+  }
+
+  async end(): Promise<void> {
+    if (this.#announcement === null) return;
+    const ended = this.#announcement;
+    this.#announcement = null;
+    await withdraw(this.#store, ended);
+  }
+}
+
+export function scopeOf(archive: ArchiveDocument): ActScope {
+  return { owner: archive.owner, customer: archive.customer, namespace: archive.namespace, archive: archive._id };
+}
+
+function outcomeOf(letter: string): RecordOutcome {
+  const outcome = RECORD_OUTCOMES.find((candidate) => OUTCOME_LETTERS[candidate] === letter);
+  if (outcome === undefined) throw new MoraineError('INTERNAL', `Unknown record outcome ${letter} in the ledger.`);
+  return outcome;
+}
+
+function anotherWorker(archive: string): MoraineError {
+  return new MoraineError('LEASE_LOST', `Another worker settles pages of archive ${archive}.`, { ids: { archive } });
+}

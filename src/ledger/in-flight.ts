@@ -1,0 +1,83 @@
+/**
+ * Announce, then look. Whoever is about to clear or purge first writes an in-flight entry, then reads the holds, then
+ * acts or withdraws. A hold is written first and then waits for every in-flight entry that overlaps it, so one of the
+ * two always sees the other. Both writes are majority writes and both reads go to the primary; no gate document has to
+ * exist.
+ *
+ * The worst interleaving: announce (worker), place (operator), look (worker) sees the hold and withdraws; or announce,
+ * look (sees none), place, and the hold waits until the entry has left or is past `until`, after which the server
+ * itself refuses the delete. `until` is in the database server's time.
+ */
+import { randomUUID } from 'node:crypto';
+import type { Clock } from '../clock.ts';
+import type { WorkerId } from '../ids.ts';
+import { type ActScope, holdsCovering } from './holds.ts';
+import type { LedgerDocument, Store, StoreCollection } from './store.ts';
+
+/** How long an announcement lasts: long enough for a few pages, short enough that a hold becomes active within seconds. */
+export const ANNOUNCEMENT_MS = 10_000;
+/** A page is begun only when this much of the announcement is left; otherwise announce and look again. */
+export const ANNOUNCEMENT_RESERVE_MS = 5_000;
+
+export interface InFlightDocument extends LedgerDocument, ActScope {
+  readonly act: 'clear' | 'purge';
+  readonly worker: WorkerId;
+  readonly until: Date;
+}
+
+export interface Announcement {
+  readonly entry: string;
+  readonly until: Date;
+  /** By the local monotonic clock, taken before the server was asked for its time: never later than `until`. */
+  readonly endsAtMs: number;
+}
+
+export type LookResult =
+  | { readonly held: false; readonly announcement: Announcement }
+  | { readonly held: true; readonly holds: readonly string[] };
+
+export function inFlight(store: Store): StoreCollection<InFlightDocument> {
+  return store.collection<InFlightDocument>('inFlight');
+}
+
+/** Announces the act and looks at the holds; withdraws at once when one covers the scope, or when they cannot be read. */
+export async function announceAndLook(
+  store: Store,
+  clock: Clock,
+  worker: WorkerId,
+  act: 'clear' | 'purge',
+  scope: ActScope,
+): Promise<LookResult> {
+  const endsAtMs = clock.monotonicMs() + ANNOUNCEMENT_MS;
+  const until = new Date((await store.serverTime()).getTime() + ANNOUNCEMENT_MS);
+  const entry = randomUUID();
+  await inFlight(store).insert({ _id: entry, v: 1, act, worker, until, ...scope });
+  const announcement = { entry, until, endsAtMs };
+  try {
+    const covering = await holdsCovering(store, scope);
+    if (covering.length === 0) return { held: false, announcement };
+    await withdraw(store, announcement);
+    return { held: true, holds: covering };
+  } catch (error) {
+    await withdraw(store, announcement);
+    throw error;
+  }
+}
+
+export function isFresh(clock: Clock, announcement: Announcement): boolean {
+  return clock.monotonicMs() < announcement.endsAtMs - ANNOUNCEMENT_RESERVE_MS;
+}
+
+/** Takes the announcement back. Where this fails the entry ends by itself at `until`; a hold only waits a little longer. */
+export async function withdraw(store: Store, announcement: Announcement): Promise<void> {
+  await inFlight(store).remove(announcement.entry, 0);
+}
+
+/** Entries whose end is long past are litter of crashed workers. */
+export async function removeEndedAnnouncements(store: Store): Promise<number> {
+  const now = await store.serverTime();
+  return await inFlight(store).removeMany({ until: { $lt: new Date(now.getTime() - LITTER_AFTER_MS) } });
+}
+
+/** Far above any clock skew that the witnesses allow. */
+const LITTER_AFTER_MS = 3_600_000;

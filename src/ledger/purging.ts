@@ -1,0 +1,111 @@
+/**
+ * Claiming an archive for its purge. The claim is the last gate before the copy goes: due by the date that it names,
+ * announced, no hold found, no retrieval open, and all of it again by whoever goes on after a crash.
+ */
+import type { Clock } from '../clock.ts';
+import { MoraineError } from '../errors.ts';
+import type { WorkerId } from '../ids.ts';
+import type { ArchiveDocument, PurgeFacts } from './archive-document.ts';
+import { type ArchiveLease, amendArchive, moveArchive } from './archives.ts';
+import type { AuditLog } from './audit.ts';
+import { scopeOf } from './clearing.ts';
+import { type Announcement, announceAndLook, withdraw } from './in-flight.ts';
+import { liveRetrievals } from './retrievals.ts';
+import type { Store } from './store.ts';
+import { PurgeClaim } from './warrants.ts';
+
+export type ClaimResult =
+  | { readonly claimed: true; readonly claim: PurgeClaim; readonly announcement: Announcement }
+  | { readonly claimed: false; readonly why: 'held' | 'not-due' | 'retrieval-open'; readonly text: string };
+
+interface ClaimContext {
+  readonly store: Store;
+  readonly audit: AuditLog;
+  readonly clock: Clock;
+  readonly worker: WorkerId;
+}
+
+/**
+ * Claims a cleared archive that is due at `asOf`, or looks again at one that is `purging` already. The caller withdraws
+ * the announcement when the vault has answered.
+ */
+export async function claimPurge(context: ClaimContext, lease: ArchiveLease, asOf: Date): Promise<ClaimResult> {
+  const { store, audit, clock, worker } = context;
+  const archive = lease.document;
+  if (archive.dueAt === null || archive.dueAt.getTime() > asOf.getTime()) {
+    return { claimed: false, why: 'not-due', text: `due on ${archive.dueAt?.toISOString() ?? 'an unknown date'}` };
+  }
+  const look = await announceAndLook(store, clock, worker, 'purge', scopeOf(archive));
+  if (look.held) {
+    await stepBack(context, lease, `held by ${look.holds.join(', ')}`);
+    return { claimed: false, why: 'held', text: `held by ${look.holds.join(', ')}` };
+  }
+  try {
+    const open = await liveRetrievals(store, archive._id);
+    if (open.length > 0 && !hasBegun(archive)) {
+      await withdraw(store, look.announcement);
+      await stepBack(context, lease, 'a retrieval is open');
+      return { claimed: false, why: 'retrieval-open', text: `retrieval ${open[0]?._id} is open` };
+    }
+    if (archive.state === 'cleared') {
+      const purge = { ...UNTOUCHED, claimedDueAt: archive.dueAt, asOf };
+      await moveArchive(audit, clock, lease, {
+        to: 'purging',
+        set: { purge },
+        details: { dueAt: archive.dueAt.toISOString() },
+      });
+    }
+    return { claimed: true, announcement: look.announcement, claim: issueClaim(clock, lease, look.announcement) };
+  } catch (error) {
+    await withdraw(store, look.announcement);
+    throw error;
+  }
+}
+
+const UNTOUCHED: Omit<PurgeFacts, 'claimedDueAt' | 'asOf'> = {
+  askedAt: null,
+  acceptedAt: null,
+  keyDestroyedAt: null,
+  confirmedByInventoryAt: null,
+  certificate: null,
+};
+
+/** The vault was asked to delete, or may have been: a hold or retrieval that comes now is too late. */
+function hasBegun(archive: ArchiveDocument): boolean {
+  return archive.purge?.askedAt != null;
+}
+
+/** Gives a claim back while nothing irreversible has happened. */
+export async function stepBack(context: ClaimContext, lease: ArchiveLease, reason: string): Promise<void> {
+  if (lease.document.state !== 'purging' || hasBegun(lease.document)) return;
+  await moveArchive(context.audit, context.clock, lease, { to: 'cleared', set: { purge: null }, details: { reason } });
+}
+
+/** A veto of the vault's lock says that nothing was deleted, so the claim can be given back although the vault was asked. */
+export async function stepBackAfterVeto(context: ClaimContext, lease: ArchiveLease, reason: string): Promise<void> {
+  await moveArchive(context.audit, context.clock, lease, { to: 'cleared', set: { purge: null }, details: { reason } });
+}
+
+/** Says in the ledger that the vault is about to be asked: the point of no return, written before it. */
+export async function markAsked(clock: Clock, lease: ArchiveLease): Promise<void> {
+  await amendArchive(lease, {
+    purge: { ...purgeOf(lease.document), askedAt: purgeOf(lease.document).askedAt ?? clock.now() },
+  });
+}
+
+export async function markAccepted(lease: ArchiveLease, at: Date): Promise<void> {
+  await amendArchive(lease, { purge: { ...purgeOf(lease.document), acceptedAt: at } });
+}
+
+export function purgeOf(archive: ArchiveDocument): PurgeFacts {
+  if (archive.purge === null) throw new MoraineError('INTERNAL', `Archive ${archive._id} has no claim to purge.`);
+  return archive.purge;
+}
+
+function issueClaim(clock: Clock, lease: ArchiveLease, announcement: Announcement): PurgeClaim {
+  const archive = lease.document;
+  if (archive.state !== 'purging' || archive.stored === null) {
+    throw new MoraineError('INTERNAL', `Archive ${archive._id} is ${archive.state}; it cannot be purged.`);
+  }
+  return PurgeClaim.issue(archive._id, archive.stored.vaultArchiveId, lease, announcement.endsAtMs, clock);
+}

@@ -1,0 +1,132 @@
+/**
+ * Rosters: which records an archive holds, from sealing to clearing, in pages that belong to an attempt. At `cleared`
+ * they shrink to the exceptions and to sorted pages of HMACs, so that no plaintext id outlives the copy. At purge all of
+ * it goes; the counts and the Merkle root stay in the archive's document.
+ */
+import { MoraineError } from '../errors.ts';
+import type { ArchiveId, AttemptId, CustomerId, Namespace, OwnerId } from '../ids.ts';
+import type { RecordOutcome } from './archive-document.ts';
+import { RecordIndexBuilder, recordIndexPages } from './record-index.ts';
+import type { LedgerDocument, Store, StoreCollection } from './store.ts';
+
+/** Records a roster page: one page is read back, guarded and settled at a time. */
+export const ROSTER_PAGE_RECORDS = 1_000;
+/** And bytes: a page is held in memory as a whole while it is cleared. */
+export const ROSTER_PAGE_BYTES = 16 * 1024 * 1024;
+
+export interface RosterRecord {
+  /** BSON type byte and value bytes of `_id`. */
+  readonly id: Uint8Array;
+  readonly sha256: Uint8Array;
+  readonly segment: number;
+}
+
+export interface RosterPage extends LedgerDocument {
+  /** The archive, or the expiration, that it belongs to. */
+  readonly archive: string;
+  /** The attempt, or the expiration again. */
+  readonly attempt: string;
+  readonly epoch: number;
+  readonly page: number;
+  readonly records: readonly RosterRecord[];
+}
+
+/** A record that is in the archive and was not deleted from the source: its copy is void and never comes back by restore. */
+export interface RosterException {
+  /** The record's number in the archive, from 0. */
+  readonly ordinal: number;
+  readonly outcome: Exclude<RecordOutcome, 'deleted'>;
+}
+
+interface ExceptionsDocument extends LedgerDocument {
+  readonly archive: ArchiveId;
+  readonly exceptions: readonly RosterException[];
+}
+
+export function rosterPages(store: Store): StoreCollection<RosterPage> {
+  return store.collection<RosterPage>('rosterPages');
+}
+
+function exceptionPages(store: Store): StoreCollection<ExceptionsDocument> {
+  return store.collection<ExceptionsDocument>('rosterExceptions');
+}
+
+export function rosterPageId(attempt: string, page: number): string {
+  return `${attempt}:${String(page).padStart(6, '0')}`;
+}
+
+export async function writeRosterPage(
+  store: Store,
+  of: { readonly archive: string; readonly attempt: string; readonly epoch: number },
+  page: number,
+  records: readonly RosterRecord[],
+): Promise<void> {
+  const outcome = await rosterPages(store).insert({ _id: rosterPageId(of.attempt, page), v: 1, ...of, page, records });
+  if (outcome === 'inserted') return;
+  throw new MoraineError('INTERNAL', `Roster page ${page} of ${of.attempt} is in the ledger already.`, {
+    ids: { archive: of.archive },
+  });
+}
+
+export async function readRosterPage(store: Store, attempt: string, page: number): Promise<RosterPage | null> {
+  return await rosterPages(store).get(rosterPageId(attempt, page));
+}
+
+export async function removeRoster(store: Store, attempt: string): Promise<void> {
+  await rosterPages(store).removeMany({ attempt });
+}
+
+/** The exceptions of an archive in the order of their ordinals, page by page. */
+export async function* readExceptions(store: Store, archive: ArchiveId): AsyncIterable<RosterException> {
+  for await (const page of exceptionPages(store).find({ archive }, { sort: { _id: 1 } })) yield* page.exceptions;
+}
+
+export interface ShrinkInput {
+  readonly archive: ArchiveId;
+  readonly attempt: AttemptId;
+  readonly owner: OwnerId;
+  readonly customer: CustomerId;
+  readonly namespace: Namespace;
+  readonly records: number;
+  readonly pages: number;
+  /** HMAC of a record's key under the owner's key. */
+  readonly hmac: (key: string) => Uint8Array;
+  readonly keyOf: (idBytes: Uint8Array) => string;
+  /** Outcomes of a page's records, in order. */
+  readonly outcomes: (page: number) => Promise<readonly RecordOutcome[]>;
+}
+
+/** Writes the exceptions and the HMAC pages, then removes the pages with plaintext ids. Idempotent. */
+export async function shrinkRoster(store: Store, input: ShrinkInput): Promise<void> {
+  const index = new RecordIndexBuilder(input.records);
+  let ordinal = 0;
+  for (let page = 0; page < input.pages; page++) {
+    const roster = await readRosterPage(store, input.attempt, page);
+    if (roster === null) continue;
+    const outcomes = await input.outcomes(page);
+    const exceptions: RosterException[] = [];
+    roster.records.forEach((record, at) => {
+      index.add(input.hmac(input.keyOf(record.id)), record.segment);
+      const outcome = outcomes[at];
+      if (outcome !== undefined && outcome !== 'deleted') exceptions.push({ ordinal: ordinal + at, outcome });
+    });
+    ordinal += roster.records.length;
+    if (exceptions.length > 0) {
+      const _id = `${input.archive}:${String(page).padStart(6, '0')}`;
+      await exceptionPages(store).insert({ _id, v: 1, archive: input.archive, exceptions });
+    }
+  }
+  if (ordinal === input.records) await index.write(store, input.archive);
+}
+
+/** Pages that were written and never counted in: their worker was cut in between. */
+export async function removeRosterFrom(store: Store, attempt: string, page: number): Promise<void> {
+  await rosterPages(store).removeMany({ attempt, page: { $gte: page } });
+}
+
+/** Everything that names a record of this archive: at its purge. */
+export async function removeRecordTraces(store: Store, archive: ArchiveId, attempt: AttemptId | null): Promise<void> {
+  if (attempt !== null) await removeRoster(store, attempt);
+  await exceptionPages(store).removeMany({ archive });
+  await recordIndexPages(store).removeMany({ archive });
+}

@@ -1,0 +1,141 @@
+/** Clear: delete from the source the records that a verified archive holds, a roster page at a time. */
+import { MoraineError } from '../errors.ts';
+import type { ArchiveDocument, Outcomes, RecordOutcome } from '../ledger/archive-document.ts';
+import { type ArchiveLease, amendArchive, moveArchive } from '../ledger/archives.ts';
+import {
+  ClearingPermit,
+  countOutcomes,
+  proveVerified,
+  readPageState,
+  removeClearingPages,
+  scopeOf,
+  settlePage,
+  writePageIntent,
+} from '../ledger/clearing.ts';
+import { type RosterRecord, readRosterPage, removeRoster, shrinkRoster } from '../ledger/rosters.ts';
+import type { DatasetShape } from '../source/port.ts';
+import { type ClearingSubject, clearPage } from './clear-page.ts';
+import type { Context } from './context.ts';
+import { markOutcomes } from './mark-outcomes.ts';
+
+/** Takes a `verified` archive to `cleared`. May be called again after a crash: settled pages stay as they are. */
+export async function clearArchive(
+  context: Context,
+  lease: ArchiveLease,
+  shape: DatasetShape,
+): Promise<ArchiveDocument> {
+  const { audit, clock, store } = context;
+  const verified = proveVerified(lease);
+  const archive = lease.document;
+  const stored = storedFacts(archive);
+  const permit = new ClearingPermit(store, clock, context.worker, lease, scopeOf(archive));
+  const subject: ClearingSubject = {
+    shape,
+    askWarrant: () => permit.ask(verified),
+    writeIntent: (page, present) => writePageIntent(store, lease, page, present),
+    settle: async (page, outcomes) => {
+      const marked = await markOutcomes(
+        context,
+        { ...archive, archive: archive._id },
+        await rosterOf(context, archive, page),
+        outcomes,
+      );
+      await settlePage(store, lease, page, marked);
+      return marked;
+    },
+  };
+  await audit.appendOnce([intentEntry(archive, stored.records)]);
+  try {
+    for (let page = 0; page < stored.rosterPages; page++) await clearOnePage(context, lease, subject, page);
+  } finally {
+    await permit.end();
+  }
+  const outcomes = await countOutcomes(store, archive._id, stored.records);
+  assertSettled(archive, outcomes);
+  await moveArchive(audit, clock, lease, { to: 'cleared', set: { outcomes }, details: { ...outcomes } });
+  context.progress.moved?.(archive._id, 'cleared');
+  return await shrinkClearedRoster(context, lease);
+}
+
+async function clearOnePage(
+  context: Context,
+  lease: ArchiveLease,
+  subject: ClearingSubject,
+  page: number,
+): Promise<void> {
+  const archive = lease.document;
+  const state = await readPageState(context.store, archive._id, page);
+  if (state.outcomes !== null) return;
+  const roster = await rosterOf(context, archive, page);
+  countProgress(context, await clearPage(context, subject, page, roster, state));
+}
+
+async function rosterOf(context: Context, archive: ArchiveDocument, page: number): Promise<readonly RosterRecord[]> {
+  const roster = archive.attempt === null ? null : await readRosterPage(context.store, archive.attempt, page);
+  if (roster !== null) return roster.records;
+  throw new MoraineError(
+    'INTERNAL',
+    `Roster page ${page} of archive ${archive._id} is not in the ledger; nothing was deleted for it.`,
+    {
+      ids: { archive: archive._id, page },
+    },
+  );
+}
+
+/** Shrinks the roster of a cleared archive to exceptions and HMAC pages; also taken up by whoever finds one that was not. */
+export async function shrinkClearedRoster(context: Context, lease: ArchiveLease): Promise<ArchiveDocument> {
+  const archive = lease.document;
+  if (archive.rosterShrunk || archive.attempt === null) return archive;
+  const stored = storedFacts(archive);
+  const { store, keys, source } = context;
+  await shrinkRoster(store, {
+    archive: archive._id,
+    attempt: archive.attempt,
+    owner: archive.owner,
+    customer: archive.customer,
+    namespace: archive.namespace,
+    records: stored.records,
+    pages: stored.rosterPages,
+    hmac: await keys.hmacFor(archive.owner),
+    keyOf: (idBytes) => source.keyOf(idBytes),
+    outcomes: async (page) => (await readPageState(store, archive._id, page)).outcomes ?? [],
+  });
+  await removeRoster(store, archive.attempt);
+  await removeClearingPages(store, archive._id);
+  return await amendArchive(lease, { rosterShrunk: true });
+}
+
+function storedFacts(archive: ArchiveDocument) {
+  if (archive.stored === null) throw new MoraineError('INTERNAL', `Archive ${archive._id} was never stored.`);
+  return archive.stored;
+}
+
+/** Promise 5. */
+function assertSettled(archive: ArchiveDocument, outcomes: Outcomes): void {
+  const { archived, deleted, changed, held, gone, quarantined, pending } = outcomes;
+  if (pending === 0 && archived === deleted + changed + held + gone + quarantined) return;
+  throw new MoraineError(
+    'INTERNAL',
+    `The outcomes of archive ${archive._id} do not add up: ${JSON.stringify(outcomes)}.`,
+    {
+      changed: 'Records were deleted as the settled pages say; the archive stays verified.',
+      ids: { archive: archive._id },
+    },
+  );
+}
+
+function intentEntry(archive: ArchiveDocument, records: number) {
+  return {
+    key: `${archive._id}:clear:${archive.epoch}`,
+    act: 'archive clear',
+    phase: 'intent' as const,
+    subject: { archive: archive._id, owner: archive.owner, customer: archive.customer, policy: archive.policy },
+    details: { records, policyVersion: archive.policyVersion },
+  };
+}
+
+function countProgress(context: Context, outcomes: readonly RecordOutcome[]): void {
+  const counts = new Map<RecordOutcome, number>();
+  for (const outcome of outcomes) counts.set(outcome, (counts.get(outcome) ?? 0) + 1);
+  for (const [outcome, count] of counts) context.progress.cleared?.(outcome, count);
+}

@@ -1,0 +1,206 @@
+/**
+ * How many records of a partition are due, counted by the server where the answer is certain and decided one by one
+ * where it is not: in the few days around the edge of the period, and wherever single records carry marks.
+ */
+import { deserialize, MinKey, ObjectId, serialize } from 'bson';
+import type { ArchivePlan } from '../ledger/archive-document.ts';
+import type { CompiledPolicy } from '../policy/compile.ts';
+import { periodOf, subtractPeriod } from '../policy/period.ts';
+import { superset } from '../policy/superset.ts';
+import type { DatasetShape, Partition, Position, TriggerRange } from '../source/port.ts';
+import { assertNotStopped, type Context } from './context.ts';
+import { marksOf } from './read-marks.ts';
+
+export interface PartitionCounts {
+  readonly due: number;
+  /** BSON bytes of the due records. */
+  readonly bytes: number;
+  readonly oldestDueAt: Date | null;
+  readonly expired: number;
+  readonly exempt: number;
+  readonly quarantined: number;
+  /** Looked at and not due: only those near the edge are counted. */
+  readonly notDue: number;
+  readonly inUnclearedArchives: number;
+}
+
+/** `owned` is the plan of the highest uncleared archive: what lies up to its bound waits until that is cleared. */
+export async function countPartition(
+  context: Context,
+  compiled: CompiledPolicy,
+  partition: Partition,
+  asOf: Date,
+  owned: ArchivePlan | null,
+): Promise<PartitionCounts> {
+  const now = asOf.getTime();
+  const bounds = compiled.superset(now);
+  const from = owned === null ? undefined : ownedUpTo(owned);
+  const inUnclearedArchives =
+    from === undefined
+      ? 0
+      : (await context.source.summarise(partition, { before: Math.min(from, bounds.dueBefore) })).records;
+  const marks = await marksOf(context, partition);
+  const tally = new Tally(compiled, now);
+  if (marks.isEmpty) {
+    const sure = certainRanges(compiled, now, from);
+    tally.addCertain('expired', await context.source.summarise(partition, sure.expired));
+    tally.addCertain('due', await context.source.summarise(partition, sure.due));
+    for (const range of sure.uncertain) await decideEach(context, compiled, partition, range, marks, tally);
+  } else {
+    await decideEach(
+      context,
+      compiled,
+      partition,
+      { ...(from === undefined ? {} : { from }), before: bounds.dueBefore },
+      marks,
+      tally,
+    );
+  }
+  return { ...tally.counts(), inUnclearedArchives };
+}
+
+/** Triggers (ms) below this lie in uncleared archives. A plan that was never scanned owns everything that it may take. */
+function ownedUpTo(plan: ArchivePlan): number {
+  if (plan.bound === null) return plan.before;
+  const { t } = deserialize(plan.bound);
+  const ms = t instanceof Date ? t.getTime() : objectIdMs(t);
+  return ms + 1;
+}
+
+function objectIdMs(value: unknown): number {
+  const hasTime =
+    typeof value === 'object' && value !== null && 'getTimestamp' in value && typeof value.getTimestamp === 'function';
+  return hasTime ? (value.getTimestamp as () => Date).call(value).getTime() : Number.NaN;
+}
+
+/** The position right before the first record whose trigger is at or after the instant. */
+function positionAt(shape: DatasetShape, ms: number): Position {
+  const t = shape.trigger.kind === 'date' ? new Date(ms) : ObjectId.createFromTime(Math.max(0, Math.floor(ms / 1000)));
+  return serialize({ t, i: new MinKey() });
+}
+
+interface CertainRanges {
+  readonly expired: TriggerRange;
+  readonly due: TriggerRange;
+  readonly uncertain: readonly TriggerRange[];
+}
+
+/** Cuts the triggers into what is certainly expired, perhaps, certainly due, perhaps. Empty ranges have `from` >= `before`. */
+function certainRanges(compiled: CompiledPolicy, now: number, from: number | undefined): CertainRanges {
+  const { policy } = compiled;
+  const due = compiled.superset(now);
+  const beforeArchive = subtractPeriod(now, periodOf(policy.archive.for), policy.zone);
+  const active = policy.active === null ? null : periodOf(policy.active);
+  // Two periods in a row: the margins of both around the point that both together reach back to.
+  const expired = superset(beforeArchive, active, policy.zone);
+  const margin = superset(now, periodOf(policy.archive.for), policy.zone);
+  const slack = (margin.dueBefore - margin.certainlyDueBefore) / 2;
+  const expiredBefore = expired.certainlyDueBefore - slack;
+  const mayBeExpiredBefore = expired.dueBefore + slack;
+  const start = from === undefined ? {} : { from };
+  const clip = (ms: number) => (from === undefined ? ms : Math.max(from, ms));
+  const edge = Math.max(mayBeExpiredBefore, expiredBefore);
+  const sureFrom = Math.min(edge, due.dueBefore);
+  const sureBefore = Math.max(sureFrom, due.certainlyDueBefore);
+  return {
+    expired: { ...start, before: Math.min(expiredBefore, due.certainlyDueBefore) },
+    due: { from: clip(sureFrom), before: sureBefore },
+    uncertain: [
+      { from: clip(Math.min(expiredBefore, due.certainlyDueBefore)), before: sureFrom },
+      { from: clip(sureBefore), before: due.dueBefore },
+    ].filter((range) => range.from < range.before),
+  };
+}
+
+async function decideEach(
+  context: Context,
+  compiled: CompiledPolicy,
+  partition: Partition,
+  range: TriggerRange,
+  marks: Awaited<ReturnType<typeof marksOf>>,
+  tally: Tally,
+): Promise<void> {
+  const { source } = context;
+  const after = range.from === undefined ? null : positionAt(partition.dataset, range.from);
+  for await (const batch of source.scan(partition, { after, upTo: null, before: range.before }, context.signal)) {
+    assertNotStopped(context);
+    const markOf = await marks.lookUp(batch);
+    for (const record of batch) {
+      const facts = source.facts(partition.dataset, record.raw);
+      tally.add(
+        compiled.decision({ ...facts, ...markOf(record) }, false, tally.now),
+        facts.trigger ?? Number.NaN,
+        record.raw.length,
+      );
+    }
+  }
+}
+
+class Tally {
+  readonly now: number;
+  readonly #compiled: CompiledPolicy;
+  #due = 0;
+  #bytes = 0;
+  #oldest: number | null = null;
+  #expired = 0;
+  #exempt = 0;
+  #quarantined = 0;
+  #notDue = 0;
+
+  constructor(compiled: CompiledPolicy, now: number) {
+    this.#compiled = compiled;
+    this.now = now;
+  }
+
+  addCertain(
+    decision: 'due' | 'expired',
+    summary: { readonly records: number; readonly bytes: number; readonly oldest: number | null },
+  ): void {
+    if (summary.records === 0) return;
+    if (decision === 'expired') {
+      this.#expired += summary.records;
+      return;
+    }
+    this.#due += summary.records;
+    this.#bytes += summary.bytes;
+    if (summary.oldest !== null) this.#note(summary.oldest);
+  }
+
+  add(decision: ReturnType<CompiledPolicy['decision']>, trigger: number, bytes: number): void {
+    switch (decision) {
+      case 'due':
+        this.#due += 1;
+        this.#bytes += bytes;
+        this.#note(trigger);
+        return;
+      case 'expired':
+        this.#expired += 1;
+        return;
+      case 'exempt':
+        this.#exempt += 1;
+        return;
+      case 'quarantined':
+        this.#quarantined += 1;
+        return;
+      default:
+        // Unfit records are counted for the whole dataset; the others are not due.
+        if (decision === 'not-due') this.#notDue += 1;
+    }
+  }
+
+  #note(trigger: number): void {
+    if (this.#oldest === null || trigger < this.#oldest) this.#oldest = trigger;
+  }
+
+  counts(): Omit<PartitionCounts, 'inUnclearedArchives'> {
+    return {
+      due: this.#due,
+      bytes: this.#bytes,
+      oldestDueAt: this.#oldest === null ? null : new Date(this.#compiled.dueAt(this.#oldest)),
+      expired: this.#expired,
+      exempt: this.#exempt,
+      quarantined: this.#quarantined,
+      notDue: this.#notDue,
+    };
+  }
+}

@@ -1,0 +1,239 @@
+/**
+ * Expire: delete records that are past their archive period too, without an archive, because a person said so. The
+ * guard, the announcements, the page intents and the outcomes are those of a clearing (clear-page.ts); the certificate
+ * carries the counts and the Merkle root of what was deleted.
+ */
+import { createHash } from 'node:crypto';
+import { MerkleTree } from '../archive/merkle.ts';
+import type { CustomerId } from '../ids.ts';
+import { id, type OwnerId } from '../ids.ts';
+import type { Outcomes } from '../ledger/archive-document.ts';
+import {
+  ClearingPermit,
+  countOutcomes,
+  readPageState,
+  removeClearingPages,
+  settlePage,
+  writePageIntent,
+} from '../ledger/clearing.ts';
+import {
+  claimExpiration,
+  type ExpirationLease,
+  expirations,
+  proveExpired,
+  startExpiration,
+} from '../ledger/expirations.ts';
+import { partitionId } from '../ledger/partitions.ts';
+import {
+  ROSTER_PAGE_BYTES,
+  ROSTER_PAGE_RECORDS,
+  type RosterRecord,
+  readRosterPage,
+  removeRoster,
+  removeRosterFrom,
+  writeRosterPage,
+} from '../ledger/rosters.ts';
+import { compile } from '../policy/compile.ts';
+import { type Policy, policyVersion, toShape } from '../policy/policy.ts';
+import { certify } from './certificate.ts';
+import { type ClearingSubject, clearPage } from './clear-page.ts';
+import { assertNotStopped, type Context, dueNow } from './context.ts';
+import { markOutcomes } from './mark-outcomes.ts';
+import { marksOf } from './read-marks.ts';
+
+export interface ExpirationReport {
+  readonly owner: OwnerId;
+  readonly customer: CustomerId;
+  readonly certificate: string | null;
+  readonly outcomes: Outcomes;
+}
+
+/** Deletes the expired records of one partition. Carries on one that was cut. */
+export async function expirePartition(
+  context: Context,
+  policy: Policy,
+  of: { readonly owner: OwnerId; readonly customer: CustomerId },
+  saidBy: string,
+): Promise<ExpirationReport> {
+  const expiration =
+    (await openExpiration(context, policy, of)) ?? (await beginExpiration(context, policy, of, saidBy));
+  const lease = await claimExpiration(context.store, expiration, context);
+  try {
+    return await deleteExpired(context, lease, policy);
+  } finally {
+    await lease.giveUp();
+  }
+}
+
+async function openExpiration(
+  context: Context,
+  policy: Policy,
+  of: { readonly owner: OwnerId; readonly customer: CustomerId },
+): Promise<string | null> {
+  const partition = partitionId(policy.dataset.collection, of.owner, of.customer);
+  for await (const { _id } of expirations(context.store).find(
+    { policy: policy.name, partition, state: 'deleting' },
+    { limit: 1 },
+  ))
+    return _id;
+  return null;
+}
+
+async function beginExpiration(
+  context: Context,
+  policy: Policy,
+  of: { readonly owner: OwnerId; readonly customer: CustomerId },
+  saidBy: string,
+): Promise<string> {
+  const _id = `x${context.newId()}`;
+  const namespace = policy.dataset.collection;
+  const facts = {
+    policy: policy.name,
+    policyVersion: policyVersion(policy),
+    namespace,
+    ...of,
+    saidBy,
+    asOf: dueNow(context),
+  };
+  const subject = { expiration: _id, owner: of.owner, customer: of.customer, policy: policy.name };
+  await context.audit.appendOnce([
+    { key: `${_id}:begin`, act: 'expired records delete', phase: 'intent', subject, details: { saidBy } },
+  ]);
+  await startExpiration(context.store, context.clock, {
+    _id,
+    ...facts,
+    partition: partitionId(namespace, of.owner, of.customer),
+  });
+  return _id;
+}
+
+async function deleteExpired(context: Context, lease: ExpirationLease, policy: Policy): Promise<ExpirationReport> {
+  const { store, clock } = context;
+  const { _id, owner, customer, namespace } = lease.document;
+  const shape = toShape(policy);
+  const basis = proveExpired(lease);
+  const permit = new ClearingPermit(store, clock, context.worker, lease, { owner, customer, namespace, archive: null });
+  const subject: ClearingSubject = {
+    shape,
+    askWarrant: () => permit.ask(basis),
+    writeIntent: (page, present) => writePageIntent(store, lease, page, present),
+    settle: async (page, outcomes) => {
+      const roster = (await readRosterPage(store, _id, page))?.records ?? [];
+      const of = { namespace, owner, customer, policy: policy.name, archive: id.archive(_id) };
+      const marked = await markOutcomes(context, of, roster, outcomes);
+      await settlePage(store, lease, page, marked);
+      return marked;
+    },
+  };
+  await removeRosterFrom(store, _id, lease.document.pages);
+  try {
+    for (let page = 0; page < lease.document.pages; page++) await clearOne(context, subject, _id, page);
+    for await (const records of expiredPages(context, lease, policy)) {
+      const page = lease.document.pages;
+      await writeRosterPage(store, { archive: _id, attempt: _id, epoch: lease.epoch }, page, records);
+      await lease.write((document) => ({ ...document, pages: page + 1, records: document.records + records.length }));
+      await clearOne(context, subject, _id, page);
+    }
+  } finally {
+    await permit.end();
+  }
+  return await finish(context, lease);
+}
+
+async function clearOne(context: Context, subject: ClearingSubject, expiration: string, page: number): Promise<void> {
+  const roster = await readRosterPage(context.store, expiration, page);
+  if (roster === null) return;
+  const outcomes = await clearPage(
+    context,
+    subject,
+    page,
+    roster.records,
+    await readPageState(context.store, expiration, page),
+  );
+  for (const outcome of outcomes) context.progress.cleared?.(outcome, 1);
+}
+
+/** Pages of expired records, as they are in the source now. What an earlier page could not delete is not taken again. */
+async function* expiredPages(
+  context: Context,
+  lease: ExpirationLease,
+  policy: Policy,
+): AsyncGenerator<readonly RosterRecord[]> {
+  const { source } = context;
+  const { owner, customer, asOf } = lease.document;
+  const compiled = compile(policy);
+  const shape = toShape(policy);
+  const partition = { dataset: shape, owner, customer };
+  const marks = await marksOf(context, partition);
+  const range = { after: null, upTo: null, before: compiled.superset(asOf.getTime()).dueBefore };
+  let page: RosterRecord[] = [];
+  let bytes = 0;
+  for await (const batch of source.scan(partition, range, context.signal)) {
+    await lease.keep();
+    assertNotStopped(context);
+    const markOf = await marks.lookUp(batch);
+    for (const record of batch) {
+      const facts = source.facts(shape, record.raw);
+      if (compiled.decision({ ...facts, ...markOf(record) }, false, asOf.getTime()) !== 'expired') continue;
+      if (source.fitness(shape, record.raw) !== null) continue;
+      if (page.length >= ROSTER_PAGE_RECORDS || (page.length > 0 && bytes + record.raw.length > ROSTER_PAGE_BYTES)) {
+        yield page;
+        page = [];
+        bytes = 0;
+      }
+      page.push({ id: record.idBytes, sha256: createHash('sha256').update(record.raw).digest(), segment: 0 });
+      bytes += record.raw.length;
+    }
+  }
+  if (page.length > 0) yield page;
+}
+
+async function finish(context: Context, lease: ExpirationLease): Promise<ExpirationReport> {
+  const { store, clock } = context;
+  const {
+    _id,
+    owner,
+    customer,
+    pages,
+    records,
+    policy,
+    policyVersion: version,
+    namespace,
+    saidBy,
+    asOf,
+  } = lease.document;
+  const outcomes = await countOutcomes(store, _id, records);
+  const merkle = new MerkleTree();
+  for (let page = 0; page < pages; page++) {
+    const roster = (await readRosterPage(store, _id, page))?.records ?? [];
+    const settled = (await readPageState(store, _id, page)).outcomes ?? [];
+    roster.forEach((record, at) => {
+      if (settled[at] === 'deleted') merkle.add(record.sha256);
+    });
+  }
+  const subject = { _id, owner, customer, namespace, policy, policyVersion: version };
+  const certificate =
+    outcomes.deleted === 0
+      ? null
+      : await certify(context, subject, {
+          what: 'expired records deleted',
+          archive: null,
+          records: outcomes,
+          merkleRoot: merkle.root(),
+          saidBy,
+          dueBy: asOf.toISOString(),
+        });
+  await context.audit.appendOnce([
+    {
+      key: `${_id}:done`,
+      act: 'expired records delete',
+      phase: 'outcome',
+      subject: { expiration: _id, owner, customer, policy },
+      details: { ...outcomes },
+    },
+  ]);
+  await lease.write((document) => ({ ...document, state: 'done', outcomes, endedAt: clock.now() }));
+  await removeRoster(store, _id);
+  await removeClearingPages(store, _id);
+  return { owner, customer, certificate: certificate?._id ?? null, outcomes };
+}

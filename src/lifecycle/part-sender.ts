@@ -1,0 +1,85 @@
+/**
+ * Cuts the bytes of an archive file into parts and sends them, one part on its way while the next one fills: at most
+ * two parts are in memory. A file that ends before its first part is full is stored in one call.
+ */
+
+import type { Clock } from '../clock.ts';
+import type { ArchiveLease } from '../ledger/archives.ts';
+import { rememberUpload } from '../ledger/attempts.ts';
+import type { Store } from '../ledger/store.ts';
+import type { StoredArchive, UploadHandle, UploadIntent, VaultLocation, VaultPort } from '../vault/port.ts';
+
+export class PartSender {
+  readonly #vault: VaultPort;
+  readonly #location: VaultLocation;
+  readonly #intent: UploadIntent;
+  readonly #lease: ArchiveLease;
+  readonly #store: Store;
+  readonly #part: Buffer;
+  #filled = 0;
+  #sent = 0;
+  #upload: UploadHandle | null = null;
+  #underWay: Promise<void> = Promise.resolve();
+
+  constructor(
+    ports: { readonly vault: VaultPort; readonly store: Store; readonly clock: Clock },
+    lease: ArchiveLease,
+    to: { readonly location: VaultLocation; readonly intent: UploadIntent; readonly partBytes: number },
+  ) {
+    this.#vault = ports.vault;
+    this.#store = ports.store;
+    this.#lease = lease;
+    this.#location = to.location;
+    this.#intent = to.intent;
+    this.#part = Buffer.allocUnsafe(to.partBytes);
+  }
+
+  /** Takes the next bytes of the file. Waits while a full part is on its way and another is full. */
+  async take(bytes: Uint8Array): Promise<void> {
+    let at = 0;
+    while (at < bytes.length) {
+      const taken = Math.min(bytes.length - at, this.#part.length - this.#filled);
+      this.#part.set(bytes.subarray(at, at + taken), this.#filled);
+      this.#filled += taken;
+      at += taken;
+      if (this.#filled === this.#part.length) await this.#sendFullPart();
+    }
+  }
+
+  /** Sends what is left and completes the file. */
+  async finish(total: { readonly bytes: number; readonly treeHash: string }): Promise<StoredArchive> {
+    await this.#underWay;
+    await this.#lease.keep();
+    if (this.#upload === null) {
+      return await this.#vault.storeWhole(
+        this.#location,
+        this.#intent,
+        this.#part.subarray(0, this.#filled),
+        total.treeHash,
+      );
+    }
+    if (this.#filled > 0)
+      await this.#vault.sendPart(this.#location, this.#upload, this.#sent, this.#part.subarray(0, this.#filled));
+    await this.#lease.keep();
+    return await this.#vault.completeUpload(this.#location, this.#upload, total);
+  }
+
+  async #sendFullPart(): Promise<void> {
+    await this.#underWay;
+    await this.#lease.keep();
+    this.#upload ??= await this.#begin();
+    const upload = this.#upload;
+    const bytes = Buffer.from(this.#part);
+    this.#underWay = this.#vault.sendPart(this.#location, upload, this.#sent, bytes);
+    // A failure is thrown where the promise is awaited; this keeps Node from calling it unhandled before that.
+    this.#underWay.catch(() => undefined);
+    this.#sent += 1;
+    this.#filled = 0;
+  }
+
+  async #begin(): Promise<UploadHandle> {
+    const upload = await this.#vault.beginUpload(this.#location, this.#intent, this.#part.length);
+    await rememberUpload(this.#store, this.#intent.attempt, upload);
+    return upload;
+  }
+}

@@ -1,0 +1,97 @@
+/**
+ * Plans the next archive of a partition in the ledger: what it will hold, before anything of it exists. Plans are made
+ * one at a time under the partition's lease, each above the bound of the highest archive that is not cleared, so no
+ * record is ever in two archives that could both be cleared.
+ */
+import { type ArchiveId, id } from '../ids.ts';
+import { ARCHIVE_VERSION, type ArchiveDocument, NO_OUTCOMES } from '../ledger/archive-document.ts';
+import { archives, getArchive, highestUncleared } from '../ledger/archives.ts';
+import { claimPartition, type PartitionLease } from '../ledger/partitions.ts';
+import { compile } from '../policy/compile.ts';
+import { type Policy, policyVersion } from '../policy/policy.ts';
+import { lastPurgeInWindow } from '../policy/window.ts';
+import { type Context, dueNow, vaultOf } from './context.ts';
+import type { PartitionPlan } from './plan.ts';
+
+/** The id of the archive to store next: a new plan, or the one that the partition has begun and not sealed. */
+export async function planNextArchive(context: Context, policy: Policy, plan: PartitionPlan): Promise<ArchiveId> {
+  const lease = await claimPartition(
+    context.store,
+    { namespace: plan.dataset, owner: plan.owner, customer: plan.customer },
+    context,
+  );
+  try {
+    const uncleared = await highestUncleared(context.store, lease.document._id);
+    // A plan without a bound owns everything that is due: it is carried on, no second one is made beside it.
+    if (uncleared !== null && uncleared.plan.bound === null) return uncleared._id;
+    return await writePlan(context, lease, policy, plan, uncleared);
+  } finally {
+    await lease.giveUp();
+  }
+}
+
+async function writePlan(
+  context: Context,
+  lease: PartitionLease,
+  policy: Policy,
+  plan: PartitionPlan,
+  above: ArchiveDocument | null,
+): Promise<ArchiveId> {
+  const sequence = lease.document.planned + 1;
+  await lease.write((document) => ({ ...document, planned: document.planned + 1 }));
+  const compiled = compile(policy);
+  const asOf = dueNow(context);
+  const firstDue = plan.oldest ?? asOf;
+  const archive = id.archive(context.newId());
+  const vault = vaultOf(context, policy.archive.vault).locate(context.installation.id, plan.owner, plan.customer);
+  const now = context.clock.now();
+  await context.audit.appendOnce([
+    {
+      key: `${archive}:plan`,
+      act: 'archive planned',
+      phase: 'outcome',
+      subject: { archive, owner: plan.owner, customer: plan.customer, policy: policy.name },
+      details: { policyVersion: policyVersion(policy), records: plan.due, bytes: plan.bytes, vault: vault.name },
+    },
+  ]);
+  await archives(context.store).insert({
+    _id: archive,
+    v: ARCHIVE_VERSION,
+    state: 'planned',
+    quarantinedFrom: null,
+    quarantineReason: null,
+    policy: policy.name,
+    policyVersion: policyVersion(policy),
+    namespace: plan.dataset,
+    owner: plan.owner,
+    customer: plan.customer,
+    partition: lease.document._id,
+    sequence,
+    verifyLevel: policy.archive.verify,
+    vault,
+    plan: {
+      after: above?.plan.bound ?? null,
+      bound: null,
+      before: compiled.superset(asOf.getTime()).dueBefore,
+      asOf,
+      records: plan.due,
+      bytes: plan.bytes,
+      reachedEnd: false,
+      latestPurgeAt: new Date(lastPurgeInWindow(compiled.purgeAt(firstDue.getTime()), policy)),
+    },
+    epoch: 0,
+    lease: null,
+    attempt: null,
+    attemptCount: 0,
+    stored: null,
+    verifiedAt: null,
+    dueAt: null,
+    outcomes: NO_OUTCOMES,
+    rosterShrunk: false,
+    purge: null,
+    createdAt: now,
+    changedAt: now,
+    unaudited: [],
+  });
+  return (await getArchive(context.store, archive))._id;
+}

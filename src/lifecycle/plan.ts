@@ -1,0 +1,170 @@
+/**
+ * Plan: what a policy would do now, for each owner and customer, and why the rest stays. Reads only. The plan that is
+ * printed is the plan that `run` takes; it is bound to the policy's version and made anew for each run.
+ */
+import { MoraineError } from '../errors.ts';
+import type { CustomerId, Namespace, OwnerId, PolicyVersion } from '../ids.ts';
+import { highestUncleared } from '../ledger/archives.ts';
+import { holdsCovering } from '../ledger/holds.ts';
+import { partitionId } from '../ledger/partitions.ts';
+import { type CapResult, checkCaps } from '../policy/caps.ts';
+import { type CompiledPolicy, compile } from '../policy/compile.ts';
+import { type Policy, policyVersion, toShape } from '../policy/policy.ts';
+import { type SealDecision, sealDecision } from '../policy/window.ts';
+import type { DatasetReport, Partition, UnfitReason } from '../source/port.ts';
+import { assertNotStopped, type Context, dueNow } from './context.ts';
+import { countPartition, type PartitionCounts } from './count-partition.ts';
+
+export interface PartitionPlan {
+  readonly owner: OwnerId;
+  readonly customer: CustomerId;
+  readonly dataset: Namespace;
+  /** Due for archiving, with bytes of BSON. */
+  readonly due: number;
+  readonly bytes: number;
+  /** When the oldest of them became due. */
+  readonly oldest: Date | null;
+  /** Past the archive period too: only `run --expired` takes them. */
+  readonly expired: number;
+  readonly held: number;
+  readonly seal: SealDecision;
+  readonly reasons: readonly string[];
+}
+
+export interface PolicyPlan {
+  readonly policy: string;
+  readonly version: PolicyVersion;
+  readonly asOf: Date;
+  readonly documents: number;
+  readonly partitions: readonly PartitionPlan[];
+  readonly totals: {
+    readonly due: number;
+    readonly bytes: number;
+    readonly expired: number;
+    readonly held: number;
+    readonly unfit: number;
+    readonly taken: number;
+  };
+  /** Records that cannot be handled, by reason. `run` quarantines them; they stay in the source. */
+  readonly unfit: Readonly<Partial<Record<UnfitReason, number>>>;
+  readonly caps: CapResult;
+}
+
+export interface PlanOptions {
+  readonly flush: boolean;
+}
+
+/** Throws INDEX_MISSING or DATASET_UNFIT before anything is read of the data. */
+export async function planPolicy(context: Context, policy: Policy, options: PlanOptions): Promise<PolicyPlan> {
+  const shape = toShape(policy);
+  const report = await context.source.inspect(shape);
+  assertUsable(policy, report);
+  const compiled = compile(policy);
+  const asOf = dueNow(context);
+  const partitions: PartitionPlan[] = [];
+  for await (const partition of context.source.partitions(shape, compiled.superset(asOf.getTime()).dueBefore)) {
+    assertNotStopped(context);
+    partitions.push(await planPartition(context, compiled, partition, asOf, options));
+  }
+  const unfit = await countUnfit(context, policy);
+  const sum = (value: (plan: PartitionPlan) => number) => partitions.reduce((total, plan) => total + value(plan), 0);
+  const taken = sum((plan) => (plan.seal.seal ? plan.due : 0));
+  return {
+    policy: policy.name,
+    version: policyVersion(policy),
+    asOf,
+    documents: report.documents,
+    partitions,
+    totals: {
+      due: sum((plan) => plan.due),
+      bytes: sum((plan) => plan.bytes),
+      expired: sum((plan) => plan.expired),
+      held: sum((plan) => plan.held),
+      unfit: Object.values(unfit).reduce((total, count) => total + count, 0),
+      taken,
+    },
+    unfit,
+    caps: checkCaps({ taken, documents: report.documents, limits: policy.limits }),
+  };
+}
+
+async function planPartition(
+  context: Context,
+  compiled: CompiledPolicy,
+  partition: Partition,
+  asOf: Date,
+  options: PlanOptions,
+): Promise<PartitionPlan> {
+  const { owner, customer } = partition;
+  const namespace = partition.dataset.namespace;
+  const uncleared = await highestUncleared(context.store, partitionId(namespace, owner, customer));
+  const counts = await countPartition(context, compiled, partition, asOf, uncleared?.plan ?? null);
+  const holds =
+    counts.due + counts.expired > 0
+      ? await holdsCovering(context.store, { owner, customer, namespace, archive: null })
+      : [];
+  const held = holds.length > 0 ? counts.due + counts.expired : 0;
+  const seal = sealDecision({
+    records: held > 0 ? 0 : counts.due,
+    bytes: counts.bytes,
+    oldestDueAt: counts.oldestDueAt?.getTime() ?? null,
+    now: asOf.getTime(),
+    policy: compiled.policy,
+    flush: options.flush,
+  });
+  return {
+    owner,
+    customer,
+    dataset: namespace,
+    due: counts.due,
+    bytes: counts.bytes,
+    oldest: counts.oldestDueAt,
+    expired: counts.expired,
+    held,
+    seal,
+    reasons: [
+      ...reasonsOf(context, partition, counts),
+      ...holds.map((hold) => `Legal hold ${hold} covers it.`),
+      seal.text,
+    ],
+  };
+}
+
+function reasonsOf(context: Context, partition: Partition, counts: PartitionCounts): string[] {
+  const reasons: string[] = [];
+  if (!context.owners.has(partition.owner))
+    reasons.push(`Owner ${partition.owner} is not in moraine.yaml: nothing of it is archived.`);
+  if (counts.notDue > 0) reasons.push(`${counts.notDue} near the end of their active period are not due yet.`);
+  if (counts.exempt > 0) reasons.push(`${counts.exempt} were restored and are left alone for now.`);
+  if (counts.quarantined > 0) reasons.push(`${counts.quarantined} are in quarantine.`);
+  if (counts.inUnclearedArchives > 0)
+    reasons.push(`${counts.inUnclearedArchives} lie in archives that are not cleared yet.`);
+  if (counts.expired > 0) {
+    reasons.push(`${counts.expired} are past their archive period too: they go with \`moraine run --expired\` only.`);
+  }
+  return reasons;
+}
+
+async function countUnfit(context: Context, policy: Policy): Promise<Partial<Record<UnfitReason, number>>> {
+  const shape = toShape(policy);
+  const counts: Partial<Record<UnfitReason, number>> = {};
+  for await (const batch of context.source.unfit(shape)) {
+    assertNotStopped(context);
+    for (const { raw } of batch) {
+      const reason = context.source.facts(shape, raw).unfit[0];
+      if (reason !== undefined) counts[reason] = (counts[reason] ?? 0) + 1;
+    }
+  }
+  return counts;
+}
+
+/** Nothing ever scans a collection silently, and nothing is deleted where the guard cannot be trusted. */
+export function assertUsable(policy: Policy, report: DatasetReport): void {
+  const finding = report.findings.find(({ level }) => level === 'error');
+  if (finding === undefined) return;
+  const code = finding.code === 'INDEX_MISSING' ? 'INDEX_MISSING' : 'DATASET_UNFIT';
+  throw new MoraineError(code, `Policy ${policy.name} cannot run on ${policy.dataset.collection}: ${finding.text}`, {
+    ...(finding.remedy === undefined ? {} : { hint: `Create it with: ${finding.remedy}` }),
+    ids: { policy: policy.name, collection: policy.dataset.collection },
+  });
+}

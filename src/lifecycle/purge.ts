@@ -1,0 +1,122 @@
+/**
+ * Purge: destroy an archive at the end of its period.
+ *
+ * The order, and why:
+ *  1. Claim: due by the date that the claim names, announced, no hold found, no retrieval open.
+ *  2. Say in the ledger that the vault is about to be asked (from here on a hold comes too late, and says so).
+ *  3. The vault deletes. A vault lock or Object Lock vetoes it here, while the key still exists: the archive goes back.
+ *  4. The key is destroyed. Only after the vault accepted: a key that went first would leave bytes that nobody can open
+ *     behind a veto.
+ *  5. `purged`; what named its records in the ledger goes. A later inventory confirms it (see settle-vault.ts).
+ * A crash anywhere leaves `purging`; whoever goes on announces and looks again from step 1. Every step may run twice.
+ */
+import { errorClass, isMoraineError, MoraineError } from '../errors.ts';
+import type { ArchiveId } from '../ids.ts';
+import type { ArchiveDocument } from '../ledger/archive-document.ts';
+import { type ArchiveLease, amendArchive, claimArchive, findArchives, moveArchive } from '../ledger/archives.ts';
+import { attemptKeyDestroyed } from '../ledger/attempts.ts';
+import { withdraw } from '../ledger/in-flight.ts';
+import { claimPurge, markAccepted, markAsked, purgeOf, stepBackAfterVeto } from '../ledger/purging.ts';
+import { removeRecordTraces } from '../ledger/rosters.ts';
+import { assertNotStopped, type Context, dueNow, vaultOf } from './context.ts';
+
+export interface PurgeReport {
+  readonly asOf: Date;
+  readonly purged: readonly ArchiveId[];
+  readonly held: readonly ArchiveId[];
+  /** Not purged for another reason that ends by itself: a retrieval is open, another worker is busy with it. */
+  readonly waiting: readonly { readonly id: ArchiveId; readonly reason: string }[];
+  readonly failed: readonly { readonly id: ArchiveId; readonly reason: string; readonly needsPerson: boolean }[];
+}
+
+/** Archives that are due for purge at `asOf`, the oldest due first, and those whose purge was begun. */
+export async function* purgeable(
+  context: Context,
+  asOf: Date,
+  policies: readonly string[] | null,
+): AsyncIterable<ArchiveDocument> {
+  const ofPolicies = policies === null ? {} : { policy: { $in: policies } };
+  yield* findArchives(context.store, { ...ofPolicies, state: 'purging' });
+  yield* findArchives(
+    context.store,
+    { ...ofPolicies, state: 'cleared', dueAt: { $lte: asOf } },
+    { sort: { dueAt: 1 } },
+  );
+}
+
+/** Purges the given archives. One that fails never stops the others. */
+export async function purgeArchives(context: Context, due: readonly ArchiveId[]): Promise<PurgeReport> {
+  const asOf = dueNow(context);
+  const purged: ArchiveId[] = [];
+  const held: ArchiveId[] = [];
+  const waiting: { id: ArchiveId; reason: string }[] = [];
+  const failed: { id: ArchiveId; reason: string; needsPerson: boolean }[] = [];
+  for (const archive of due) {
+    assertNotStopped(context);
+    try {
+      const result = await purgeArchive(context, archive, asOf);
+      if (result.done) purged.push(archive);
+      else if (result.why === 'held') held.push(archive);
+      else waiting.push({ id: archive, reason: result.text });
+    } catch (error) {
+      if (isMoraineError(error, 'WORK_STOPPED')) throw error;
+      const reason = error instanceof Error ? error.message : String(error);
+      context.log.error({ archive, code: error instanceof MoraineError ? error.code : 'INTERNAL' }, reason);
+      if (errorClass(error) === 'later') waiting.push({ id: archive, reason });
+      else failed.push({ id: archive, reason, needsPerson: errorClass(error) === 'person' });
+    }
+  }
+  return { asOf, purged, held, waiting, failed };
+}
+
+type PurgeResult = { readonly done: true } | { readonly done: false; readonly why: string; readonly text: string };
+
+async function purgeArchive(context: Context, archive: ArchiveId, asOf: Date): Promise<PurgeResult> {
+  const lease = await claimArchive(context.store, context.audit, archive, context);
+  try {
+    if (lease.document.state !== 'cleared' && lease.document.state !== 'purging') return { done: true };
+    const result = await claimPurge(context, lease, asOf);
+    if (!result.claimed) return { done: false, why: result.why, text: result.text };
+    try {
+      await deleteFromVault(context, lease, result.claim);
+    } finally {
+      await withdraw(context.store, result.announcement);
+    }
+    await destroyKey(context, lease);
+    await removeRecordTraces(context.store, archive, lease.document.attempt);
+    await moveArchive(context.audit, context.clock, lease, {
+      to: 'purged',
+      details: { acceptedAt: purgeOf(lease.document).acceptedAt?.toISOString() ?? null },
+    });
+    context.progress.moved?.(archive, 'purged');
+    return { done: true };
+  } finally {
+    await lease.giveUp();
+  }
+}
+
+async function deleteFromVault(
+  context: Context,
+  lease: ArchiveLease,
+  claim: Parameters<ReturnType<typeof vaultOf>['deleteArchive']>[1],
+): Promise<void> {
+  const archive = lease.document;
+  if (purgeOf(archive).acceptedAt !== null) return;
+  await markAsked(context.clock, lease);
+  try {
+    const { at } = await vaultOf(context, archive.vault.key).deleteArchive(archive.vault, claim);
+    await markAccepted(lease, at);
+  } catch (error) {
+    if (isMoraineError(error, 'VAULT_VETO')) await stepBackAfterVeto(context, lease, error.message);
+    throw error;
+  }
+}
+
+async function destroyKey(context: Context, lease: ArchiveLease): Promise<void> {
+  const archive = lease.document;
+  if (archive.attempt === null) throw new MoraineError('INTERNAL', `Archive ${archive._id} has no attempt.`);
+  await lease.keep();
+  const keyDestroyedAt = await context.keys.destroy(archive.attempt);
+  await attemptKeyDestroyed(context.store, archive.attempt, keyDestroyedAt);
+  await amendArchive(lease, { purge: { ...purgeOf(archive), keyDestroyedAt } });
+}

@@ -1,0 +1,174 @@
+/**
+ * Restore: records out of an archive, after the whole file was verified. Never half: the retrieved output is read twice,
+ * first every member, its hash, the manifest and its signature, then the records. A copy that is void (the record
+ * changed, was held, gone or quarantined) never comes back.
+ */
+import { inspectArchive } from '../archive/inspect.ts';
+import { readRecords } from '../archive/reader.ts';
+import type { SealKey } from '../archive/seal.ts';
+import { MoraineError } from '../errors.ts';
+import type { ArchiveId } from '../ids.ts';
+import type { WrappedKey } from '../keys/port.ts';
+import type { ArchiveDocument } from '../ledger/archive-document.ts';
+import { getArchive } from '../ledger/archives.ts';
+import { endRetrieval, liveRetrievals, type RetrievalDocument } from '../ledger/retrievals.ts';
+import { readExceptions } from '../ledger/rosters.ts';
+import { assertNotStopped, type Context, vaultOf } from './context.ts';
+import { refreshRetrieval, retrievableFacts } from './retrieve.ts';
+
+/** Where restored records go. `discard` leaves nothing behind that looks finished. */
+export interface RestoreTarget {
+  /** Takes a batch of raw documents in the order of the archive; returns how many were new and how many were there. */
+  write(records: readonly Uint8Array[]): Promise<{ readonly inserted: number; readonly existing: number }>;
+  finish(): Promise<void>;
+  discard(): Promise<void>;
+}
+
+export interface RestoreReport {
+  readonly archive: ArchiveId;
+  readonly records: number;
+  readonly inserted: number;
+  /** Already there: never overwritten. */
+  readonly existing: number;
+  /** Copies that are void and stayed out. */
+  readonly void: number;
+  readonly signedBy: string;
+}
+
+/** Documents a batch for the target. */
+const BATCH_RECORDS = 1_000;
+const BATCH_BYTES = 16 * 1024 * 1024;
+/** How much of the output is read at once. */
+const READ_BYTES = 16 * 1024 * 1024;
+
+/**
+ * Restores the records of a retrieved archive. `openKey` unwraps the archive key with an administrator's identity; it
+ * runs in the administrator's process only. `into` a database is for cleared archives: before that the originals are
+ * where they were, or are gone for a reason that is not ours.
+ */
+export async function restoreArchive(
+  context: Context,
+  id: ArchiveId,
+  openKey: (wrapped: WrappedKey) => Promise<SealKey>,
+  target: RestoreTarget,
+  kind: 'files' | 'database',
+): Promise<RestoreReport> {
+  const archive = await getArchive(context.store, id);
+  const stored = retrievableFacts(archive);
+  if (kind === 'database' && archive.state !== 'cleared') {
+    throw new MoraineError(
+      'ARCHIVE_NOT_RETRIEVABLE',
+      `Archive ${id} is ${archive.state}: its originals were not deleted yet.`,
+      {
+        hint: 'Restore into a folder with --out, or run the policy first.',
+        ids: { archive: id },
+      },
+    );
+  }
+  const retrieval = await readyRetrieval(context, id);
+  if (archive.attempt === null) throw new MoraineError('INTERNAL', `Archive ${id} has no attempt.`);
+  const key = await openKey(await context.keys.readBack(archive.attempt));
+  const subject = { archive: id, owner: archive.owner, customer: archive.customer, policy: archive.policy };
+  await context.audit.append([
+    { act: 'archive restore', phase: 'intent', subject, details: { kind, retrieval: retrieval._id } },
+  ]);
+  const stream = () => outputOf(context, retrieval, stored.bytes);
+  const manifest = await inspectArchive(stream(), {
+    verify: (bytes, signature) => context.keys.verify(bytes, signature),
+    expected: expectedOf(context, archive),
+    key,
+  });
+  if (manifest.sha256 !== stored.manifestSha256) {
+    throw new MoraineError('ARCHIVE_CORRUPT', `manifest.json of archive ${id} is not the one that was stored.`, {
+      ids: { archive: id, member: 'manifest.json' },
+    });
+  }
+  const totals = { records: 0, inserted: 0, existing: 0, void: 0 };
+  try {
+    const skip = voidOrdinals(context, id);
+    let nextVoid = await skip.next();
+    let batch: Uint8Array[] = [];
+    let bytes = 0;
+    const flush = async () => {
+      if (batch.length === 0) return;
+      assertNotStopped(context);
+      const { inserted, existing } = await target.write(batch);
+      totals.inserted += inserted;
+      totals.existing += existing;
+      batch = [];
+      bytes = 0;
+    };
+    for await (const { ordinal, raw } of readRecords(stream(), manifest, key)) {
+      totals.records += 1;
+      if (!nextVoid.done && nextVoid.value === ordinal) {
+        totals.void += 1;
+        nextVoid = await skip.next();
+        continue;
+      }
+      batch.push(raw);
+      bytes += raw.length;
+      if (batch.length >= BATCH_RECORDS || bytes >= BATCH_BYTES) await flush();
+    }
+    await flush();
+    await target.finish();
+  } catch (error) {
+    await target.discard();
+    throw error;
+  }
+  await endRetrieval(context.store, context.clock, retrieval._id, 'read');
+  await context.audit.append([{ act: 'archive restore', phase: 'outcome', subject, details: { kind, ...totals } }]);
+  return { archive: id, ...totals, signedBy: manifest.keyId };
+}
+
+/** The newest finished retrieval of the whole archive. */
+async function readyRetrieval(context: Context, archive: ArchiveId): Promise<RetrievalDocument> {
+  let pending: RetrievalDocument | null = null;
+  for (const live of (await liveRetrievals(context.store, archive)).toReversed()) {
+    const retrieval = await refreshRetrieval(context, live);
+    if (retrieval.range !== null) continue;
+    if (retrieval.state === 'ready') return retrieval;
+    if (retrieval.state === 'requested') pending = retrieval;
+  }
+  if (pending !== null) {
+    const until = pending.expectedAt?.toISOString() ?? 'an unknown time';
+    throw new MoraineError(
+      'RETRIEVAL_NOT_READY',
+      `The retrieval of archive ${archive} is expected to finish by ${until}.`,
+      {
+        ...(pending.expectedAt === null ? {} : { retryAt: pending.expectedAt }),
+        ids: { archive, retrieval: pending._id },
+      },
+    );
+  }
+  throw new MoraineError('RETRIEVAL_NEEDED', `Archive ${archive} has no finished retrieval.`, {
+    hint: `Run \`moraine retrieve ${archive}\`.`,
+    ids: { archive },
+  });
+}
+
+async function* outputOf(context: Context, retrieval: RetrievalDocument, total: number): AsyncGenerator<Uint8Array> {
+  const vault = vaultOf(context, retrieval.location.key);
+  for (let start = 0; start < total; start += READ_BYTES) {
+    assertNotStopped(context);
+    yield await vault.readRetrieval(retrieval.location, retrieval.jobId, {
+      start,
+      end: Math.min(total, start + READ_BYTES),
+    });
+  }
+}
+
+async function* voidOrdinals(context: Context, archive: ArchiveId): AsyncGenerator<number> {
+  for await (const { ordinal } of readExceptions(context.store, archive)) yield ordinal;
+}
+
+function expectedOf(context: Context, archive: ArchiveDocument) {
+  return {
+    installation: context.installation.id,
+    archive: archive._id,
+    owner: archive.owner,
+    customer: archive.customer,
+    dataset: archive.namespace,
+    policy: archive.policy,
+    policyVersion: archive.policyVersion,
+  };
+}

@@ -1,0 +1,140 @@
+/**
+ * Which records of a partition go into one archive: in the order of `(trigger, _id)`, above what earlier archives own,
+ * each decided exactly, until the archive is full, its due window ends, or nothing is left.
+ */
+import { MoraineError } from '../errors.ts';
+import type { ArchivePlan } from '../ledger/archive-document.ts';
+import type { ArchiveLease } from '../ledger/archives.ts';
+import { compile } from '../policy/compile.ts';
+import { MAX_ARCHIVE_BYTES, MAX_ARCHIVE_RECORDS } from '../policy/limits.ts';
+import { type Policy, toShape } from '../policy/policy.ts';
+import { lastPurgeInWindow } from '../policy/window.ts';
+import type { Partition, Position, RawRecord } from '../source/port.ts';
+import { assertNotStopped, type Context } from './context.ts';
+import { quarantineRecord } from './quarantine-record.ts';
+import { marksOf } from './read-marks.ts';
+
+export interface Selection {
+  readonly records: number;
+  /** Quarantined instead of taken: their bytes cannot be guarded. */
+  readonly unfit: number;
+  readonly firstDueAt: Date;
+  readonly firstPurgeAt: Date;
+  readonly lastPurgeAt: Date;
+  readonly triggerFrom: Date;
+  readonly triggerTo: Date;
+  /** The last record that was looked at, taken or not; null when there was none. */
+  readonly bound: Position | null;
+  /** Nothing that is due lies above the bound. */
+  readonly reachedEnd: boolean;
+}
+
+/** Streams the records of the archive's plan to `take`, one after the other. */
+export async function selectRecords(
+  context: Context,
+  lease: ArchiveLease,
+  policy: Policy,
+  take: (record: RawRecord) => Promise<void>,
+): Promise<Selection> {
+  const { source } = context;
+  const shape = toShape(policy);
+  const archive = lease.document;
+  const partition: Partition = { dataset: shape, owner: archive.owner, customer: archive.customer };
+  const marks = await marksOf(context, partition);
+  const compiled = compile(policy);
+  const now = archive.plan.asOf.getTime();
+  const room = new Room(policy);
+  let unfit = 0;
+  let last: RawRecord | null = null;
+
+  for await (const batch of source.scan(partition, rangeOf(archive.plan), context.signal)) {
+    await lease.keep();
+    assertNotStopped(context);
+    const markOf = await marks.lookUp(batch);
+    for (const record of batch) {
+      const facts = source.facts(shape, record.raw);
+      const decision = compiled.decision({ ...facts, ...markOf(record) }, false, now);
+      const unfitness = decision === 'due' ? source.fitness(shape, record.raw) : null;
+      if (facts.owner !== archive.owner || facts.customer !== archive.customer) {
+        throw new MoraineError(
+          'INTERNAL',
+          `A scan for archive ${archive._id} met a record of another owner or customer.`,
+        );
+      }
+      if (unfitness !== null) {
+        await quarantineRecord(
+          context,
+          { namespace: shape.namespace, owner: archive.owner, customer: archive.customer, policy: policy.name },
+          record,
+          unfitness,
+        );
+        unfit += 1;
+      } else if (decision === 'due') {
+        const trigger = facts.trigger ?? Number.NaN;
+        const dueAt = compiled.dueAt(trigger);
+        if (!room.admits(record.raw.length, trigger, dueAt, compiled.purgeAt(dueAt))) {
+          return room.selection(unfit, last === null ? null : source.position(shape, last.raw), false);
+        }
+        await take(record);
+        context.progress.archived?.(1, record.raw.length);
+      }
+      last = record;
+    }
+  }
+  return room.selection(unfit, last === null ? null : source.position(shape, last.raw), true);
+}
+
+function rangeOf(plan: ArchivePlan) {
+  return { after: plan.after, upTo: plan.bound, before: plan.before };
+}
+
+/** What an archive may still take. */
+class Room {
+  readonly #policy: Policy;
+  #records = 0;
+  #bytes = 0;
+  #firstDueAt = 0;
+  #firstPurgeAt = 0;
+  #lastPurgeAt = 0;
+  #windowEnd = 0;
+  #triggerFrom = 0;
+  #triggerTo = 0;
+
+  constructor(policy: Policy) {
+    this.#policy = policy;
+  }
+
+  /** Counts the record in, or says that the archive ends before it. Instants in ms. */
+  admits(bytes: number, trigger: number, dueAt: number, purgeAt: number): boolean {
+    if (this.#records === 0) {
+      this.#firstDueAt = dueAt;
+      this.#firstPurgeAt = purgeAt;
+      this.#lastPurgeAt = purgeAt;
+      this.#windowEnd = lastPurgeInWindow(purgeAt, this.#policy);
+      this.#triggerFrom = trigger;
+    } else {
+      if (this.#records >= MAX_ARCHIVE_RECORDS || this.#bytes + bytes > MAX_ARCHIVE_BYTES || purgeAt > this.#windowEnd)
+        return false;
+      this.#lastPurgeAt = Math.max(this.#lastPurgeAt, purgeAt);
+      this.#firstDueAt = Math.min(this.#firstDueAt, dueAt);
+    }
+    this.#records += 1;
+    this.#bytes += bytes;
+    this.#triggerTo = trigger;
+    return true;
+  }
+
+  selection(unfit: number, bound: Position | null, reachedEnd: boolean): Selection {
+    return {
+      records: this.#records,
+      unfit,
+      firstDueAt: new Date(this.#firstDueAt),
+      firstPurgeAt: new Date(this.#firstPurgeAt),
+      lastPurgeAt: new Date(this.#lastPurgeAt),
+      triggerFrom: new Date(this.#triggerFrom),
+      triggerTo: new Date(this.#triggerTo),
+      bound,
+      reachedEnd,
+    };
+  }
+}

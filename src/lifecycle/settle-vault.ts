@@ -1,0 +1,210 @@
+/**
+ * Compares a finished inventory of one vault with the ledger, both ways: verifies what was stored, confirms what was
+ * purged, misses what should be there, and finds what the ledger does not know.
+ *
+ * An inventory says something about an archive only when its date is after the `Date` of the reply that mattered. A
+ * stray (complete, of this installation, unknown to the ledger) is kept and reported; what another installation left is
+ * foreign and never touched. Only an upload whose attempt the ledger itself names abandoned, after a margin, is removed.
+ */
+import { isMoraineError } from '../errors.ts';
+import type { ArchiveId } from '../ids.ts';
+import type { ArchiveDocument } from '../ledger/archive-document.ts';
+import { amendArchive, claimArchive, findArchives, moveArchive } from '../ledger/archives.ts';
+import { attempts, proveAbandoned } from '../ledger/attempts.ts';
+import { takeInventory } from '../ledger/inventories.ts';
+import { purgeOf } from '../ledger/purging.ts';
+import type { Inventory, InventoryEntry, VaultLocation } from '../vault/port.ts';
+import { certifyPurge } from './certificate.ts';
+import { type Context, locationKey, vaultOf } from './context.ts';
+import { putAside, verifyByInventory } from './verify.ts';
+
+export interface VaultFindings {
+  readonly verified: ArchiveId[];
+  readonly confirmed: ArchiveId[];
+  /** Should be listed by now and are not, or with other bytes. */
+  readonly missing: ArchiveId[];
+  readonly quarantined: ArchiveId[];
+  /** Complete archives of this installation that the ledger does not know: kept. */
+  readonly strays: { readonly vault: string; readonly vaultArchiveId: string; readonly archive: string }[];
+  /** What others left in the vault: never touched. */
+  readonly foreign: number;
+  /** Uploads of abandoned attempts that were removed. */
+  readonly removed: number;
+  /** The newest archive of this installation, by the vault's time. */
+  readonly newestAt: Date | null;
+}
+
+/** Uses up the inventory: afterwards the vault is free for the next job. */
+export async function settleVault(
+  context: Context,
+  location: VaultLocation,
+  jobId: string,
+  inventory: Inventory,
+): Promise<VaultFindings> {
+  const known = await knownArchives(context, location);
+  const listed = new Map<string, InventoryEntry>();
+  const findings = { ...EMPTY(), foreign: 0, removed: 0, newestAt: null as Date | null };
+  for await (const entry of inventory.entries()) {
+    if (known.has(entry.vaultArchiveId)) {
+      listed.set(entry.vaultArchiveId, entry);
+      if (findings.newestAt === null || entry.createdAt > findings.newestAt) findings.newestAt = entry.createdAt;
+      continue;
+    }
+    const kind = await settleUnknown(context, location, entry);
+    if (kind === 'foreign') findings.foreign += 1;
+    if (kind === 'removed') findings.removed += 1;
+    if (kind === 'stray') {
+      findings.strays.push({
+        vault: location.name,
+        vaultArchiveId: entry.vaultArchiveId,
+        archive: entry.intent?.archive ?? 'unknown',
+      });
+      if (findings.newestAt === null || entry.createdAt > findings.newestAt) findings.newestAt = entry.createdAt;
+    }
+  }
+  for (const [vaultArchiveId, archive] of known) {
+    await settleKnown(context, archive, listed.get(vaultArchiveId) ?? null, inventory.inventoryDate, findings);
+  }
+  await takeInventory(context.store, location, { jobId, inventoryDate: inventory.inventoryDate });
+  return findings;
+}
+
+const EMPTY = () =>
+  ({ verified: [], confirmed: [], missing: [], quarantined: [], strays: [] }) as Pick<
+    VaultFindings,
+    'verified' | 'confirmed' | 'missing' | 'quarantined' | 'strays'
+  >;
+
+/** States in which the vault has the file, or had it a moment ago. */
+const IN_VAULT = ['stored', 'verified', 'cleared', 'purging', 'purged', 'quarantined'] as const;
+
+/** By vault archive id: a vault is one customer's, so this holds thousands at most, a few hundred bytes each. */
+async function knownArchives(context: Context, location: VaultLocation): Promise<Map<string, ArchiveDocument>> {
+  const known = new Map<string, ArchiveDocument>();
+  const filter = {
+    'vault.name': location.name,
+    'vault.prefix': location.prefix,
+    state: { $in: [...IN_VAULT, 'confirmed'] },
+  };
+  for await (const archive of findArchives(context.store, filter)) {
+    if (archive.stored !== null && locationKey(archive.vault) === locationKey(location))
+      known.set(archive.stored.vaultArchiveId, archive);
+  }
+  return known;
+}
+
+async function settleKnown(
+  context: Context,
+  archive: ArchiveDocument,
+  entry: InventoryEntry | null,
+  inventoryDate: Date,
+  findings: VaultFindings,
+): Promise<void> {
+  const { stored } = archive;
+  if (stored === null) return;
+  const act = actFor(archive, entry, inventoryDate);
+  if (act === 'none') return;
+  if (act === 'missing') {
+    findings.missing.push(archive._id);
+    context.log.error(
+      { archive: archive._id, vault: archive.vault.name },
+      'An archive that should be in the vault is not in its inventory.',
+    );
+  }
+  try {
+    await withLease(context, archive._id, async (lease) => {
+      if (lease.document.state !== archive.state) return;
+      if (act === 'verify') {
+        const after = await verifyByInventory(context, lease, entry, inventoryDate);
+        (after.state === 'verified' ? findings.verified : findings.quarantined).push(archive._id);
+      } else if (act === 'confirm') {
+        await confirm(context, lease, inventoryDate);
+        findings.confirmed.push(archive._id);
+      } else {
+        const code = act === 'missing' ? 'ARCHIVE_NOT_IN_INVENTORY' : 'ARCHIVE_STILL_IN_INVENTORY';
+        const listed =
+          act === 'missing' ? 'does not list it as it was stored' : 'still lists it after the accepted delete';
+        await putAside(context, lease, code, `The inventory of ${inventoryDate.toISOString()} ${listed}.`);
+        findings.quarantined.push(archive._id);
+      }
+    });
+  } catch (error) {
+    // Another worker is busy with it: the next inventory looks again.
+    if (!isMoraineError(error, 'LEASE_HELD')) throw error;
+  }
+}
+
+function actFor(
+  archive: ArchiveDocument,
+  entry: InventoryEntry | null,
+  inventoryDate: Date,
+): 'none' | 'verify' | 'confirm' | 'still-there' | 'missing' {
+  const { stored, state } = archive;
+  if (stored === null) return 'none';
+  if (state === 'purged') {
+    const acceptedAt = purgeOf(archive).acceptedAt;
+    if (acceptedAt === null || inventoryDate <= acceptedAt) return 'none';
+    return entry === null ? 'confirm' : 'still-there';
+  }
+  if (inventoryDate <= stored.at) return 'none';
+  if (state === 'stored') return archive.verifyLevel === 'inventory' ? 'verify' : 'none';
+  if (state !== 'verified' && state !== 'cleared') return 'none';
+  const isThere =
+    entry !== null && entry.bytes === stored.bytes && (entry.treeHash ?? stored.treeHash) === stored.treeHash;
+  return isThere ? 'none' : 'missing';
+}
+
+async function confirm(
+  context: Context,
+  lease: Awaited<ReturnType<typeof claimArchive>>,
+  inventoryDate: Date,
+): Promise<void> {
+  await amendArchive(lease, { purge: { ...purgeOf(lease.document), confirmedByInventoryAt: inventoryDate } });
+  const certificate = await certifyPurge(context, lease.document, inventoryDate);
+  await moveArchive(context.audit, context.clock, lease, {
+    to: 'confirmed',
+    set: { purge: { ...purgeOf(lease.document), certificate: certificate._id } },
+    details: { certificate: certificate._id, inventoryDate: inventoryDate.toISOString() },
+  });
+  context.progress.moved?.(lease.document._id, 'confirmed');
+}
+
+async function settleUnknown(
+  context: Context,
+  location: VaultLocation,
+  entry: InventoryEntry,
+): Promise<'foreign' | 'stray' | 'removed' | 'waiting'> {
+  const { intent } = entry;
+  if (intent === null || intent.installation !== context.installation.id) return 'foreign';
+  const attempt = await attempts(context.store).get(intent.attempt);
+  if (attempt?.state !== 'abandoned') return attempt?.state === 'open' ? 'waiting' : 'stray';
+  const proof = await proveAbandoned(context.store, context.clock, intent.attempt);
+  if (proof === null) return 'waiting';
+  const subject = {
+    archive: intent.archive,
+    attempt: intent.attempt,
+    owner: location.owner,
+    customer: location.customer,
+  };
+  await context.audit.append([
+    { act: 'abandoned upload removed', phase: 'intent', subject, details: { vault: location.name } },
+  ]);
+  await vaultOf(context, location.key).deleteAbandoned(location, entry.vaultArchiveId, proof);
+  await context.audit.append([
+    { act: 'abandoned upload removed', phase: 'outcome', subject, details: { vault: location.name } },
+  ]);
+  return 'removed';
+}
+
+async function withLease(
+  context: Context,
+  archive: ArchiveId,
+  work: (lease: Awaited<ReturnType<typeof claimArchive>>) => Promise<void>,
+): Promise<void> {
+  const lease = await claimArchive(context.store, context.audit, archive, context);
+  try {
+    await work(lease);
+  } finally {
+    await lease.giveUp();
+  }
+}

@@ -1,0 +1,273 @@
+/**
+ * Store: one planned archive becomes one file in its vault. Records stream from the source through segments, zstd, the
+ * AWS Encryption SDK and tar into the parts of an upload; nothing touches the disk and no step holds the archive in
+ * memory. A failed attempt is abandoned and its key destroyed at once, so what arrives late is noise.
+ */
+import { createHash } from 'node:crypto';
+import { FacetCollector } from '../archive/facets.ts';
+import { ArchiveWriter, estimateFileBytes, type WrittenArchive } from '../archive/writer.ts';
+import { isMoraineError, MoraineError } from '../errors.ts';
+import { type AttemptId, id } from '../ids.ts';
+import type { ArchiveKey } from '../keys/port.ts';
+import type { ArchiveDocument, StoredFacts } from '../ledger/archive-document.ts';
+import { type ArchiveLease, moveArchive } from '../ledger/archives.ts';
+import { abandonAttempt, acknowledgeAttempt, attemptKeyDestroyed, attempts, openAttempt } from '../ledger/attempts.ts';
+import { auditHead } from '../ledger/audit.ts';
+import { writeFacets } from '../ledger/facet-codes.ts';
+import { removeRoster } from '../ledger/rosters.ts';
+import { type Policy, toShape } from '../policy/policy.ts';
+import type { StoredArchive, UploadIntent } from '../vault/port.ts';
+import { type Context, vaultOf } from './context.ts';
+import { PartSender } from './part-sender.ts';
+import { RosterWriter } from './roster-writer.ts';
+import { type Selection, selectRecords } from './select-records.ts';
+
+/** One part is this large at least, so that a large archive needs few calls and a small one goes out in one. */
+export const PART_BYTES = 8 * 1024 * 1024;
+
+/** Takes a `planned` archive (or one whose attempt was cut) to `stored`, or to `abandoned` when nothing is left to take. */
+export async function storeArchive(context: Context, lease: ArchiveLease, policy: Policy): Promise<ArchiveDocument> {
+  await abandonEarlierAttempts(context, lease);
+  const attempt = id.attempt(context.newId());
+  const vault = vaultOf(context, lease.document.vault.key);
+  await lease.keep();
+  await vault.ensure(lease.document.vault);
+  const intent = uploadIntent(context, lease.document, attempt);
+  const partBytes = partBytesFor(lease.document);
+  await openAttempt(context.store, context.clock, {
+    _id: attempt,
+    archive: lease.document._id,
+    epoch: lease.epoch,
+    location: lease.document.vault,
+    intent,
+    partBytes,
+  });
+  await moveArchive(context.audit, context.clock, lease, {
+    to: 'storing',
+    set: { attempt, attemptCount: lease.document.attemptCount + 1 },
+    details: { attempt, vault: lease.document.vault.name },
+  });
+  let key: ArchiveKey | null = null;
+  try {
+    key = await context.keys.createArchiveKey(lease.document.owner, lease.document._id, attempt);
+    const sender = new PartSender({ vault, store: context.store, clock: context.clock }, lease, {
+      location: lease.document.vault,
+      intent,
+      partBytes,
+    });
+    const sealed = await seal(context, lease, policy, attempt, key, sender);
+    if (sealed === null) return await abandonEmpty(context, lease, attempt);
+    const stored = await sender.finish(sealed.written);
+    assertAcknowledged(lease.document, sealed.written, stored);
+    return await acknowledge(context, lease, attempt, sealed, stored);
+  } catch (error) {
+    await giveAttemptBack(context, lease, attempt, error);
+    throw error;
+  } finally {
+    key?.forget();
+  }
+}
+
+interface Sealed {
+  readonly written: WrittenArchive;
+  readonly selection: Selection;
+  readonly rosterPages: number;
+  readonly facets: ReturnType<FacetCollector['result']>;
+}
+
+async function seal(
+  context: Context,
+  lease: ArchiveLease,
+  policy: Policy,
+  attempt: AttemptId,
+  key: ArchiveKey,
+  sender: PartSender,
+): Promise<Sealed | null> {
+  const archive = lease.document;
+  const shape = toShape(policy);
+  const hmac = await context.keys.hmacFor(archive.owner);
+  const facets = new FacetCollector(hmac);
+  const roster = new RosterWriter(context.store, { archive: archive._id, attempt, epoch: lease.epoch });
+  const writer = new ArchiveWriter({
+    description: {
+      installation: context.installation.id,
+      archive: archive._id,
+      attempt,
+      owner: archive.owner,
+      customer: archive.customer,
+      dataset: archive.namespace,
+      policy: archive.policy,
+      policyVersion: archive.policyVersion,
+    },
+    key,
+    publicKeys: await context.keys.publicKeys(),
+    sign: (bytes) => context.keys.sign(bytes),
+    onBytes: (bytes) => sender.take(bytes),
+  });
+  const hasFacets = Object.keys(shape.facets).length > 0;
+  const selection = await selectRecords(context, lease, policy, async (record) => {
+    const sha256 = createHash('sha256').update(record.raw).digest();
+    const { segment } = await writer.add({ raw: record.raw, idBytes: record.idBytes, sha256 });
+    if (hasFacets) facets.add(context.source.facets(shape, record.raw));
+    await roster.add({ id: record.idBytes, sha256, segment }, record.raw.length);
+  });
+  if (selection.records === 0) return null;
+  const rosterPages = await roster.finish();
+  const written = await writer.finish({
+    sealedAt: context.clock.now(),
+    dueFirst: selection.firstPurgeAt,
+    dueLast: selection.lastPurgeAt,
+    auditHead: await auditHead(context.store),
+  });
+  return { written, selection, rosterPages, facets: facets.result() };
+}
+
+async function acknowledge(
+  context: Context,
+  lease: ArchiveLease,
+  attempt: AttemptId,
+  sealed: Sealed,
+  stored: StoredArchive,
+): Promise<ArchiveDocument> {
+  const { written, selection, rosterPages } = sealed;
+  await writeFacets(context.store, lease.document, sealed.facets);
+  await acknowledgeAttempt(
+    context.store,
+    context.clock,
+    attempt,
+    written.members.map(({ name, offset, length, sha256, segment }) => ({ name, offset, length, sha256, segment })),
+  );
+  const facts: StoredFacts = {
+    vaultArchiveId: stored.vaultArchiveId,
+    bytes: written.bytes,
+    treeHash: written.treeHash,
+    at: stored.at,
+    records: written.records,
+    recordBytes: written.plainBytes,
+    merkleRoot: written.merkleRoot,
+    manifestSha256: written.manifestSha256,
+    rosterPages,
+    oldestDueAt: selection.firstDueAt,
+    triggerFrom: selection.triggerFrom,
+    triggerTo: selection.triggerTo,
+  };
+  await moveArchive(context.audit, context.clock, lease, {
+    to: 'stored',
+    set: {
+      stored: facts,
+      dueAt: selection.lastPurgeAt,
+      plan: { ...lease.document.plan, bound: selection.bound, reachedEnd: selection.reachedEnd },
+      outcomes: { ...lease.document.outcomes, archived: written.records, pending: written.records },
+    },
+    details: {
+      attempt,
+      records: written.records,
+      bytes: written.bytes,
+      treeHash: written.treeHash,
+      merkleRoot: written.merkleRoot,
+    },
+  });
+  context.progress.moved?.(lease.document._id, 'stored');
+  return lease.document;
+}
+
+/** Attempts that a crashed worker left open: abandoned, their upload aborted, their key destroyed, and the archive back at `planned`. */
+async function abandonEarlierAttempts(context: Context, lease: ArchiveLease): Promise<void> {
+  const archive = lease.document;
+  const left: AttemptId[] = [];
+  for await (const attempt of attempts(context.store).find({
+    archive: archive._id,
+    state: { $in: ['open', 'acknowledged'] },
+  }))
+    left.push(attempt._id);
+  for (const attempt of left) await abandon(context, lease, attempt, 'its worker was cut');
+  if (archive.state === 'storing') {
+    await moveArchive(context.audit, context.clock, lease, {
+      to: 'planned',
+      set: { attempt: null },
+      details: { reason: 'the attempt was cut' },
+    });
+  }
+}
+
+async function giveAttemptBack(
+  context: Context,
+  lease: ArchiveLease,
+  attempt: AttemptId,
+  cause: unknown,
+): Promise<void> {
+  // Another worker has the archive, or this one must stop now: whoever claims it next abandons the attempt.
+  if (isMoraineError(cause, 'LEASE_LOST') || isMoraineError(cause, 'WORK_STOPPED')) return;
+  const reason = cause instanceof MoraineError ? cause.code : 'INTERNAL';
+  try {
+    await abandon(context, lease, attempt, reason);
+    if (lease.document.state === 'storing') {
+      await moveArchive(context.audit, context.clock, lease, {
+        to: 'planned',
+        set: { attempt: null },
+        details: { reason },
+      });
+    }
+  } catch (error) {
+    // The first error is the one that counts; what is left open is abandoned by the next claim.
+    context.log.warn({ archive: lease.document._id, attempt }, `The attempt could not be given back: ${String(error)}`);
+  }
+}
+
+async function abandonEmpty(context: Context, lease: ArchiveLease, attempt: AttemptId): Promise<ArchiveDocument> {
+  await abandon(context, lease, attempt, 'nothing was left to take');
+  return await moveArchive(context.audit, context.clock, lease, {
+    to: 'abandoned',
+    details: { reason: 'nothing was left to take' },
+  });
+}
+
+/** Idempotent: the ledger first, then the key (so that what arrives late cannot be opened), then the upload. */
+async function abandon(context: Context, lease: ArchiveLease, attempt: AttemptId, reason: string): Promise<void> {
+  await lease.keep();
+  const document = await abandonAttempt(context.store, context.clock, attempt, reason);
+  await attemptKeyDestroyed(context.store, attempt, await context.keys.destroy(attempt));
+  await removeRoster(context.store, attempt);
+  if (document.uploadId === null) return;
+  try {
+    await vaultOf(context, document.location.key).abortUpload(document.location, document.uploadId);
+  } catch (error) {
+    // Safe to leave: its key is destroyed, and reconcile aborts the uploads of abandoned attempts.
+    context.log.warn({ attempt }, `The upload of an abandoned attempt could not be aborted: ${String(error)}`);
+  }
+}
+
+function assertAcknowledged(archive: ArchiveDocument, written: WrittenArchive, stored: StoredArchive): void {
+  if (stored.treeHash === written.treeHash && stored.bytes === written.bytes) return;
+  throw new MoraineError(
+    'VAULT_CHECKSUM',
+    `The vault acknowledged other bytes for archive ${archive._id} than those that were sent.`,
+    {
+      changed: 'The attempt is abandoned; nothing was deleted.',
+      ids: { archive: archive._id },
+    },
+  );
+}
+
+function uploadIntent(context: Context, archive: ArchiveDocument, attempt: AttemptId): UploadIntent {
+  return {
+    installation: context.installation.id,
+    archive: archive._id,
+    attempt,
+    owner: archive.owner,
+    customer: archive.customer,
+    dataset: archive.namespace,
+    dueAt: archive.plan.latestPurgeAt.toISOString(),
+    policyVersion: archive.policyVersion,
+  };
+}
+
+/** 2^n MiB, chosen before the upload from the planned bytes, so that the file fits into the 10,000 parts of the service. */
+function partBytesFor(archive: ArchiveDocument): number {
+  const fileBytes = estimateFileBytes(archive.plan.bytes, archive.plan.records);
+  let partBytes = PART_BYTES;
+  while (partBytes * MAX_PARTS < fileBytes) partBytes *= 2;
+  return partBytes;
+}
+
+const MAX_PARTS = 10_000;
