@@ -7,7 +7,7 @@ import { MoraineError } from '../../src/errors.ts';
 import { composeUp, dockerAnswers } from './docker.ts';
 import { emulatorCodeHash } from './emulator-code.ts';
 import { endStack } from './end-stack.ts';
-import { serviceAnswers } from './health.ts';
+import { serviceAnswersInTime } from './health.ts';
 import { IDLE_MS } from './idle.ts';
 import { installNative, nativeObstacle } from './install/native.ts';
 import { writeJsonFile } from './json-file.ts';
@@ -95,7 +95,7 @@ async function problemWith(state: StackState, services: readonly ServiceName[]):
   if (absent.length > 0) return `${absent.join(', ')} not in it`;
   const ended = state.servers.find((server) => server.status === 'ended' && server.name !== 'glacier');
   if (ended) return `${ended.name} ended by itself; log: ${ended.log}`;
-  const answers = await Promise.all(looked.map((service) => serviceAnswers(service, state.urls[service])));
+  const answers = await Promise.all(looked.map((service) => serviceAnswersInTime(service, state.urls[service])));
   const silent = looked.filter((_, index) => !answers[index]);
   return silent.length > 0 ? `${silent.join(', ')} did not answer` : null;
 }
@@ -110,7 +110,8 @@ async function withEmulator(options: BringUp, state: StackState, wanted: WantedE
   }
   const current = state.emulator;
   const isSameCode = current?.checkout === wanted.checkout && current.hash === wanted.hash;
-  if (isSameCode && (await serviceAnswers('glacier', state.urls.glacier))) return state;
+  const hasEnded = state.servers.every((server) => server.name !== 'glacier' || server.status === 'ended');
+  if (isSameCode && !hasEnded && (await serviceAnswersInTime('glacier', state.urls.glacier))) return state;
   progress(
     current === null ? 'Starting the Glacier emulator' : 'Starting the Glacier emulator again: its code changed',
   );

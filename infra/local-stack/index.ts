@@ -3,7 +3,7 @@ import { existsSync, mkdirSync } from 'node:fs';
 import { MoraineError } from '../../src/errors.ts';
 import { endStack } from './end-stack.ts';
 import { ensureServices } from './ensure.ts';
-import { serviceAnswers } from './health.ts';
+import { isListening, serviceAnswers } from './health.ts';
 import { writeJsonFile } from './json-file.ts';
 import { withLock } from './lock.ts';
 import { sharedStackDir, stackFiles } from './places.ts';
@@ -62,7 +62,10 @@ export async function stackStatus(options: { stackDir?: string } = {}): Promise<
     return [{ service, url, from: given[service] === undefined && state ? state.way : ('environment' as const) }];
   });
   const services = await Promise.all(
-    known.map(async (entry) => ({ ...entry, answers: await serviceAnswers(entry.service, entry.url) })),
+    known.map(async (entry) => ({
+      ...entry,
+      answers: await (entry.from === 'environment' ? isListening(entry.url) : serviceAnswers(entry.service, entry.url)),
+    })),
   );
   const expected = new Set([...(state?.services ?? SERVICES), ...Object.keys(given)]);
   return {

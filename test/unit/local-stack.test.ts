@@ -1,8 +1,10 @@
 import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { emulatorCodeHash } from '../../infra/local-stack/emulator-code.ts';
+import { isListening } from '../../infra/local-stack/health.ts';
 import { ensureStep, type Step, stepDir } from '../../infra/local-stack/install/step.ts';
 import { withLock } from '../../infra/local-stack/lock.ts';
 import { isAlive, refOf } from '../../infra/local-stack/processes.ts';
@@ -96,4 +98,22 @@ test('process: the same pid with another start time is another process', () => {
   const own = refOf(process.pid);
   expect(isAlive(own)).toBe(true);
   expect(isAlive({ ...own, startTicks: '1' })).toBe(false);
+});
+
+test('environment: the first host of any URL is asked, with its password and its other hosts passed over', async () => {
+  const server = createServer();
+  const port = await new Promise((resolve) =>
+    server.listen(0, '127.0.0.1', () => {
+      const address = server.address();
+      resolve(address !== null && typeof address === 'object' ? address.port : 0);
+    }),
+  );
+  try {
+    expect(await isListening(`mongodb://me:p%40ss@127.0.0.1:${port},127.0.0.1:1/?replicaSet=rs0`)).toBe(true);
+    expect(await isListening(`http://127.0.0.1:${port}/path`)).toBe(true);
+    expect(await isListening(`mongodb://127.0.0.1:1,127.0.0.1:${port}`)).toBe(false);
+    expect(await isListening('mongodb+srv://cluster.invalid/db')).toBe(false);
+  } finally {
+    server.close();
+  }
 });
