@@ -11,7 +11,6 @@ import { assertContext, type MemberContext, openSealed, type SealKey } from './s
 
 interface OpenedMember {
   readonly name: string;
-  readonly context: MemberContext;
   readonly plainBytes: number;
   readonly records: number;
 }
@@ -23,7 +22,9 @@ interface OpenedMember {
 export class ContentCheck {
   readonly #key: SealKey;
   readonly #merkle = new MerkleTree();
+  readonly #contexts: { readonly name: string; readonly context: MemberContext }[] = [];
   readonly #opened: OpenedMember[] = [];
+  #failure: { readonly error: unknown } | null = null;
   #unindexed: IndexEntry[] = [];
   #ordinal = 0;
   #segment = 0;
@@ -32,33 +33,49 @@ export class ContentCheck {
     this.#key = key;
   }
 
-  /** Opens a segment or index page and compares it with what came before; ignores other members. */
+  /**
+   * Opens a segment or index page and compares it with what came before; ignores other members. What is wrong is kept
+   * for `assertFits`: a member that was swapped or damaged shows up here first in the index, and only the manifest can
+   * say which member it was.
+   */
   async see(member: StoredMember): Promise<void> {
     const isSegment = member.name.startsWith('segments/');
-    if (!isSegment && !member.name.startsWith('index/')) return;
-    const { plain, context } = await openSealed(member.data, member.name, this.#key);
-    const records = isSegment ? this.#seeSegment(member.name, plain) : this.#seePage(member.name, plain);
-    this.#opened.push({ name: member.name, context, plainBytes: plain.byteLength, records });
+    if (this.#failure !== null || (!isSegment && !member.name.startsWith('index/'))) return;
+    try {
+      await this.#open(member, isSegment);
+    } catch (error) {
+      this.#failure = { error };
+    }
   }
 
-  /** Throws ARCHIVE_CORRUPT where what was seen is not what the manifest says. */
+  /** Throws ARCHIVE_CORRUPT where what was seen is wrong in itself, or not what the manifest says. */
   assertFits(manifest: Manifest): void {
     const { installation, owner, customer, archive } = manifest;
     if (this.#key.keyName !== manifest.keyName) {
       throw corrupt(MANIFEST_NAME, `the archive was sealed with the key ${manifest.keyName}, not ${this.#key.keyName}`);
     }
+    for (const { name, context } of this.#contexts) {
+      assertContext(context, { installation, owner, customer, archive, member: name });
+    }
     const listed = new Map(manifest.members.map((member) => [member.name, member]));
     for (const opened of this.#opened) {
-      assertContext(opened.context, { installation, owner, customer, archive, member: opened.name });
       const { plainBytes, records } = listed.get(opened.name) ?? { plainBytes: -1, records: -1 };
       if (opened.plainBytes !== plainBytes || opened.records !== records) {
         throw corrupt(opened.name, `it holds ${opened.records} documents, where the manifest says ${records}`);
       }
     }
+    if (this.#failure !== null) throw this.#failure.error;
     if (this.#unindexed.length > 0) throw corrupt('index', `${this.#unindexed.length} records are not in it`);
     if (this.#merkle.root() !== manifest.merkleRoot) {
       throw corrupt(MANIFEST_NAME, 'its Merkle root is not that of the records');
     }
+  }
+
+  async #open(member: StoredMember, isSegment: boolean): Promise<void> {
+    const { plain, context } = await openSealed(member.data, member.name, this.#key);
+    this.#contexts.push({ name: member.name, context });
+    const records = isSegment ? this.#seeSegment(member.name, plain) : this.#seePage(member.name, plain);
+    this.#opened.push({ name: member.name, plainBytes: plain.byteLength, records });
   }
 
   #seeSegment(name: string, plain: Uint8Array): number {
