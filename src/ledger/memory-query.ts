@@ -29,8 +29,8 @@ export function valuesAt(document: unknown, path: string): unknown[] {
 function step(value: unknown, name: string): unknown[] {
   if (Array.isArray(value)) return value.flatMap((element) => step(element, name));
   if (typeof value !== 'object' || value === null) return [null];
-  const member = Object.entries(value).find(([key]) => key === name);
-  return [member === undefined ? null : member[1]];
+  const member: unknown = Object.getOwnPropertyDescriptor(value, name)?.value;
+  return [member ?? null];
 }
 
 function holds(values: readonly unknown[], wanted: Comparison): boolean {
@@ -59,7 +59,7 @@ function isComparison(wanted: Scalar | Comparison): wanted is Comparison {
 }
 
 function hasEqual(values: readonly unknown[], wanted: unknown): boolean {
-  return values.some((value) => sameType(value, wanted) && compare(value, wanted) === 0);
+  return values.some((value) => value === wanted || (sameType(value, wanted) && compare(value, wanted) === 0));
 }
 
 /** Bounds and equality hold within one type only. */
@@ -80,6 +80,7 @@ function typeRank(value: unknown): number {
 function compare(a: unknown, b: unknown): number {
   const types = typeRank(a) - typeRank(b);
   if (types !== 0) return types;
+  if (a === b) return 0;
   if (typeof a === 'string' && typeof b === 'string') return Buffer.compare(Buffer.from(a), Buffer.from(b));
   if (typeof a === 'number' && typeof b === 'number') return a - b;
   if (a instanceof Date && b instanceof Date) return a.getTime() - b.getTime();

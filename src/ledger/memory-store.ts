@@ -46,19 +46,26 @@ export class MemoryStore implements PreparedStore {
 
 class MemoryCollection<T extends LedgerDocument> implements StoreCollection<T> {
   readonly #documents = new Map<string, T>();
-  readonly #uniquePaths: string[][] = [];
+  readonly #uniqueIndexes: UniqueIndex[] = [];
 
-  makeUnique(paths: string[]): void {
-    if (this.#uniquePaths.some((known) => known.join() === paths.join())) return;
-    this.#uniquePaths.push(paths);
+  makeUnique(paths: readonly string[]): void {
+    if (this.#uniqueIndexes.some((known) => known.paths.join() === paths.join())) return;
+    const index: UniqueIndex = { paths, holders: new Map() };
+    for (const document of this.#documents.values()) {
+      if (isTaken(index, document))
+        throw new MoraineError('MONGODB_REFUSED', 'The documents that are there are not unique.');
+      occupy(index, document);
+    }
+    this.#uniqueIndexes.push(index);
   }
 
   async insert(document: Omit<T, 'rev'>): Promise<'inserted' | 'duplicate'> {
     await turn();
     const { _id, v, ...rest } = document;
     const stored = copyDocument({ _id, v, rev: 0, ...rest } as LedgerDocument as T);
-    if (this.#documents.has(stored._id) || this.#isTaken(stored)) return 'duplicate';
-    this.#documents.set(stored._id, stored);
+    if (this.#documents.has(stored._id) || this.#uniqueIndexes.some((index) => isTaken(index, stored)))
+      return 'duplicate';
+    this.#put(stored);
     return 'inserted';
   }
 
@@ -76,7 +83,7 @@ class MemoryCollection<T extends LedgerDocument> implements StoreCollection<T> {
 
   async *find(filter: Filter, options: FindOptions = {}): AsyncIterable<T> {
     await turn();
-    const found = [...this.#documents.values()].filter((document) => matches(document, filter));
+    const found = this.#matching(filter);
     if (options.sort) {
       const order = Object.entries(options.sort);
       found.sort((a, b) => compareForSort(a, b, order));
@@ -86,40 +93,89 @@ class MemoryCollection<T extends LedgerDocument> implements StoreCollection<T> {
 
   async count(filter: Filter): Promise<number> {
     await turn();
-    let count = 0;
-    for (const document of this.#documents.values()) if (matches(document, filter)) count++;
-    return count;
+    return this.#matching(filter).length;
   }
 
   async replace(document: T): Promise<T | null> {
     const next = copyDocument({ ...document, rev: document.rev + 1 });
     await turn();
-    if (this.#documents.get(document._id)?.rev !== document.rev || this.#isTaken(next)) return null;
-    this.#documents.set(next._id, next);
+    if (this.#documents.get(document._id)?.rev !== document.rev) return null;
+    if (this.#uniqueIndexes.some((index) => isTaken(index, next))) return null;
+    this.#drop(document._id);
+    this.#put(next);
     return copyDocument(next);
   }
 
   async remove(id: string, rev: number): Promise<boolean> {
     await turn();
-    return this.#documents.get(id)?.rev === rev && this.#documents.delete(id);
+    if (this.#documents.get(id)?.rev !== rev) return false;
+    this.#drop(id);
+    return true;
   }
 
   async removeMany(filter: Filter): Promise<number> {
     await turn();
-    const ids = [...this.#documents.values()].filter((document) => matches(document, filter)).map(({ _id }) => _id);
-    for (const id of ids) this.#documents.delete(id);
-    return ids.length;
+    const found = this.#matching(filter);
+    for (const { _id } of found) this.#drop(_id);
+    return found.length;
   }
 
-  #isTaken(document: T): boolean {
-    return this.#uniquePaths.some((paths) => {
-      const keys = uniqueKeys(document, paths);
-      for (const other of this.#documents.values()) {
-        if (other._id !== document._id && uniqueKeys(other, paths).some((key) => keys.includes(key))) return true;
-      }
-      return false;
-    });
+  #matching(filter: Filter): T[] {
+    return this.#candidates(filter).filter((document) => matches(document, filter));
   }
+
+  /** By `_id` or a unique index where the filter names one, else all: so that a simulation with much in it stays fast. */
+  #candidates(filter: Filter): T[] {
+    const byId = textsOf(filter['_id']);
+    if (byId !== null) return this.#existing(byId);
+    for (const { paths, holders } of this.#uniqueIndexes) {
+      const [path, ...more] = paths;
+      const wanted = path === undefined || more.length > 0 ? null : textsOf(filter[path]);
+      if (wanted !== null) return this.#existing(wanted.map((text) => holders.get(JSON.stringify([text]))));
+    }
+    return [...this.#documents.values()];
+  }
+
+  #existing(ids: readonly (string | undefined)[]): T[] {
+    return [...new Set(ids)].flatMap((id) => (id === undefined ? [] : (this.#documents.get(id) ?? [])));
+  }
+
+  #put(document: T): void {
+    this.#documents.set(document._id, document);
+    for (const index of this.#uniqueIndexes) occupy(index, document);
+  }
+
+  #drop(id: string): void {
+    const document = this.#documents.get(id);
+    if (document === undefined) return;
+    for (const { paths, holders } of this.#uniqueIndexes) {
+      for (const key of uniqueKeys(document, paths)) holders.delete(key);
+    }
+    this.#documents.delete(id);
+  }
+}
+
+interface UniqueIndex {
+  readonly paths: readonly string[];
+  /** Which document holds a place in the index. */
+  readonly holders: Map<string, string>;
+}
+
+function isTaken({ paths, holders }: UniqueIndex, document: LedgerDocument): boolean {
+  return uniqueKeys(document, paths).some((key) => (holders.get(key) ?? document._id) !== document._id);
+}
+
+function occupy({ paths, holders }: UniqueIndex, document: LedgerDocument): void {
+  for (const key of uniqueKeys(document, paths)) holders.set(key, document._id);
+}
+
+/** The texts that a condition asks for, one of which must be equal; null for any other condition. */
+function textsOf(condition: Filter[string] | undefined): string[] | null {
+  if (typeof condition === 'string') return [condition];
+  const list = typeof condition === 'object' && condition !== null && '$in' in condition ? condition.$in : undefined;
+  if (list === undefined) return null;
+  const texts = list.filter((item) => typeof item === 'string');
+  return texts.length === list.length ? texts : null;
 }
 
 /** A call to a server never completes within the caller's own turn: races that need an await in between show up here too. */

@@ -8,6 +8,7 @@ import {
   MongoClientClosedError,
   MongoError,
   MongoNetworkError,
+  MongoNotConnectedError,
   MongoOperationTimeoutError,
   MongoServerError,
   MongoSystemError,
@@ -67,6 +68,7 @@ function wrappedError(error: unknown): Error | null {
 function isUnavailable(error: unknown): boolean {
   if (error instanceof MongoNetworkError || error instanceof MongoSystemError) return true;
   if (error instanceof MongoTopologyClosedError || error instanceof MongoClientClosedError) return true;
+  if (error instanceof MongoNotConnectedError) return true;
   if (error instanceof MongoOperationTimeoutError || error instanceof MongoWriteConcernError) return true;
   if (error instanceof MongoBulkWriteError && error.result.getWriteConcernError() !== undefined) return true;
   if (error instanceof MongoServerError && typeof error.code === 'number') return PASSING_CODES.has(error.code);

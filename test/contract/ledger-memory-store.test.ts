@@ -1,9 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/clock.ts';
 import { MemoryStore } from '../../src/ledger/memory-store.ts';
+import { ledgerDocumentsContract } from './ledger-documents-contract.ts';
 import { storeContract } from './store-contract.ts';
 
 storeContract('memory', async () => ({ store: new MemoryStore(systemClock), close: async () => undefined }));
+ledgerDocumentsContract('memory', async () => new MemoryStore(systemClock));
 
 describe('memory store', () => {
   it.each([Number.NaN, 1n, new Map(), undefined, Symbol('x'), new Date(Number.NaN)])(
