@@ -5,17 +5,27 @@
  * in the same compare-and-set (`unaudited`) and is put into the chain right after; a crash in between leaves it in the
  * document, and whoever claims the archive next puts it in. So a move without its entry cannot stay.
  */
+
 import type { Clock } from '../clock.ts';
 import { MoraineError } from '../errors.ts';
 import type { ArchiveId, PartitionId, WorkerId } from '../ids.ts';
 import { ARCHIVES, type ArchiveDocument } from './archive-document.ts';
 import type { AuditEntryBody, AuditLog } from './audit.ts';
+import type { LedgerIndex } from './indexes.ts';
 import { claimLease, type HeldLease } from './leases.ts';
 import { type ArchiveState, assertLegalMove, UNCLEARED_STATES } from './states.ts';
 import type { Filter, FindOptions, Store, StoreCollection } from './store.ts';
 import { assertReadable } from './versions.ts';
 
 export type ArchiveLease = HeldLease<ArchiveDocument>;
+
+export const ARCHIVES_INDEXES: readonly LedgerIndex[] = [
+  { collection: ARCHIVES, keys: { partition: 1, state: 1, sequence: -1 } },
+  { collection: ARCHIVES, keys: { policy: 1, state: 1, dueAt: 1 } },
+  { collection: ARCHIVES, keys: { state: 1, dueAt: 1 } },
+  { collection: ARCHIVES, keys: { 'vault.name': 1, 'vault.prefix': 1, state: 1 } },
+  { collection: ARCHIVES, keys: { partition: 1, sequence: 1 }, unique: true },
+];
 
 export function archives(store: Store): StoreCollection<ArchiveDocument> {
   return store.collection<ArchiveDocument>(ARCHIVES);

@@ -3,10 +3,12 @@
  * that after a crash the next worker knows what to look for out there. A failed attempt is abandoned and its key
  * destroyed at once; what arrives late can be opened by nobody and is removed by `reconcile` after a margin.
  */
+
 import type { Clock } from '../clock.ts';
 import { MoraineError } from '../errors.ts';
 import type { ArchiveId, AttemptId } from '../ids.ts';
 import type { UploadHandle, UploadIntent, VaultLocation } from '../vault/port.ts';
+import type { LedgerIndex } from './indexes.ts';
 import type { LedgerDocument, Store, StoreCollection } from './store.ts';
 import { update } from './update.ts';
 import { AbandonedUpload } from './warrants.ts';
@@ -43,6 +45,11 @@ export interface AttemptDocument extends LedgerDocument {
 
 /** Race: an upload that was cut may still become visible in an inventory a day later; nothing of an abandoned attempt is removed before its margin is over, when no call of it can still be under way. */
 export const ABANDONED_MARGIN_MS = 24 * 3_600_000;
+
+export const ATTEMPTS_INDEXES: readonly LedgerIndex[] = [
+  { collection: 'attempts', keys: { archive: 1, state: 1 } },
+  { collection: 'attempts', keys: { state: 1 } },
+];
 
 export function attempts(store: Store): StoreCollection<AttemptDocument> {
   return store.collection<AttemptDocument>('attempts');

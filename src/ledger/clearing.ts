@@ -3,6 +3,7 @@
  * delete) and the outcomes. A page whose worker crashed is settled from its intent in the same way by whoever comes
  * next: a record that the intent lists and that is absent now was deleted by us.
  */
+
 import type { Clock } from '../clock.ts';
 import { MoraineError } from '../errors.ts';
 import type { WorkerId } from '../ids.ts';
@@ -10,6 +11,7 @@ import { type ArchiveDocument, type Outcomes, RECORD_OUTCOMES, type RecordOutcom
 import type { ArchiveLease } from './archives.ts';
 import type { ActScope } from './holds.ts';
 import { type Announcement, announceAndLook, isFresh, withdraw } from './in-flight.ts';
+import type { LedgerIndex } from './indexes.ts';
 import type { LedgerDocument, Store, StoreCollection } from './store.ts';
 import { ClearingWarrant, type ExpiredBatch, type Lease, VerifiedArchive } from './warrants.ts';
 
@@ -32,6 +34,8 @@ const OUTCOME_LETTERS: Readonly<Record<RecordOutcome, string>> = {
   gone: 'g',
   quarantined: 'q',
 };
+
+export const CLEARING_INDEXES: readonly LedgerIndex[] = [{ collection: 'clearingPages', keys: { archive: 1 } }];
 
 export function clearingPages(store: Store): StoreCollection<ClearingPage> {
   return store.collection<ClearingPage>('clearingPages');

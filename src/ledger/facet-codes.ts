@@ -3,7 +3,9 @@
  * at sealing, because the daemon cannot read archives. A hold by facet looks here. An archive with more values than are
  * kept counts as covering every value.
  */
+
 import type { ArchiveId } from '../ids.ts';
+import type { LedgerIndex } from './indexes.ts';
 import type { LedgerDocument, Store, StoreCollection } from './store.ts';
 
 interface FacetPage extends LedgerDocument {
@@ -14,6 +16,11 @@ interface FacetPage extends LedgerDocument {
 
 /** Keeps a page near 200 kB. */
 const CODES_PER_PAGE = 8_000;
+
+export const FACET_INDEXES: readonly LedgerIndex[] = [
+  { collection: 'archiveFacets', keys: { archive: 1 } },
+  { collection: 'archiveFacets', keys: { codes: 1 } },
+];
 
 export function facetPages(store: Store): StoreCollection<FacetPage> {
   return store.collection<FacetPage>('archiveFacets');

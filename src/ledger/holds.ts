@@ -2,7 +2,9 @@
  * Looking at holds (design 4, "Announce, then look"). A hold that cannot be proved not to cover what is about to be
  * cleared or purged covers it; holds that cannot be read mean: held.
  */
+
 import type { ArchiveId, CustomerId, Namespace, OwnerId } from '../ids.ts';
+import type { LedgerIndex } from './indexes.ts';
 import type { LedgerDocument, Store, StoreCollection } from './store.ts';
 import { assertReadable } from './versions.ts';
 
@@ -23,6 +25,8 @@ export interface ActScope {
   readonly namespace: Namespace;
   readonly archive: ArchiveId | null;
 }
+
+export const HOLDS_INDEXES: readonly LedgerIndex[] = [{ collection: 'holds', keys: { state: 1 } }];
 
 export function holds(store: Store): StoreCollection<HoldDocument> {
   return store.collection<HoldDocument>('holds');

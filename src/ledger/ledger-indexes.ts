@@ -1,16 +1,32 @@
 /** All indexes of the ledger, for the one place that prepares a store. */
+import { ARCHIVES_INDEXES } from './archives.ts';
+import { ATTEMPTS_INDEXES } from './attempts.ts';
 import { AUDIT_INDEXES } from './audit.ts';
 import { CERTIFICATES_INDEXES } from './certificates.ts';
+import { CLEARING_INDEXES } from './clearing.ts';
+import { EXPIRATIONS_INDEXES } from './expirations.ts';
+import { FACET_INDEXES } from './facet-codes.ts';
+import { HOLDS_INDEXES } from './holds.ts';
 import type { LedgerIndex } from './indexes.ts';
 import { INVENTORIES_INDEXES } from './inventories.ts';
 import { POLICIES_INDEXES } from './policies.ts';
 import { QUARANTINE_INDEXES } from './quarantine.ts';
+import { RECORD_INDEX_INDEXES } from './record-index.ts';
 import { RECORD_MARKS_INDEXES } from './record-marks.ts';
 import { RETRIEVALS_INDEXES } from './retrievals.ts';
+import { ROSTERS_INDEXES } from './rosters.ts';
 import { RUNS_INDEXES } from './runs.ts';
 
 export const LEDGER_INDEXES: readonly LedgerIndex[] = [
+  ...ARCHIVES_INDEXES,
+  ...ATTEMPTS_INDEXES,
   ...AUDIT_INDEXES,
+  ...CLEARING_INDEXES,
+  ...EXPIRATIONS_INDEXES,
+  ...FACET_INDEXES,
+  ...HOLDS_INDEXES,
+  ...RECORD_INDEX_INDEXES,
+  ...ROSTERS_INDEXES,
   ...CERTIFICATES_INDEXES,
   ...INVENTORIES_INDEXES,
   ...POLICIES_INDEXES,

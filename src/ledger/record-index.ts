@@ -2,7 +2,9 @@
  * The record index of a cleared archive: sorted pages of 8-byte HMACs of record keys with segment numbers. Each page is
  * named by its leading bits, so that finding one record reads one page an archive.
  */
+
 import type { ArchiveId } from '../ids.ts';
+import type { LedgerIndex } from './indexes.ts';
 import type { LedgerDocument, Store, StoreCollection } from './store.ts';
 
 const HMAC_BYTES = 8;
@@ -18,6 +20,8 @@ interface RecordIndexPage extends LedgerDocument {
   readonly prefix: number;
   readonly entries: Uint8Array;
 }
+
+export const RECORD_INDEX_INDEXES: readonly LedgerIndex[] = [{ collection: 'recordIndex', keys: { archive: 1 } }];
 
 export function recordIndexPages(store: Store): StoreCollection<RecordIndexPage> {
   return store.collection<RecordIndexPage>('recordIndex');

@@ -3,9 +3,11 @@
  * they shrink to the exceptions and to sorted pages of HMACs, so that no plaintext id outlives the copy. At purge all of
  * it goes; the counts and the Merkle root stay in the archive's document.
  */
+
 import { MoraineError } from '../errors.ts';
 import type { ArchiveId, AttemptId, CustomerId, Namespace, OwnerId } from '../ids.ts';
 import type { RecordOutcome } from './archive-document.ts';
+import type { LedgerIndex } from './indexes.ts';
 import { RecordIndexBuilder, recordIndexPages } from './record-index.ts';
 import type { LedgerDocument, Store, StoreCollection } from './store.ts';
 
@@ -42,6 +44,11 @@ interface ExceptionsDocument extends LedgerDocument {
   readonly archive: ArchiveId;
   readonly exceptions: readonly RosterException[];
 }
+
+export const ROSTERS_INDEXES: readonly LedgerIndex[] = [
+  { collection: 'rosterPages', keys: { attempt: 1, page: 1 } },
+  { collection: 'rosterExceptions', keys: { archive: 1, _id: 1 } },
+];
 
 export function rosterPages(store: Store): StoreCollection<RosterPage> {
   return store.collection<RosterPage>('rosterPages');

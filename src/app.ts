@@ -1,0 +1,166 @@
+/** Builds the adapters from the configuration: the only place that does. Everything it opens, `close` closes. */
+import { randomBytes } from 'node:crypto';
+import { hostname } from 'node:os';
+import { type Clock, systemClock } from './clock.ts';
+import type { Config } from './config.ts';
+import { MoraineError } from './errors.ts';
+import { id, type WorkerId } from './ids.ts';
+import { KEY_INDEXES } from './keys/documents.ts';
+import { createKeys, type Keys } from './keys/keys.ts';
+import { attempts } from './ledger/attempts.ts';
+import { AuditLog } from './ledger/audit.ts';
+import { type InstallationDocument, openInstallation } from './ledger/installation.ts';
+import { LEDGER_INDEXES } from './ledger/ledger-indexes.ts';
+import { connectMongoStore, type MongoStore } from './ledger/mongo-store.ts';
+import type { ActLog, Context, Progress } from './lifecycle/context.ts';
+import { connectMongo } from './source/mongo-connect.ts';
+import { MongoSource } from './source/mongo-source.ts';
+import type { SourcePort } from './source/port.ts';
+import { createVault } from './vault/create-vault.ts';
+import type { VaultPort } from './vault/port.ts';
+
+export interface App {
+  readonly config: Config;
+  readonly installation: InstallationDocument;
+  readonly keys: Keys;
+  /** First the key store that is read, then the second one where there is one. */
+  readonly keyStores: readonly [MongoStore] | readonly [MongoStore, MongoStore];
+  readonly store: MongoStore;
+  readonly source: SourcePort;
+  /** What acts take. `by` says who: a person for commands, a worker for the daemon. */
+  context(options?: ContextOptions): Context;
+  close(): Promise<void>;
+}
+
+export interface ContextOptions {
+  readonly asOf?: Date | null;
+  readonly signal?: AbortSignal;
+  readonly progress?: Progress;
+}
+
+export interface AppOptions {
+  readonly log: ActLog;
+  /** Who acts, for audit entries: `person:<name>` or `worker:<id>`. */
+  readonly actor: string;
+  readonly clock?: Clock;
+}
+
+/** Connects to what the configuration names. Throws MONGODB_UNAVAILABLE at once where a server is away, and ENVIRONMENT_MISMATCH for a ledger of another environment. */
+export async function openApp(config: Config, options: AppOptions): Promise<App> {
+  const clock = options.clock ?? systemClock;
+  const closing: (() => Promise<void>)[] = [];
+  try {
+    const store = await connectMongoStore({ url: config.mongodb.url, database: config.mongodb.ledger });
+    closing.push(() => store.close());
+    await store.ensureIndexes(LEDGER_INDEXES);
+    const keyStores = await openKeyStores(config, store, closing);
+    const client = await connectMongo({ url: config.mongodb.url, appName: 'moraine' });
+    closing.push(() => client.close());
+    const source = new MongoSource(client);
+    const vaults = new Map<Parameters<typeof createVault>[0], VaultPort>();
+    for (const [key, entry] of config.vaults) vaults.set(key, createVault(key, entry, { clock }));
+    const installation = await openInstallation(store, clock, config.environment);
+    const keys = createKeys({
+      stores: keyStores,
+      clock,
+      environment: config.environment,
+      administratorsOf: (owner) => config.owners.get(owner) ?? [],
+      ...(config.signingKeyPem === null ? {} : { signingKeyPem: config.signingKeyPem }),
+      ...(config.keys.backupMaxAge === null ? {} : { backupMaxAge: config.keys.backupMaxAge }),
+    });
+    await replayDestroyedKeys(store, keys);
+    const worker = newWorkerId();
+    const audits = new Map<string, AuditLog>();
+    const auditFor = (asOf: Date | null): AuditLog => {
+      const name = asOf?.toISOString() ?? '';
+      const audit = audits.get(name) ?? new AuditLog(store, clock, { actor: options.actor, asOf });
+      audits.set(name, audit);
+      return audit;
+    };
+    return {
+      config,
+      installation,
+      keys,
+      keyStores,
+      store,
+      source,
+      context: ({ asOf = null, signal, progress = {} } = {}) => {
+        assertAsOfAllowed(config, asOf);
+        return {
+          clock,
+          store,
+          audit: auditFor(asOf),
+          source,
+          keys,
+          vaults,
+          owners: new Set(config.owners.keys()),
+          installation: { id: installation.id, environment: installation.environment },
+          worker,
+          log: options.log,
+          progress,
+          newId: () => newId(clock),
+          asOf,
+          signal,
+        };
+      },
+      close: async () => closeAll(closing),
+    };
+  } catch (error) {
+    await closeAll(closing);
+    throw error;
+  }
+}
+
+async function openKeyStores(
+  config: Config,
+  ledger: MongoStore,
+  closing: (() => Promise<void>)[],
+): Promise<readonly [MongoStore] | readonly [MongoStore, MongoStore]> {
+  const { first, second } = config.keys;
+  const isLedger = first.url === config.mongodb.url && first.database === config.mongodb.ledger;
+  const open = async (address: typeof first) => {
+    const store = await connectMongoStore(address);
+    closing.push(() => store.close());
+    await store.ensureIndexes(KEY_INDEXES);
+    return store;
+  };
+  if (isLedger) await ledger.ensureIndexes(KEY_INDEXES);
+  const firstStore = isLedger ? ledger : await open(first);
+  return second === null ? [firstStore] : [firstStore, await open(second)];
+}
+
+/** Newest ended attempts that are asked about to tell a restored key store from a current one. */
+const RECENTLY_ENDED = 10;
+
+/** A key store that was restored from a backup holds keys that were destroyed since: they are destroyed again before anything else. */
+async function replayDestroyedKeys(store: MongoStore, keys: Keys): Promise<void> {
+  const ended = { keyDestroyedAt: { $ne: null } } as const;
+  const newest = [];
+  for await (const { _id } of attempts(store).find(ended, { sort: { keyDestroyedAt: -1 }, limit: RECENTLY_ENDED }))
+    newest.push(_id);
+  if (newest.length === 0 || !(await keys.isBehind(newest))) return;
+  await keys.replayPurges(
+    (async function* () {
+      for await (const { _id } of attempts(store).find(ended)) yield _id;
+    })(),
+  );
+}
+
+function assertAsOfAllowed(config: Config, asOf: Date | null): void {
+  if (asOf === null || config.environment === 'sandbox') return;
+  throw new MoraineError('AS_OF_REFUSED', `--as-of is refused: this environment is ${config.environment}.`);
+}
+
+function newWorkerId(): WorkerId {
+  return id.worker(`${hostname()}-${process.pid}-${randomBytes(3).toString('hex')}`);
+}
+
+/** Date and 40 random bits: sorts by day, fits everywhere, and reads aloud. */
+function newId(clock: Clock): string {
+  const day = clock.now().toISOString().slice(0, 10).replaceAll('-', '');
+  return `${day}-${randomBytes(5).toString('hex')}`;
+}
+
+async function closeAll(closing: readonly (() => Promise<void>)[]): Promise<void> {
+  for (const close of closing.toReversed()) await close();
+}
