@@ -43,7 +43,7 @@ export function decodeValue(value: BsonValue): unknown {
   const buffer = asBuffer(raw);
   switch (type) {
     case BsonType.double:
-      return new Double(buffer.readDoubleLE(start));
+      return decodeDouble(buffer, start);
     case BsonType.string:
       return textOf(raw, start + 4, end - 1);
     case BsonType.object:
@@ -101,6 +101,15 @@ function decodeBinary(raw: Uint8Array, start: number, end: number): Binary {
   const dataStart = subtype === Binary.SUBTYPE_BYTE_ARRAY ? start + 9 : start + 5;
   return new Binary(raw.slice(dataStart, end), subtype);
 }
+
+/** JavaScript knows one NaN and may write any other as that one. */
+function decodeDouble(buffer: Buffer, start: number): Double {
+  const value = buffer.readDoubleLE(start);
+  if (Number.isNaN(value) && buffer.readBigUInt64LE(start) !== ONLY_NAN) throw new RangeError('A NaN has a payload.');
+  return new Double(value);
+}
+
+const ONLY_NAN = 0x7ff8000000000000n;
 
 /** A `Date` where it can hold the instant; MongoDB's range is far wider, and an invalid `Date` would be written as 0. */
 function decodeDate(milliseconds: bigint): Date {

@@ -15,13 +15,34 @@ export async function inspect(client: MongoClient, dataset: DatasetShape): Promi
   const collection = collectionOf(client, namespace);
   const [kind] = await asking(`list ${namespace}`, () => client.db(database).listCollections({ name }).toArray());
   if (kind === undefined) return { findings: [collectionMissing(namespace)], index: null, explain: null, documents: 0 };
-  const unfit = unfitFinding(namespace, kind);
+  const unfit = judgeCollection(namespace, kind);
   if (unfit !== null) return { findings: [unfit], index: null, explain: null, documents: 0 };
 
   const indexes = await asking(`list the indexes of ${namespace}`, () => collection.indexes());
   const judged = judgeIndexes(dataset, indexes);
   const documents = await asking(`count ${namespace}`, () => collection.estimatedDocumentCount());
   return { ...judged, documents, explain: await explainScan(client, dataset) };
+}
+
+/** What speaks against the collection itself, from its entry in `listCollections`; `null` when nothing does. Pure. */
+export function judgeCollection(namespace: Namespace, kind: Document): DatasetFinding | null {
+  const options: Document = kind['options'] ?? {};
+  const why =
+    kind['type'] === 'view'
+      ? 'a view'
+      : kind['type'] === 'timeseries' || options['timeseries'] !== undefined
+        ? 'a time series'
+        : options['capped'] === true
+          ? 'capped'
+          : options['collation'] !== undefined && options['collation']['locale'] !== 'simple'
+            ? 'under a collation'
+            : null;
+  if (why === null) return null;
+  return {
+    level: 'error',
+    code: 'DATASET_UNFIT',
+    text: `${namespace} is ${why}: a guarded delete cannot be trusted there.`,
+  };
 }
 
 /** Which index serves the scan, and what is missing. Pure. */
@@ -112,26 +133,6 @@ function collectionMissing(namespace: Namespace): DatasetFinding {
     level: 'error',
     code: 'COLLECTION_MISSING',
     text: `There is no collection ${namespace}.`,
-  };
-}
-
-function unfitFinding(namespace: Namespace, kind: Document): DatasetFinding | null {
-  const options: Document = kind['options'] ?? {};
-  const why =
-    kind['type'] === 'view'
-      ? 'a view'
-      : kind['type'] === 'timeseries' || options['timeseries'] !== undefined
-        ? 'a time series'
-        : options['capped'] === true
-          ? 'capped'
-          : options['collation'] !== undefined && options['collation']['locale'] !== 'simple'
-            ? 'under a collation'
-            : null;
-  if (why === null) return null;
-  return {
-    level: 'error',
-    code: 'DATASET_UNFIT',
-    text: `${namespace} is ${why}: a guarded delete cannot be trusted there.`,
   };
 }
 

@@ -1,0 +1,287 @@
+/**
+ * A source in memory, for tests and simulations. It obeys the contract suite of the real one, and forbids more:
+ * - a dataset without its index, or of a kind that `inspect` refuses, cannot be asked anything else;
+ * - a delete needs a warrant that was issued, is looked at again for every command, and quotes at most 200 records;
+ * - one read names at most 1,000 ids;
+ * - documents are copied in and out, so nobody changes a stored byte by accident.
+ * It injects no faults by itself: wrap the port for those.
+ */
+import { serialize } from 'bson';
+import type { Clock } from '../clock.ts';
+import { MoraineError } from '../errors.ts';
+import type { Namespace } from '../ids.ts';
+import { ClearingWarrant } from '../ledger/warrants.ts';
+import { compareValues } from './bson-order.ts';
+import type { BsonValue } from './bson-walk.ts';
+import { DELETE_BATCH_RECORDS, deleteBatches, deleteStatement, fitnessOf } from './guarded-delete.ts';
+import { keyOf } from './id-key.ts';
+import { createIndexText } from './mongo-inspect.ts';
+import { idCandidates } from './mongo-read.ts';
+import type {
+  DatasetReport,
+  DatasetShape,
+  GuardedDelete,
+  Partition,
+  PartitionSummary,
+  Position,
+  RawRecord,
+  SourcePort,
+  TriggerRange,
+} from './port.ts';
+import {
+  facetsOf,
+  factsOf,
+  idBytesOf,
+  partsOfPosition,
+  positionOf,
+  rawRecord,
+  typedBytes,
+  versionOf,
+} from './raw-document.ts';
+
+const MOST_IDS_IN_ONE_READ = 1_000;
+const BATCH_DOCUMENTS = 1_000;
+
+export interface MemoryCollectionSettings {
+  /** Whether the index that the dataset needs is there (default: yes). */
+  readonly index?: boolean;
+  readonly kind?: 'collection' | 'view' | 'capped' | 'timeseries' | 'collated';
+}
+
+interface MemoryCollection {
+  readonly documents: Map<string, Uint8Array>;
+  settings: MemoryCollectionSettings;
+}
+
+export class MemorySource implements SourcePort {
+  readonly #clock: Clock;
+  readonly #collections = new Map<Namespace, MemoryCollection>();
+
+  /** @param options.clock The server's clock: what `until` is compared with. */
+  constructor(options: { readonly clock: Clock }) {
+    this.#clock = options.clock;
+  }
+
+  /** Inserts a document, or replaces the one with its `_id`. */
+  put(namespace: Namespace, raw: Uint8Array): void {
+    const copy = Uint8Array.from(raw);
+    this.#collection(namespace).documents.set(keyOf(idBytesOf(copy)), copy);
+  }
+
+  remove(namespace: Namespace, idBytes: Uint8Array): boolean {
+    return this.#collection(namespace).documents.delete(keyOf(idBytes));
+  }
+
+  all(namespace: Namespace): Uint8Array[] {
+    return [...this.#collection(namespace).documents.values()].map((raw) => Uint8Array.from(raw));
+  }
+
+  settings(namespace: Namespace, settings: MemoryCollectionSettings): void {
+    this.#collection(namespace).settings = settings;
+  }
+
+  async serverTime(): Promise<Date> {
+    return this.#clock.now();
+  }
+
+  async inspect(dataset: DatasetShape): Promise<DatasetReport> {
+    const { namespace } = dataset;
+    const collection = this.#collections.get(namespace);
+    const nothing = { index: null, explain: null, documents: 0 };
+    if (collection === undefined) {
+      const text = `There is no collection ${namespace}.`;
+      return { ...nothing, findings: [{ level: 'error', code: 'COLLECTION_MISSING', text }] };
+    }
+    const { index = true, kind = 'collection' } = collection.settings;
+    if (kind !== 'collection') {
+      const text = `${namespace} is ${kind}: a guarded delete cannot be trusted there.`;
+      return { ...nothing, findings: [{ level: 'error', code: 'DATASET_UNFIT', text }] };
+    }
+    const documents = collection.documents.size;
+    if (index) return { findings: [], index: 'memory', explain: null, documents };
+    const text = `${namespace} has no plain index for the policy.`;
+    const finding = { level: 'error', code: 'INDEX_MISSING', text, remedy: createIndexText(dataset) } as const;
+    return { findings: [finding], index: null, explain: null, documents };
+  }
+
+  async *partitions(dataset: DatasetShape, before: number): AsyncGenerator<Partition> {
+    const found = new Map<string, Partition>();
+    for (const raw of this.#walkable(dataset)) {
+      const { owner, customer, trigger } = factsOf(dataset, raw);
+      if (owner === null || customer === null || trigger === null || trigger >= before) continue;
+      found.set(JSON.stringify([owner, customer]), { dataset, owner, customer });
+    }
+    for (const key of [...found.keys()].sort()) yield found.get(key)!;
+  }
+
+  async summarise(partition: Partition, range: TriggerRange): Promise<PartitionSummary> {
+    let records = 0;
+    let bytes = 0;
+    let oldest: number | null = null;
+    let newest: number | null = null;
+    for (const { raw, trigger } of this.#recordsOf(partition)) {
+      if (trigger >= range.before || trigger < (range.from ?? Number.NEGATIVE_INFINITY)) continue;
+      records++;
+      bytes += raw.length;
+      oldest = Math.min(oldest ?? trigger, trigger);
+      newest = Math.max(newest ?? trigger, trigger);
+    }
+    return { records, bytes, oldest, newest };
+  }
+
+  async *scan(
+    partition: Partition,
+    range: { readonly after: Position | null; readonly upTo: Position | null; readonly before: number },
+    signal?: AbortSignal,
+  ): AsyncGenerator<readonly RawRecord[]> {
+    const { dataset } = partition;
+    const ordered = [...this.#recordsOf(partition)]
+      .filter(({ trigger }) => trigger < range.before)
+      .map(({ raw }) => ({ raw, position: positionOf(dataset, raw) }))
+      .filter(({ position }) => range.after === null || comparePositions(position, range.after) > 0)
+      .filter(({ position }) => range.upTo === null || comparePositions(position, range.upTo) <= 0)
+      .sort((a, b) => comparePositions(a.position, b.position));
+    for (let at = 0; at < ordered.length; at += BATCH_DOCUMENTS) {
+      signal?.throwIfAborted();
+      yield ordered.slice(at, at + BATCH_DOCUMENTS).map(({ raw }) => rawRecord(raw));
+    }
+    signal?.throwIfAborted();
+  }
+
+  async *unfit(dataset: DatasetShape): AsyncGenerator<readonly RawRecord[]> {
+    const unfit = this.#walkable(dataset).filter((raw) => factsOf(dataset, raw).unfit.length > 0);
+    for (let at = 0; at < unfit.length; at += BATCH_DOCUMENTS) {
+      yield unfit.slice(at, at + BATCH_DOCUMENTS).map(rawRecord);
+    }
+  }
+
+  facts(dataset: DatasetShape, raw: Uint8Array) {
+    return factsOf(dataset, raw);
+  }
+
+  fitness(dataset: DatasetShape, raw: Uint8Array) {
+    return fitnessOf(dataset, raw);
+  }
+
+  facets(dataset: DatasetShape, raw: Uint8Array) {
+    return facetsOf(dataset, raw);
+  }
+
+  position(dataset: DatasetShape, raw: Uint8Array) {
+    return positionOf(dataset, raw);
+  }
+
+  keyOf(idBytes: Uint8Array) {
+    return keyOf(idBytes);
+  }
+
+  async readByIds(namespace: Namespace, idBytes: readonly Uint8Array[]): Promise<ReadonlyMap<string, RawRecord>> {
+    if (idBytes.length > MOST_IDS_IN_ONE_READ) {
+      throw new MoraineError('INTERNAL', `One read named ${idBytes.length} ids; a roster page has at most 1,000.`);
+    }
+    const { documents } = this.#collection(namespace);
+    const found = new Map<string, RawRecord>();
+    for (const key of idBytes.map(keyOf)) {
+      const raw = documents.get(key);
+      if (raw !== undefined) found.set(key, rawRecord(raw));
+    }
+    return found;
+  }
+
+  async deleteGuarded(
+    dataset: DatasetShape,
+    records: readonly RawRecord[],
+    warrant: ClearingWarrant,
+  ): Promise<GuardedDelete> {
+    if (!(warrant instanceof ClearingWarrant)) {
+      throw new MoraineError('INTERNAL', 'A delete was asked for without a warrant that was issued.');
+    }
+    const { documents } = this.#collection(dataset.namespace);
+    this.#walkable(dataset);
+    let deletedCount = 0;
+    for (const batch of deleteBatches(records)) {
+      if (batch.length > DELETE_BATCH_RECORDS) throw new MoraineError('INTERNAL', 'A delete quotes too many records.');
+      // Refuses what the real statement could not quote.
+      deleteStatement(dataset, batch, warrant.until);
+      warrant.assertGood();
+      // Between two commands anything may happen at a real server.
+      await Promise.resolve();
+      if (this.#clock.now() >= warrant.until) continue;
+      for (const record of batch) {
+        const stored = documents.get(record.key);
+        if (stored === undefined || !guardHolds(dataset, stored, record.raw)) continue;
+        documents.delete(record.key);
+        deletedCount++;
+      }
+    }
+    return { deletedCount };
+  }
+
+  async insertMissing(
+    namespace: Namespace,
+    records: readonly Uint8Array[],
+  ): Promise<{ readonly inserted: number; readonly existing: readonly string[] }> {
+    const { documents } = this.#collection(namespace);
+    const existing: string[] = [];
+    for (const raw of records) {
+      const key = keyOf(idBytesOf(raw));
+      if (documents.has(key)) existing.push(key);
+      else documents.set(key, Uint8Array.from(raw));
+    }
+    return { inserted: records.length - existing.length, existing };
+  }
+
+  async findOne(namespace: Namespace, idText: string): Promise<RawRecord | null> {
+    const { documents } = this.#collection(namespace);
+    for (const candidate of idCandidates(idText)) {
+      const raw = documents.get(keyOf(idBytesOf(serialize({ _id: candidate }))));
+      if (raw !== undefined) return rawRecord(raw);
+    }
+    return null;
+  }
+
+  #collection(namespace: Namespace): MemoryCollection {
+    const known = this.#collections.get(namespace);
+    if (known !== undefined) return known;
+    const fresh: MemoryCollection = { documents: new Map(), settings: {} };
+    this.#collections.set(namespace, fresh);
+    return fresh;
+  }
+
+  /** All documents of a dataset that `inspect` finds nothing wrong with. */
+  #walkable(dataset: DatasetShape): Uint8Array[] {
+    const { documents, settings } = this.#collection(dataset.namespace);
+    if (settings.index === false) {
+      throw new MoraineError('INDEX_MISSING', `${dataset.namespace} would be scanned without its index.`);
+    }
+    if ((settings.kind ?? 'collection') !== 'collection') {
+      throw new MoraineError('DATASET_UNFIT', `${dataset.namespace} is ${settings.kind}.`);
+    }
+    return [...documents.values()];
+  }
+
+  *#recordsOf(partition: Partition): Generator<{ readonly raw: Uint8Array; readonly trigger: number }> {
+    for (const raw of this.#walkable(partition.dataset)) {
+      const { owner, customer, trigger } = factsOf(partition.dataset, raw);
+      if (owner === partition.owner && customer === partition.customer && trigger !== null) yield { raw, trigger };
+    }
+  }
+}
+
+/** What the server's guard compares: the version where the record has one, else the whole document. */
+function guardHolds(dataset: DatasetShape, stored: Uint8Array, quoted: Uint8Array): boolean {
+  const version = versionOf(dataset, quoted);
+  if (version === null) return Buffer.compare(stored, quoted) === 0;
+  const now = versionOf(dataset, stored);
+  return now !== null && keyOf(typedBytes(now)) === keyOf(typedBytes(version));
+}
+
+function comparePositions(a: Position, b: Position): number {
+  const left = partsOfPosition(a);
+  const right = partsOfPosition(b);
+  return compareValues(whole(left.trigger), whole(right.trigger)) || compareValues(whole(left.id), whole(right.id));
+}
+
+function whole(typed: Uint8Array): BsonValue {
+  return { raw: typed, type: typed[0]!, start: 1, end: typed.length };
+}

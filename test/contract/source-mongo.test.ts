@@ -1,0 +1,131 @@
+import { createServer } from 'node:net';
+import type { Document } from 'mongodb';
+import { makeDocumentSequence } from 'mongodb/lib/cmap/commands.js';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { id, type Namespace } from '../../src/ids.ts';
+import { BsonWriter } from '../../src/source/bson-writer.ts';
+import { connectMongo, redactUrl } from '../../src/source/mongo-connect.ts';
+import { MongoSource } from '../../src/source/mongo-source.ts';
+import type { DatasetShape } from '../../src/source/port.ts';
+import { idBytesOf, idValue } from '../../src/source/raw-document.ts';
+import { stackUrls, testNames } from '../harness/stack.ts';
+import { SHAPE, sourceContract } from './source-contract.ts';
+
+const names = testNames(import.meta.filename);
+const { mongodb: url } = stackUrls();
+
+sourceContract('mongodb', async () => {
+  const client = await connectMongo({ url });
+  const db = client.db(names.database);
+  let collections = 0;
+  return {
+    source: new MongoSource(client),
+    collection: async (dataset) => {
+      const name = `c${++collections}`;
+      await db.createCollection(name);
+      await db.collection(name).createIndex(indexOf(dataset));
+      return id.namespace(`${names.database}.${name}`);
+    },
+    // The bytes go as they are, so that a change is no more than the test wants.
+    replace: async (namespace, raw) => {
+      const idBytes = idBytesOf(raw);
+      const statement = new BsonWriter()
+        .beginObject('q')
+        .value('_id', idBytes[0]!, idBytes.subarray(1))
+        .end()
+        .value('u', 0x03, raw)
+        .finish();
+      const updates = makeDocumentSequence('updates', [{}], [statement]);
+      const reply = await db.command({ update: collectionName(namespace), updates, writeConcern: { w: 'majority' } });
+      return reply['n'] === 1;
+    },
+    remove: async (namespace, raw) => {
+      const filter: Document = { _id: { $in: [idValue(idBytesOf(raw))] } };
+      await db.collection(collectionName(namespace)).deleteOne(filter);
+    },
+    close: () => client.close(),
+  };
+});
+
+describe('mongodb: inspect', () => {
+  let client: Awaited<ReturnType<typeof connectMongo>>;
+  let source: MongoSource;
+  beforeAll(async () => {
+    client = await connectMongo({ url });
+    source = new MongoSource(client);
+  });
+  afterAll(() => client.close());
+
+  async function codes(name: string, change: Partial<DatasetShape> = {}): Promise<string[]> {
+    const report = await source.inspect({ ...SHAPE, ...change, namespace: id.namespace(`${names.database}.${name}`) });
+    return report.findings.map((finding) => finding.code);
+  }
+
+  it('no index: INDEX_MISSING with a command that mends it', async () => {
+    const db = client.db(names.database);
+    await db.createCollection('bare');
+    const report = await source.inspect({ ...SHAPE, namespace: id.namespace(`${names.database}.bare`) });
+    expect(report.findings).toMatchObject([{ level: 'error', code: 'INDEX_MISSING' }]);
+    expect(report.findings[0]?.remedy).toBe(
+      `db.getSiblingDB("${names.database}").getCollection("bare").createIndex({ "owner": 1, "tenant": 1, "at": 1, "_id": 1 })`,
+    );
+    await db.collection('bare').createIndex({ owner: 1, tenant: 1, at: 1 });
+    expect(await codes('bare')).toEqual(['INDEX_WITHOUT_ID']);
+    await db.collection('bare').createIndex({ owner: 1, tenant: 1, at: 1, _id: 1 });
+    expect(await codes('bare')).toEqual([]);
+  });
+
+  it('the explain of the scan comes as the server gave it', async () => {
+    const db = client.db(names.database);
+    await db.createCollection('explained');
+    await db.collection('explained').createIndex({ owner: 1, tenant: 1, at: 1, _id: 1 });
+    const report = await source.inspect({ ...SHAPE, namespace: id.namespace(`${names.database}.explained`) });
+    expect(report.explain).toHaveProperty('queryPlanner');
+  });
+});
+
+describe('mongodb: connection', () => {
+  it('no server: MONGODB_UNAVAILABLE within seconds, the text holds no credentials', async () => {
+    const port = await freePort();
+    const begun = performance.now();
+    const failure = await connectMongo({ url: `mongodb://user:secret@127.0.0.1:${port}/?directConnection=true` }).catch(
+      (error: unknown) => error,
+    );
+    expect(failure).toMatchObject({ code: 'MONGODB_UNAVAILABLE' });
+    expect(String(failure)).toContain(`127.0.0.1:${port}`);
+    expect(String(failure)).not.toMatch(/secret|user/);
+    expect(performance.now() - begun).toBeLessThan(10_000);
+  });
+
+  it('an address that is none: CONFIG_INVALID', async () => {
+    await expect(connectMongo({ url: 'nothing://secret@host' })).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
+    expect(redactUrl('mongodb://u:p@ss@a:1,b:2/db?x=y')).toBe('mongodb://a:1,b:2/db');
+    expect(redactUrl('nothing://secret@host')).not.toContain('secret');
+  });
+
+  it('a closed connection: an error of ours, not of the driver', async () => {
+    const client = await connectMongo({ url });
+    await client.close();
+    const closed = new MongoSource(client);
+    const record = { ...SHAPE, namespace: id.namespace(`${names.database}.none`) };
+    const partition = { dataset: record, owner: id.owner('a'), customer: id.customer('b') };
+    await expect(closed.summarise(partition, { before: 1 })).rejects.toMatchObject({ name: 'MoraineError' });
+  });
+});
+
+function indexOf(dataset: Omit<DatasetShape, 'namespace'>): Record<string, 1> {
+  const fields = [dataset.owner, dataset.customer].flatMap((party) => ('field' in party ? [party.field] : []));
+  return Object.fromEntries([...fields, dataset.trigger.field, '_id'].map((field) => [field, 1]));
+}
+
+function collectionName(namespace: Namespace): string {
+  return namespace.slice(namespace.indexOf('.') + 1);
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  return typeof address === 'object' && address !== null ? address.port : 1;
+}
