@@ -29,7 +29,7 @@ describe('canonical JSON', () => {
       fc.property(fc.jsonValue({ maxDepth: 3 }), (value) => {
         const reversed = reverseKeys(value);
         expect(canonicalJson(reversed)).toBe(canonicalJson(value));
-        expect(JSON.stringify(JSON.parse(canonicalJson(value)))).toBe(canonicalJson(JSON.parse(canonicalJson(value))));
+        expect(canonicalJson(JSON.parse(canonicalJson(value)))).toBe(canonicalJson(value));
       }),
     );
     expect(canonicalJson({ b: undefined, a: 1 })).toBe('{"a":1}');
