@@ -6,6 +6,9 @@ import type { Vaults } from './vaults.ts';
 
 const clockSchema = z.union([z.strictObject({ advance: z.string() }), z.strictObject({ set: z.string() })]);
 const expireSchema = z.strictObject({ vault: z.string() });
+/** Long enough that a slip does not drop everybody's vaults. */
+const SHORTEST_PREFIX = 3;
+const dropSchema = z.strictObject({ prefix: z.string().min(SHORTEST_PREFIX) });
 const clearSchema = z.object({ vault: z.string().optional(), id: z.string().optional() });
 
 /** What is not the service's: `/_emulator/...`, without signatures, for tests and people. */
@@ -40,6 +43,11 @@ export function addControlRoutes(
       control.delete('/faults', async (request, reply) => {
         faults.clear(clearSchema.parse(request.query));
         return reply.status(204).send();
+      });
+
+      control.delete('/vaults', async (request) => {
+        const { prefix } = dropSchema.parse(request.query);
+        return { dropped: await vaults.drop(prefix) };
       });
 
       control.post('/expire', async (request, reply) => {

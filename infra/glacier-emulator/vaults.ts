@@ -84,11 +84,27 @@ export class Vaults {
       await vault.ready();
       const isClosed = await vault.close(() => isDeletable(vault.record, vault.archives.values(), this.#clock.nowMs()));
       if (!isClosed) throw vaultNotEmpty(vault.arn);
-      const grave = join(this.#folder, 'deleted', randomUUID());
-      await rename(this.#folderOf(region, name), grave);
-      this.#byKey.delete(keyOf(region, name));
-      await rm(grave, { recursive: true, force: true });
+      await this.#bury(vault);
     });
+  }
+
+  /** Drops every vault, in any region, whose name begins with `prefix`, whatever it holds. Returns how many. */
+  drop(prefix: string): Promise<number> {
+    return this.#changes.run(async () => {
+      const vaults = [...this.#byKey.values()].filter(({ record }) => record.name.startsWith(prefix));
+      for (const vault of vaults) {
+        await vault.close(() => true);
+        await this.#bury(vault);
+      }
+      return vaults.length;
+    });
+  }
+
+  async #bury({ record: { region, name } }: Vault): Promise<void> {
+    const grave = join(this.#folder, 'deleted', randomUUID());
+    await rename(this.#folderOf(region, name), grave);
+    this.#byKey.delete(keyOf(region, name));
+    await rm(grave, { recursive: true, force: true });
   }
 
   #folderOf(region: string, name: string): string {

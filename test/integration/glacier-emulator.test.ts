@@ -786,6 +786,27 @@ test('control: health and clock; backwards and nonsense are refused', async () =
   }
 });
 
+test('control: vaults are dropped by prefix, with all that they hold; others stay; a short prefix is refused', async () => {
+  const [full, empty, other] = ['drop-me-full', 'drop-me-empty', 'dropped-never'];
+  for (const vaultName of [full, empty, other]) {
+    await client.send(new glacier.CreateVaultCommand({ accountId, vaultName }));
+  }
+  await upload(full, Buffer.from('dropped with its vault'));
+  await upload(other, Buffer.from('stays'));
+  await startUpload(full);
+  for (const path of ['vaults', 'vaults?prefix=', 'vaults?prefix=dr', 'vaults?name=drop-me']) {
+    expect((await emulator.control('DELETE', path)).status).toBe(400);
+  }
+  const reply = await emulator.control('DELETE', 'vaults?prefix=drop-me');
+  expect(reply).toEqual({ status: 200, body: { dropped: 2 } });
+  expect((await refusal(describeVault(full))).name).toBe('ResourceNotFoundException');
+  expect((await refusal(describeVault(empty))).name).toBe('ResourceNotFoundException');
+  expect((await describeVault(other)).VaultName).toBe(other);
+  expect(await bodiesOf(emulator)).toContain('stays');
+  expect(await bodiesOf(emulator)).not.toContain('dropped with its vault');
+  expect((await emulator.control('DELETE', 'vaults?prefix=drop-me')).body).toEqual({ dropped: 0 });
+});
+
 /** Sends with these headers instead of the SDK's own; they are signed with the rest. */
 function sendWithHeaders<T>(
   send: (input: Partial<glacier.UploadArchiveCommandInput>) => Promise<T>,
