@@ -8,23 +8,27 @@ export type InventoryAnswer =
   | { readonly state: 'pending'; readonly expectedAt: Date | null }
   | { readonly state: 'not-needed' };
 
-/** At most one job is asked for in one call: one that is gone, or still in the works, is looked at again next time. */
+/** Waits for nothing: a job that is not finished is looked at again next time. One that is gone is asked for anew. */
 export async function followInventory(context: Context, location: VaultLocation): Promise<InventoryAnswer> {
   const { clock, store } = context;
   const vault = vaultOf(context, location.key);
-  let known = await getInventory(store, location);
+  const known = await getInventory(store, location);
   if (known === null || (known.neededSince === null && known.state !== 'requested')) return { state: 'not-needed' };
-  if (known.state !== 'requested' && (await claimInventoryRequest(store, clock, location))) {
-    await rememberInventoryJob(store, clock, location, await vault.requestInventory(location));
-    known = await getInventory(store, location);
-  }
-  if (known?.jobId == null) return { state: 'pending', expectedAt: null };
-  const { jobId } = known;
+  const jobId = known.jobId ?? (await askForInventory(context, location));
+  if (jobId === null) return { state: 'pending', expectedAt: null };
   const state = await vault.inventoryState(location, jobId);
-  if (state.state === 'gone') {
-    await dropInventoryJob(store, location, jobId);
-    return { state: 'pending', expectedAt: null };
-  }
   if (state.state === 'pending') return { state: 'pending', expectedAt: state.expectedAt };
-  return { state: 'ready', jobId, inventory: await vault.readInventory(location, jobId) };
+  if (state.state === 'ready') return { state: 'ready', jobId, inventory: await vault.readInventory(location, jobId) };
+  await dropInventoryJob(store, location, jobId);
+  const again = await askForInventory(context, location);
+  const next = again === null ? null : await vault.inventoryState(location, again);
+  return { state: 'pending', expectedAt: next?.state === 'pending' ? next.expectedAt : null };
+
+  async function askForInventory({ log }: Context, of: VaultLocation): Promise<string | null> {
+    if (!(await claimInventoryRequest(store, clock, of))) return null;
+    const asked = await vault.requestInventory(of);
+    await rememberInventoryJob(store, clock, of, asked);
+    log.info({ vault: of.name }, 'An inventory was asked for.');
+    return asked;
+  }
 }

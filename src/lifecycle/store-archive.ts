@@ -113,11 +113,12 @@ async function seal(
   });
   if (selection.records === 0) return null;
   const rosterPages = await roster.finish();
+  const head = await auditHead(context.store);
   const written = await writer.finish({
     sealedAt: context.clock.now(),
     dueFirst: selection.firstPurgeAt,
     dueLast: selection.lastPurgeAt,
-    auditHead: await auditHead(context.store),
+    auditHead: head === null ? null : { seq: head.seq, hash: head.hash },
   });
   return { written, selection, rosterPages, facets: facets.result() };
 }
