@@ -4,6 +4,9 @@ import { MIB } from './tree-hash.ts';
 /** A larger page compresses no better and costs more to open for one record; a smaller one costs speed. */
 export const SEGMENT_BYTES = MIB;
 
+/** As many as are in the making at once come back; more would only be kept. */
+const MAX_FREE_PAGES = 8;
+
 /** A page that takes no more documents. */
 export interface ClosedSegment {
   readonly segment: number;
@@ -26,6 +29,7 @@ export interface Placement {
  */
 export class SegmentBuilder {
   #page: Uint8Array = new Uint8Array(0);
+  readonly #freePages: Uint8Array[] = [];
   #filled = 0;
   #segment = 0;
   #firstOrdinal = 0;
@@ -35,7 +39,7 @@ export class SegmentBuilder {
   add(document: Uint8Array): { readonly placed: Placement; readonly closed: ClosedSegment | null } {
     const fits = this.#filled + document.byteLength <= SEGMENT_BYTES;
     const closed = fits ? null : this.close();
-    if (this.#filled === 0) this.#page = Buffer.allocUnsafeSlow(Math.max(SEGMENT_BYTES, document.byteLength));
+    if (this.#filled === 0) this.#page = this.#newPage(document.byteLength);
     this.#page.set(document, this.#filled);
     const placed = { ordinal: this.#ordinal, segment: this.#segment, offset: this.#filled };
     this.#filled += document.byteLength;
@@ -57,5 +61,18 @@ export class SegmentBuilder {
     this.#filled = 0;
     this.#page = new Uint8Array(0);
     return closed;
+  }
+
+  /** Takes back the memory of a closed segment that nobody reads any more: new pages for each cost much collecting. */
+  reuse(segment: ClosedSegment): void {
+    const { buffer } = segment.plain;
+    if (buffer.byteLength === SEGMENT_BYTES && this.#freePages.length < MAX_FREE_PAGES) {
+      this.#freePages.push(new Uint8Array(buffer));
+    }
+  }
+
+  #newPage(bytes: number): Uint8Array {
+    if (bytes > SEGMENT_BYTES) return Buffer.allocUnsafeSlow(bytes);
+    return this.#freePages.pop() ?? Buffer.allocUnsafeSlow(SEGMENT_BYTES);
   }
 }

@@ -180,7 +180,7 @@ export class ArchiveWriter {
   async #putSegment(closed: ClosedSegment): Promise<void> {
     const name = segmentName(this.#options.description.dataset, closed.segment);
     this.#segmentCount += 1;
-    await this.#putSealed({ name, kind: 'segment', ...facts(closed), segment: closed.segment }, closed.plain);
+    await this.#putSealed({ name, kind: 'segment', ...facts(closed), segment: closed.segment }, closed, this.#segments);
     const entries = this.#waitingEntries;
     this.#waitingEntries = [];
     for (const entry of entries) {
@@ -190,12 +190,19 @@ export class ArchiveWriter {
   }
 
   async #putIndexPage(page: ClosedSegment): Promise<void> {
-    await this.#putSealed({ name: indexName(page.segment), kind: 'index', ...facts(page), segment: null }, page.plain);
+    const member = { name: indexName(page.segment), kind: 'index', ...facts(page), segment: null } as const;
+    await this.#putSealed(member, page, this.#index);
   }
 
-  async #putSealed(member: MemberFacts, plain: Uint8Array): Promise<void> {
+  async #putSealed(member: MemberFacts, page: ClosedSegment, builder: SegmentBuilder): Promise<void> {
     await this.#slot();
-    this.#emit(member, this.#seal(member.name, plain));
+    const sealed = this.#seal(member.name, page.plain);
+    this.#emit(member, sealed);
+    // After a failure the page is not used again: zlib may still be reading it.
+    sealed.then(
+      () => builder.reuse(page),
+      () => undefined,
+    );
   }
 
   async #putPlain(name: string, kind: Member['kind'], data: Uint8Array): Promise<void> {

@@ -120,10 +120,10 @@ def check_index(records, hashes, index):
 
 
 def merkle_root(hashes):
-    """RFC 9162, 2.1.1."""
+    """The leaves are the hashes of the records; an odd one moves up unchanged."""
     if not hashes:
         return hashlib.sha256().digest()
-    level = [hashlib.sha256(b"\x00" + leaf).digest() for leaf in hashes]
+    level = hashes
     while len(level) > 1:
         pairs = [level[i : i + 2] for i in range(0, len(level), 2)]
         level = [hashlib.sha256(b"\x01" + pair[0] + pair[1]).digest() if len(pair) == 2 else pair[0] for pair in pairs]
