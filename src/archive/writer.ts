@@ -162,6 +162,15 @@ export class ArchiveWriter {
     };
   }
 
+  /**
+   * For whoever gives the attempt up for a reason of their own: nothing more leaves, and when this resolves no `onBytes`
+   * is under way. Later calls of `add` and `finish` reject with `reason`.
+   */
+  async abandon(reason: unknown): Promise<void> {
+    this.#failure ??= { error: reason };
+    await this.#lastEmission.catch(() => undefined);
+  }
+
   #enter(): void {
     if (this.#failure !== null) throw this.#failure.error;
     if (this.#phase === 'busy' || this.#phase === 'finished') {
@@ -233,7 +242,11 @@ export class ArchiveWriter {
     // A later member may fail while an earlier one is still sent; its failure is met when its turn comes.
     data.catch(() => undefined);
     const emission = before
-      .then(async () => await this.#emitNow(member, await data))
+      .then(async () => {
+        const bytes = await data;
+        if (this.#failure !== null) throw this.#failure.error;
+        await this.#emitNow(member, bytes);
+      })
       .catch((error: unknown) => {
         this.#failure ??= { error };
         throw error;

@@ -189,6 +189,28 @@ describe('writer', () => {
     expect(calls).toBe(3);
   });
 
+  test('an attempt that is given up: the call under way ends, nothing leaves after it', async () => {
+    let calls = 0;
+    let letGo = () => {};
+    const blocked = new Promise<void>((resolve) => {
+      letGo = resolve;
+    });
+    const { writer, chunks } = open({
+      onBytes: async () => {
+        calls += 1;
+        await blocked;
+      },
+    });
+    for (const raw of chats(3_000, 900)) await writer.add(recordOf(raw));
+    const abandoned = writer.abandon(new Error('lease lost'));
+    letGo();
+    await abandoned;
+    expect(chunks).toHaveLength(1);
+    await expect(writer.add(recordOf(serialize({ _id: 1 })))).rejects.toThrow('lease lost');
+    await expect(writer.finish(TOTALS)).rejects.toThrow('lease lost');
+    expect(calls).toBe(1);
+  });
+
   test('a segment that does not open again right after sealing never leaves', async () => {
     // What the key's memory gives differs each time it is asked, as after a fault.
     const faulty = { keyName: 'attempt-1', bytes: () => newKey().bytes() };
