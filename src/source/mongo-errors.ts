@@ -15,7 +15,7 @@ import { type ErrorDetails, MoraineError } from '../errors.ts';
 export const DUPLICATE_KEY = 11000;
 
 /** Not primary, stepping down, shutting down, host unreachable, cursor gone, over a time limit, write concern not reached in time. */
-const PASSING_CODES = new Set([6, 7, 43, 50, 64, 89, 91, 133, 189, 262, 9001, 10107, 11600, 11602, 13435, 13436]);
+const PASSING_CODES = new Set([6, 7, 43, 50, 64, 89, 91, 133, 189, 237, 262, 9001, 10107, 11600, 11602, 13435, 13436]);
 
 /**
  * @param doing What was being asked, as in "read support.chats"; becomes part of the message.

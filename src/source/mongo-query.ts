@@ -3,6 +3,7 @@
  * are safe as they are (one type by definition), and bounds on `_id`, which may be of any type, go through `$expr`.
  */
 import { type Collection, type Document, type Filter, type MongoClient, ObjectId } from 'mongodb';
+import { MoraineError } from '../errors.ts';
 import { type Namespace, partyValue } from '../ids.ts';
 import { decodeTyped } from './guard-document.ts';
 import type { DatasetShape, FieldOrValue, Partition, Position } from './port.ts';
@@ -12,6 +13,11 @@ import { partsOfPosition } from './raw-document.ts';
 export const BATCH_DOCUMENTS = 1_000;
 
 export const READ_RAW = { raw: true, batchSize: BATCH_DOCUMENTS } as const;
+
+/** With `raw: true` the driver gives bytes where its types say documents. */
+export function isBytes(document: Document): document is Uint8Array {
+  return document instanceof Uint8Array;
+}
 
 /** `database.collection` split at the first dot, as MongoDB does. */
 export function splitNamespace(namespace: Namespace): { readonly database: string; readonly collection: string } {
@@ -37,6 +43,7 @@ export function partitionFilter(partition: Partition): Filter<Document> {
 
 /** from <= trigger < before, instants in ms. Matches only triggers of the dataset's kind. */
 export function triggerBounds(dataset: DatasetShape, from: number | null, before: number): Document {
+  if (Number.isNaN(before) || Number.isNaN(from ?? 0)) throw new MoraineError('INTERNAL', 'A bound is not an instant.');
   if (dataset.trigger.kind === 'date') {
     return { $gte: new Date(clampDate(from ?? -MAX_DATE_MS)), $lt: new Date(clampDate(before)) };
   }

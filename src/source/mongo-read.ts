@@ -6,7 +6,7 @@ import type { Namespace } from '../ids.ts';
 import { asking } from './mongo-errors.ts';
 import { collectionOf, partitionFilter, READ_RAW, triggerBounds } from './mongo-query.ts';
 import type { Partition, PartitionSummary, RawRecord, TriggerRange } from './port.ts';
-import { idValue, rawRecord } from './raw-document.ts';
+import { idValue, rawRecord, recordsFrom } from './raw-document.ts';
 
 const DECIDING_READ = { ...READ_RAW, readPreference: 'primary', readConcern: { level: 'majority' } } as const;
 
@@ -30,11 +30,9 @@ export async function readByIds(
   const documents = await asking(`read records of ${namespace}`, () =>
     collectionOf(client, namespace).find(filter, DECIDING_READ).toArray(),
   );
-  for (const document of documents) {
-    if (!(document instanceof Uint8Array)) continue;
-    const record = rawRecord(document);
-    found.set(record.key, record);
-  }
+  const views: Uint8Array[] = [];
+  for (const document of documents) if (document instanceof Uint8Array) views.push(document);
+  for (const record of recordsFrom(views)) found.set(record.key, record);
   return found;
 }
 

@@ -2,12 +2,19 @@
  * Walks a partition in the order (trigger, _id). The cursor lives as long as the walk makes progress; when the server
  * forgets it or the connection breaks, a new one starts right after the last record that was handed out.
  */
-import type { Document, FindCursor, MongoClient } from 'mongodb';
-import { MoraineError } from '../errors.ts';
+import { type Document, type FindCursor, type MongoClient, MongoError, MongoServerSelectionError } from 'mongodb';
 import { translateMongoError } from './mongo-errors.ts';
-import { collectionOf, partitionFilter, positionFilters, READ_RAW, scanSort, triggerBounds } from './mongo-query.ts';
+import {
+  collectionOf,
+  isBytes,
+  partitionFilter,
+  positionFilters,
+  READ_RAW,
+  scanSort,
+  triggerBounds,
+} from './mongo-query.ts';
 import type { Partition, Position, RawRecord } from './port.ts';
-import { factsOf, positionOf, rawRecord } from './raw-document.ts';
+import { factsOf, positionOf, recordsFrom } from './raw-document.ts';
 
 /** New cursors in a row without one record in between; past it the fault is not a passing one. */
 const RESUMES_WITHOUT_PROGRESS = 2;
@@ -41,9 +48,12 @@ export async function* scanPartition(
       return;
     } catch (error) {
       signal?.throwIfAborted();
-      const translated = translateMongoError(error, `scan ${dataset.namespace}`);
-      const passing = translated instanceof MoraineError && translated.code === 'MONGODB_UNAVAILABLE';
-      if (!passing || resumes >= RESUMES_WITHOUT_PROGRESS) throw translated;
+      // Servers have many codes for a cursor that is gone; asking again changes nothing. When no server is to be found, the
+      // driver has looked for one for long enough already.
+      const lasting = !(error instanceof MongoError) || error instanceof MongoServerSelectionError;
+      if (lasting || resumes >= RESUMES_WITHOUT_PROGRESS) {
+        throw translateMongoError(error, `scan ${dataset.namespace}`);
+      }
       resumes++;
     }
   }
@@ -59,19 +69,36 @@ export async function* batchesOf(
 ): AsyncGenerator<readonly Uint8Array[]> {
   let next = cursor.hasNext();
   try {
-    while (await next) {
-      signal?.throwIfAborted();
+    while (await unlessAborted(next, signal)) {
       const batch = cursor.readBufferedDocuments().filter(isBytes);
       next = cursor.hasNext();
       // Whoever awaits `next` sees its failure; without this line it would be unhandled while the caller works.
       next.catch(() => undefined);
       yield batch;
     }
-    signal?.throwIfAborted();
   } finally {
-    // A cursor that cannot be closed ends by itself at the server.
-    await cursor.close().catch(() => undefined);
-    await next.catch(() => undefined);
+    // The reply on its way comes first: to kill a cursor that is in use crashes FerretDB 2.7, for all its clients. A
+    // cursor that cannot be closed ends by itself at the server.
+    const closed = next
+      .catch(() => undefined)
+      .then(() => cursor.close())
+      .catch(() => undefined);
+    // Whoever was told to stop does not wait for a server that may hang.
+    if (!signal?.aborted) await closed;
+  }
+}
+
+/** What was asked for, or the signal's reason as soon as it is aborted. */
+async function unlessAborted<T>(asked: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return asked;
+  signal.throwIfAborted();
+  const aborted = Promise.withResolvers<never>();
+  const onAbort = () => aborted.reject(signal.reason);
+  signal.addEventListener('abort', onAbort, { once: true });
+  try {
+    return await Promise.race([asked, aborted.promise]);
+  } finally {
+    signal.removeEventListener('abort', onAbort);
   }
 }
 
@@ -97,14 +124,10 @@ function openCursor(client: MongoClient, partition: Partition, range: ScanRange)
  */
 function recordsOf(partition: Partition, batch: readonly Uint8Array[]): RawRecord[] {
   const { dataset, owner, customer } = partition;
-  const records: RawRecord[] = [];
-  for (const view of batch) {
-    const facts = factsOf(dataset, view);
-    if (facts.unfit.length === 0 && facts.owner === owner && facts.customer === customer) records.push(rawRecord(view));
-  }
-  return records;
-}
-
-function isBytes(document: Document): document is Uint8Array {
-  return document instanceof Uint8Array;
+  return recordsFrom(
+    batch.filter((view) => {
+      const facts = factsOf(dataset, view);
+      return facts.unfit.length === 0 && facts.owner === owner && facts.customer === customer;
+    }),
+  );
 }

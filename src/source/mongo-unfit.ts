@@ -12,7 +12,7 @@ import { customersOf, FIRST_UUID, LAST_UUID, ownersOf } from './mongo-partitions
 import { collectionOf, partitionFilter, partyFilter, READ_RAW } from './mongo-query.ts';
 import { batchesOf } from './mongo-scan.ts';
 import type { DatasetShape, FieldOrValue, RawRecord, UnfitReason } from './port.ts';
-import { factsOf, rawRecord } from './raw-document.ts';
+import { factsOf, recordsFrom } from './raw-document.ts';
 
 /** See `SourcePort.unfit`. Each record comes once, at the first of owner, customer and trigger that is not usable. */
 export async function* unfitRecords(client: MongoClient, dataset: DatasetShape): AsyncGenerator<readonly RawRecord[]> {
@@ -103,7 +103,7 @@ async function* matching(
   const cursor = collectionOf(client, dataset.namespace).find(filter, { ...READ_RAW, readPreference: 'primary' });
   try {
     for await (const batch of batchesOf(cursor)) {
-      const records = batch.filter((view) => factsOf(dataset, view).unfit[0] === reason).map(rawRecord);
+      const records = recordsFrom(batch.filter((view) => factsOf(dataset, view).unfit[0] === reason));
       if (records.length > 0) yield records;
     }
   } catch (error) {

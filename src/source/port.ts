@@ -31,7 +31,7 @@ export interface Partition {
 /** A place in the order `(trigger, _id)`: the bytes of a BSON document `{ t: trigger value, i: _id }`. */
 export type Position = Uint8Array;
 
-/** One record as the server sent it. `raw` is a copy that pins no larger buffer. */
+/** One record as the server sent it. `raw` is a copy; a small one shares a slab of 64 KiB with its neighbours. */
 export interface RawRecord {
   readonly raw: Uint8Array;
   /** BSON type byte and value bytes of `_id`. */

@@ -22,9 +22,33 @@ const UUID_BYTES = 16;
 
 /** A record of its own from bytes that may be a view of a larger buffer. @throws RangeError when it has no `_id`. */
 export function rawRecord(view: Uint8Array): RawRecord {
-  const raw = Uint8Array.prototype.slice.call(view);
-  const idBytes = idBytesOf(raw);
-  return { raw, idBytes, key: keyOf(idBytes) };
+  return recordsFrom([view])[0]!;
+}
+
+/**
+ * Copies of documents that are views of a server's reply, so that one record that is kept does not keep the whole reply.
+ * Small ones share slabs, because an allocation for each costs more than all else that a scan does.
+ */
+export function recordsFrom(views: readonly Uint8Array[]): RawRecord[] {
+  let slab = Buffer.alloc(0);
+  let used = 0;
+  let toCome = 0;
+  for (const view of views) toCome += view.length;
+  return views.map((view) => {
+    const found = findPath(view, ID_PATH);
+    if (found === null) throw new RangeError('The document has no _id.');
+    // An id of its own: ids are kept far longer than documents.
+    const idBytes = typedBytes(found);
+    if (used + view.length > slab.length) {
+      slab = Buffer.allocUnsafeSlow(Math.max(Math.min(SLAB_BYTES, toCome), view.length));
+      used = 0;
+    }
+    const raw = slab.subarray(used, used + view.length);
+    raw.set(view);
+    used += view.length;
+    toCome -= view.length;
+    return { raw, idBytes, key: keyOf(idBytes) };
+  });
 }
 
 /** Type byte and value bytes of `_id`. @throws RangeError when there is none. */
@@ -127,6 +151,8 @@ export function versionOf(dataset: DatasetShape, raw: Uint8Array): BsonValue | n
   return found.type === BsonType.array ? null : found;
 }
 
+/** The most that one small record which is kept can keep from being freed. */
+const SLAB_BYTES = 64 * 1024;
 const MAX_DATE_MS = 8.64e15;
 const POSITION_TRIGGER = fieldPath('t');
 const POSITION_ID = fieldPath('i');

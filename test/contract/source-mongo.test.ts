@@ -1,4 +1,4 @@
-import { createServer } from 'node:net';
+import { connect, createServer, type Socket } from 'node:net';
 import type { Document } from 'mongodb';
 import { makeDocumentSequence } from 'mongodb/lib/cmap/commands.js';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -10,6 +10,7 @@ import type { DatasetShape } from '../../src/source/port.ts';
 import { idBytesOf, idValue } from '../../src/source/raw-document.ts';
 import { stackUrls, testNames } from '../harness/stack.ts';
 import { SHAPE, sourceContract } from './source-contract.ts';
+import { ordered } from './source-documents.ts';
 
 const names = testNames(import.meta.filename);
 const { mongodb: url } = stackUrls();
@@ -84,6 +85,68 @@ describe('mongodb: inspect', () => {
   });
 });
 
+describe('mongodb: scan', () => {
+  it('every connection breaks in the middle: it goes on right after the last record', async () => {
+    const proxy = await breakableProxy(url);
+    const client = await connectMongo({ url: proxy.url });
+    try {
+      const source = new MongoSource(client);
+      const namespace = id.namespace(`${names.database}.broken`);
+      await client.db(names.database).collection('broken').createIndex({ owner: 1, tenant: 1, at: 1, _id: 1 });
+      const raws = Array.from({ length: 5_000 }, (_, at) =>
+        ordered(['_id', at], ['owner', 'acme'], ['tenant', 'north'], ['at', new Date(at % 3)]),
+      );
+      await source.insertMissing(namespace, raws);
+      const partition = { dataset: { ...SHAPE, namespace }, owner: id.owner('acme'), customer: id.customer('north') };
+      const found: string[] = [];
+      for await (const batch of source.scan(partition, { after: null, upTo: null, before: 10 })) {
+        found.push(...batch.map((record) => record.key));
+        if (found.length === 1_000 || found.length === 3_000) proxy.breakAll();
+      }
+      expect(proxy.broken()).toBeGreaterThan(1);
+      expect(found).toHaveLength(raws.length);
+      expect(new Set(found).size).toBe(raws.length);
+    } finally {
+      await client.close();
+      await proxy.close();
+    }
+  });
+
+  it('the server is gone for good in the middle: an error of ours, after the records that came', async () => {
+    const proxy = await breakableProxy(url);
+    const client = await connectMongo({ url: proxy.url });
+    try {
+      const source = new MongoSource(client);
+      const namespace = id.namespace(`${names.database}.broken`);
+      const partition = { dataset: { ...SHAPE, namespace }, owner: id.owner('acme'), customer: id.customer('north') };
+      let found = 0;
+      const walk = async () => {
+        for await (const batch of source.scan(partition, { after: null, upTo: null, before: 10 })) {
+          found += batch.length;
+          await proxy.close();
+        }
+      };
+      await expect(walk()).rejects.toMatchObject({ code: 'MONGODB_UNAVAILABLE' });
+      expect(found).toBeGreaterThanOrEqual(1_000);
+    } finally {
+      await client.close();
+      await proxy.close();
+    }
+  });
+
+  it('a bound that is no instant: refused, nothing is asked', async () => {
+    const client = await connectMongo({ url });
+    try {
+      const dataset = { ...SHAPE, namespace: id.namespace(`${names.database}.broken`) };
+      const partition = { dataset, owner: id.owner('acme'), customer: id.customer('north') };
+      const summary = new MongoSource(client).summarise(partition, { before: Number.NaN });
+      await expect(summary).rejects.toMatchObject({ code: 'INTERNAL' });
+    } finally {
+      await client.close();
+    }
+  });
+});
+
 describe('mongodb: connection', () => {
   it('no server: MONGODB_UNAVAILABLE within seconds, the text holds no credentials', async () => {
     const port = await freePort();
@@ -116,6 +179,41 @@ describe('mongodb: connection', () => {
 function indexOf(dataset: Omit<DatasetShape, 'namespace'>): Record<string, 1> {
   const fields = [dataset.owner, dataset.customer].flatMap((party) => ('field' in party ? [party.field] : []));
   return Object.fromEntries([...fields, dataset.trigger.field, '_id'].map((field) => [field, 1]));
+}
+
+/** Stands between driver and server, and breaks the driver's side only: the server must not lose what others do. */
+async function breakableProxy(target: string) {
+  const { hostname, port } = new URL(target);
+  const pairs = new Set<{ readonly near: Socket; readonly far: Socket }>();
+  let broken = 0;
+  const server = createServer((near) => {
+    const far = connect(Number(port), hostname);
+    const pair = { near, far };
+    pairs.add(pair);
+    near.pipe(far, { end: false });
+    far.pipe(near);
+    near.on('error', () => undefined).on('close', () => far.resume());
+    far.on('error', () => near.destroy()).on('close', () => pairs.delete(pair));
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  const breakAll = () => {
+    for (const { near } of pairs) {
+      if (near.destroyed) continue;
+      near.destroy();
+      broken++;
+    }
+  };
+  return {
+    url: `mongodb://127.0.0.1:${typeof address === 'object' && address !== null ? address.port : 0}/?directConnection=true`,
+    breakAll,
+    broken: () => broken,
+    close: async () => {
+      server.close();
+      breakAll();
+      for (const { far } of pairs) far.end();
+    },
+  };
 }
 
 function collectionName(namespace: Namespace): string {
