@@ -41,7 +41,7 @@ export function glacierContext(settings: GlacierSettings): GlacierContext {
         dates.remember(result.output, result.response);
         return result;
       },
-      { step: 'deserialize', name: 'rememberReplyDate' },
+      { step: 'deserialize', priority: 'high', name: 'rememberReplyDate' },
     );
     return client;
   };

@@ -80,10 +80,18 @@ export class MemoryVaultRecord {
     );
   }
 
-  /** An inventory is made every 24 hours from the vault's creation; null before the first. */
+  /**
+   * There is a slot every 24 hours from the vault's creation, and a new inventory is made at a slot only when archives
+   * came or went since the one before; null until the first.
+   */
   lastInventoryAt(now: Date): Date | null {
-    const days = Math.floor((now.getTime() - this.#createdAt.getTime()) / DAY_MS);
-    return days < 1 ? null : new Date(this.#createdAt.getTime() + days * DAY_MS);
+    const createdMs = this.#createdAt.getTime();
+    const lastSlotMs = createdMs + Math.floor((now.getTime() - createdMs) / DAY_MS) * DAY_MS;
+    const changes = [...this.#archives.values()].flatMap(({ storedAt, deletedAt }) => [storedAt, deletedAt]);
+    const seen = changes.flatMap((at) => (at !== null && at.getTime() <= lastSlotMs ? [at.getTime()] : []));
+    if (lastSlotMs === createdMs || seen.length === 0) return null;
+    const newestMs = seen.reduce((a, b) => Math.max(a, b), createdMs + 1);
+    return new Date(createdMs + Math.ceil((newestMs - createdMs) / DAY_MS) * DAY_MS);
   }
 
   upload(uploadId: string): MemoryUpload {

@@ -18,10 +18,11 @@ const BUCKET_NAME_MAX = 63;
 const KEY_PREFIX_MAX = 700;
 /** Tag values hold 256 characters in both services. */
 const TAG_VALUE_MAX = 256;
-/** Hex digits of the hash behind a cut bucket name: 128 bits, for 63 characters leave no room for more. */
-const BUCKET_HASH_DIGITS = 32;
-/** A bucket template must leave this much room for the owner: the mark, the hash and a few readable characters. */
-const BUCKET_OWNER_ROOM = BUCKET_HASH_DIGITS + 2 + 6;
+/** The hash behind a cut bucket name has 128 bits, for 63 characters leave no room for more: 25 digits to the base 36. */
+const BUCKET_HASH_BITS = 128;
+const BUCKET_HASH_DIGITS = 25;
+/** A bucket template must leave this much room for the owner: the mark and the hash. */
+const BUCKET_OWNER_ROOM = BUCKET_HASH_DIGITS + 2;
 
 /** How much of the installation's id names its vaults, unless moraine.yaml gives a prefix. */
 const INSTALLATION_CHARACTERS = 8;
@@ -61,10 +62,11 @@ export function bucketTemplateFault(template: string): string | null {
   if (template.split('{owner}').length !== 2) return 'must contain {owner} exactly once: owners never share a bucket';
   const fixed = template.replaceAll('{installation}', '00000000').replace('{owner}', '');
   if (!/^[a-z0-9-]*$/.test(fixed)) return 'may hold lower case letters, digits, "-", {owner} and {installation} only';
-  if (!/^[a-z0-9]{2}/.test(template)) return 'must begin with two lower case letters or digits';
+  if (!/^[a-z0-9]/.test(template)) return 'must begin with a lower case letter or digit';
   if (/--/.test(template) || /-$/.test(template)) return 'must not hold "--" or end with "-"';
   if (/^(xn-|sthree-|amzn-s3-demo-)/.test(template) || /-s3alias$/.test(template)) return 'is reserved by S3';
-  if (BUCKET_NAME_MAX - fixed.length < BUCKET_OWNER_ROOM) return 'is too long: 23 characters besides {owner} at most';
+  if (BUCKET_NAME_MAX - fixed.length < BUCKET_OWNER_ROOM)
+    return `is too long: ${BUCKET_NAME_MAX - BUCKET_OWNER_ROOM} characters besides {owner} at most`;
   return null;
 }
 
@@ -119,7 +121,8 @@ function bucketOwner(owner: OwnerId, room: number): string {
   const whole = escapeForBucket(owner);
   if (whole.length <= room) return whole;
   const readable = whole.slice(0, room - BUCKET_HASH_DIGITS - 2).replace(/-+$/, '');
-  return `${readable}-h${hashOf([owner]).slice(0, BUCKET_HASH_DIGITS)}`;
+  const hash = BigInt.asUintN(BUCKET_HASH_BITS, BigInt(`0x${hashOf([owner])}`));
+  return `${readable}-h${hash.toString(36).padStart(BUCKET_HASH_DIGITS, '0')}`;
 }
 
 /** An id is never empty and `.` is escaped inside it, so `..` marks the hash of a name that was cut. */

@@ -38,7 +38,7 @@ export function s3Context(settings: S3Settings, clock: Clock): S3Context {
         dates.remember(result.output, result.response);
         return result;
       },
-      { step: 'deserialize', name: 'rememberReplyDate' },
+      { step: 'deserialize', priority: 'high', name: 'rememberReplyDate' },
     );
     return client;
   };

@@ -9,10 +9,11 @@ import {
   HeadObjectCommand,
   ListMultipartUploadsCommand,
   type ListMultipartUploadsCommandOutput,
+  ListPartsCommand,
+  type ListPartsCommandOutput,
   type ObjectLockMode,
   type Part,
   PutObjectCommand,
-  paginateListParts,
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
 import { treeHash as treeHashOf } from '../archive/tree-hash.ts';
@@ -55,7 +56,11 @@ export async function storeWhole(
     );
     if (reply.ChecksumSHA256 !== ChecksumSHA256)
       throw wrongChecksum(location, intent, 'S3 acknowledged another checksum');
-    return { ...total, vaultArchiveId: archiveIdOf(versionOf(Key, reply.VersionId)), at: context.dates.latestOf(reply) };
+    return {
+      ...total,
+      vaultArchiveId: archiveIdOf(versionOf(Key, reply.VersionId)),
+      at: context.dates.latestOf(reply),
+    };
   } catch (error) {
     if (isServiceError(error, EXISTS)) return adopt(context, location, intent, { ...total, sha256: ChecksumSHA256 });
     throw translateError(error, {
@@ -157,7 +162,11 @@ export async function completeUpload(
       }),
     );
     if (reply.ChecksumSHA256 !== sha256) throw wrongChecksum(location, intent, 'S3 acknowledged another checksum');
-    return { ...total, vaultArchiveId: archiveIdOf(versionOf(Key, reply.VersionId)), at: context.dates.latestOf(reply) };
+    return {
+      ...total,
+      vaultArchiveId: archiveIdOf(versionOf(Key, reply.VersionId)),
+      at: context.dates.latestOf(reply),
+    };
   } catch (error) {
     // Completed before, and the reply was lost: the key names this attempt, so the object can only be its own.
     if (isServiceError(error, EXISTS, 'NoSuchUpload')) {
@@ -242,8 +251,15 @@ async function listParts(
   upload: { readonly Key: string; readonly UploadId: string },
 ): Promise<Part[]> {
   const parts: Part[] = [];
-  const pages = paginateListParts({ client: context.client }, { Bucket: location.name, ...upload });
-  for await (const page of pages) parts.push(...(page.Parts ?? []));
+  // Not the SDK's paginator: it asks on while there is a marker, and the last page has one too.
+  for (let marker: string | undefined, isMore = true; isMore; ) {
+    const page: ListPartsCommandOutput = await context.client.send(
+      new ListPartsCommand({ Bucket: location.name, ...upload, PartNumberMarker: marker }),
+    );
+    parts.push(...(page.Parts ?? []));
+    marker = page.NextPartNumberMarker;
+    isMore = page.IsTruncated === true;
+  }
   return parts;
 }
 

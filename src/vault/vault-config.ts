@@ -25,7 +25,7 @@ const glacierEntry = z.strictObject({
   /** First part of every vault's name; default: the first 8 characters of the installation's id. */
   prefix: z
     .string()
-    .regex(/^[A-Za-z0-9-]{1,32}$/, '1 to 32 letters, digits or "-"')
+    .regex(/^[A-Za-z0-9-]{1,64}$/, '1 to 64 letters, digits or "-"')
     .optional(),
   credentials,
 });
@@ -52,7 +52,7 @@ export const vaultConfigSchema = z
     context.addIssue({
       code: 'custom',
       path: ['credentials'],
-      message: 'are for an endpoint on this machine only; elsewhere use a role, a profile or the environment',
+      message: 'none but for an endpoint on this machine; elsewhere use a role, a profile or the environment',
     });
   });
 

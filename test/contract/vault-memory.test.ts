@@ -1,0 +1,55 @@
+import { expect, test } from 'vitest';
+import { treeHash } from '../../src/archive/tree-hash.ts';
+import { systemClock } from '../../src/clock.ts';
+import { isMoraineError } from '../../src/errors.ts';
+import { id } from '../../src/ids.ts';
+import { MemoryVault } from '../../src/vault/memory-vault.ts';
+import { vaultContract } from './vault-contract.ts';
+import { bytesOf, claimOf, freshIntent, store } from './vault-world.ts';
+
+vaultContract('in memory', async () => {
+  const port = new MemoryVault({ clock: systemClock });
+  const nobody = new MemoryVault({ clock: systemClock });
+  for (const operation of ['serverTime', 'ensure', 'storeWhole'] as const) nobody.failNext(operation, 'unavailable');
+  return {
+    port,
+    nobody,
+    hasTime: true,
+    outputOutlivesDelete: true,
+    advanceTime: async (hours) => port.advance(hours),
+    plant: async (location, bytes, description) => {
+      port.plantArchive(location, bytes, description);
+    },
+    // The fake has no retries inside, so one fault is enough.
+    fail: async (_location, call, fault) => port.failNext(call, fault),
+  };
+});
+
+test('the account holds 1,000 vaults and not one more', async () => {
+  const port = new MemoryVault({ clock: systemClock });
+  const place = (n: number) => port.locate('installation', id.owner('acme'), id.customer(`c${n}`));
+  for (let n = 0; n < 1000; n += 1) await port.ensure(place(n));
+  await port.ensure(place(7));
+  await expect(port.ensure(place(1000))).rejects.toSatisfy((error) => isMoraineError(error, 'VAULT_LIMIT'));
+  expect(await port.vaultCount()).toEqual({ used: 1000, limit: 1000 });
+});
+
+test('the fake forbids what a vault could not know: an intent for somebody else, a claim for other bytes, other totals', async () => {
+  const port = new MemoryVault({ clock: systemClock });
+  const mine = port.locate('installation', id.owner('acme'), id.customer('one'));
+  const his = port.locate('installation', id.owner('acme'), id.customer('two'));
+  await port.ensure(mine);
+  await port.ensure(his);
+  const isBug = (error: unknown) => isMoraineError(error, 'INTERNAL');
+  const bytes = bytesOf(10, 1);
+  await expect(port.storeWhole(mine, freshIntent(his), bytes, treeHash(bytes))).rejects.toSatisfy(isBug);
+  const one = await store(port, mine, bytes);
+  const two = await store(port, mine, bytes);
+  await expect(port.deleteArchive(mine, claimOf(one.intent, two.stored))).rejects.toSatisfy(isBug);
+  expect(port.archivesIn(mine)).toHaveLength(2);
+  const upload = await port.beginUpload(mine, freshIntent(mine), port.smallestPartBytes);
+  await port.sendPart(mine, upload, 0, bytes);
+  await port.completeUpload(mine, upload, { bytes: 10, treeHash: treeHash(bytes) });
+  const otherTotals = { bytes: 9, treeHash: treeHash(bytes) };
+  await expect(port.completeUpload(mine, upload, otherTotals)).rejects.toSatisfy(isBug);
+});

@@ -1,0 +1,206 @@
+import { createHash } from 'node:crypto';
+import {
+  CreateBucketCommand,
+  GetBucketVersioningCommand,
+  GetPublicAccessBlockCommand,
+  PutBucketVersioningCommand,
+  PutObjectCommand,
+  S3Client,
+} from '@aws-sdk/client-s3';
+import { describe, expect, test } from 'vitest';
+import { treeHash } from '../../src/archive/tree-hash.ts';
+import { systemClock } from '../../src/clock.ts';
+import { isMoraineError } from '../../src/errors.ts';
+import { id } from '../../src/ids.ts';
+import { createVault } from '../../src/vault/create-vault.ts';
+import { objectKey } from '../../src/vault/intent.ts';
+import type { VaultLocation, VaultPort } from '../../src/vault/port.ts';
+import { vaultConfigSchema } from '../../src/vault/vault-config.ts';
+import { stackUrls, testNames } from '../harness/stack.ts';
+import { vaultContract } from './vault-contract.ts';
+import { abandoned, bytesOf, claimOf, freshIntent, inventoryAfter, listed, store } from './vault-world.ts';
+
+const names = testNames(import.meta.filename);
+const endpoint = stackUrls().s3;
+const sdk = new S3Client({
+  region: 'eu-west-1',
+  endpoint,
+  forcePathStyle: true,
+  credentials: { accessKeyId: 'moraine', secretAccessKey: 'moraine-local' },
+});
+
+interface Settings {
+  readonly address?: string;
+  readonly storageClass?: string;
+  readonly objectLock?: string;
+}
+
+function vault(settings: Settings = {}): VaultPort {
+  const config = vaultConfigSchema.parse({
+    backend: 's3',
+    region: 'eu-west-1',
+    endpoint: settings.address ?? endpoint,
+    bucket: `${names.vaultPrefix}-{owner}`,
+    storageClass: settings.storageClass ?? 'GLACIER',
+    objectLock: settings.objectLock,
+  });
+  return createVault(id.vaultKey('cold'), config, { clock: systemClock });
+}
+
+const world = async (settings: Settings = {}) => ({
+  port: vault(settings),
+  nobody: vault({ ...settings, address: 'http://127.0.0.1:1' }),
+  // The local stack's S3 restores at once and its listing is the inventory.
+  hasTime: false,
+  outputOutlivesDelete: false,
+  advanceTime: async () => {},
+  plant: async (location: VaultLocation, Body: Uint8Array, name: string) => {
+    await sdk.send(new PutObjectCommand({ Bucket: location.name, Key: `${location.prefix}${name}`, Body }));
+  },
+  fail: null,
+});
+
+vaultContract('s3, GLACIER', () => world());
+vaultContract('s3, DEEP_ARCHIVE', () => world({ storageClass: 'DEEP_ARCHIVE' }));
+
+const is = (code: Parameters<typeof isMoraineError>[1]) => (error: unknown) => isMoraineError(error, code);
+
+describe('s3', () => {
+  const port = vault();
+  const place = (owner: string, customer = 'nordwind') => port.locate('7c2d', id.owner(owner), id.customer(customer));
+
+  test('the bucket is made with versions and without public access', async () => {
+    const { name: Bucket } = place('settings');
+    await port.ensure(place('settings'));
+    expect((await sdk.send(new GetBucketVersioningCommand({ Bucket }))).Status).toBe('Enabled');
+    const { PublicAccessBlockConfiguration } = await sdk.send(new GetPublicAccessBlockCommand({ Bucket }));
+    expect(PublicAccessBlockConfiguration).toEqual({
+      BlockPublicAcls: true,
+      IgnorePublicAcls: true,
+      BlockPublicPolicy: true,
+      RestrictPublicBuckets: true,
+    });
+  });
+
+  test('stored again with the same attempt: the first is adopted, one version stays', async () => {
+    const location = place('adopt');
+    await port.ensure(location);
+    const intent = freshIntent(location);
+    const bytes = bytesOf(1000, 1);
+    const first = await port.storeWhole(location, intent, bytes, treeHash(bytes));
+    const again = await port.storeWhole(location, intent, bytes, treeHash(bytes));
+    expect(again.vaultArchiveId).toBe(first.vaultArchiveId);
+    expect(await listed(await inventoryAfter(await world(), location, again.at))).toHaveLength(1);
+  });
+
+  test.each(['other bytes', 'another attempt in its metadata'])(
+    'the key holds %s: not adopted, not overwritten',
+    async (fault) => {
+      const location = place(fault === 'other bytes' ? 'squat-bytes' : 'squat-attempt');
+      await port.ensure(location);
+      const intent = freshIntent(location);
+      const bytes = bytesOf(1000, 2);
+      const Body = fault === 'other bytes' ? bytesOf(1000, 3) : bytes;
+      const Metadata = { 'moraine-attempt': fault === 'other bytes' ? intent.attempt : 'another' };
+      const ChecksumSHA256 = createHash('sha256').update(Body).digest('base64');
+      const Key = objectKey(location.prefix, intent);
+      await sdk.send(new PutObjectCommand({ Bucket: location.name, Key, Body, ChecksumSHA256, Metadata }));
+      await expect(port.storeWhole(location, intent, bytes, treeHash(bytes))).rejects.toSatisfy(is('VAULT_CHECKSUM'));
+      expect(await listed(await inventoryAfter(await world(), location, new Date(0)))).toHaveLength(1);
+    },
+  );
+
+  test('completed by a worker that died before the reply: another process finds it', async () => {
+    const location = place('taken-over');
+    await port.ensure(location);
+    const bytes = bytesOf(port.smallestPartBytes + 5, 4);
+    const upload = await port.beginUpload(location, freshIntent(location), port.smallestPartBytes);
+    await port.sendPart(location, upload, 0, bytes.subarray(0, upload.partBytes));
+    await port.sendPart(location, upload, 1, bytes.subarray(upload.partBytes));
+    const total = { bytes: bytes.byteLength, treeHash: treeHash(bytes) };
+    const stored = await port.completeUpload(location, upload, total);
+    const found = await vault().completeUpload(location, upload, total);
+    expect(found.vaultArchiveId).toBe(stored.vaultArchiveId);
+    const smaller = { ...total, bytes: total.bytes - 1 };
+    await expect(vault().completeUpload(location, upload, smaller)).rejects.toSatisfy(is('VAULT_CHECKSUM'));
+  });
+
+  test('customers of one owner share the bucket, and neither lists nor deletes what is the other’s', async () => {
+    const [one, two] = [place('shared', 'one'), place('shared', 'two')];
+    await port.ensure(one);
+    await port.ensure(two);
+    const { intent, stored } = await store(port, one, bytesOf(10, 5));
+    expect(await listed(await inventoryAfter(await world(), two, stored.at))).toEqual([]);
+    await expect(port.deleteArchive(two, claimOf(intent, stored))).rejects.toSatisfy(is('INTERNAL'));
+    expect(await listed(await inventoryAfter(await world(), one, stored.at))).toHaveLength(1);
+  });
+
+  test('a proof for another archive or attempt deletes nothing', async () => {
+    const location = place('other-proof');
+    await port.ensure(location);
+    const { stored } = await store(port, location, bytesOf(10, 6));
+    const other = freshIntent(location);
+    await expect(port.deleteArchive(location, claimOf(other, stored))).rejects.toSatisfy(is('INTERNAL'));
+    const removing = port.deleteAbandoned(location, stored.vaultArchiveId, abandoned(other));
+    await expect(removing).rejects.toSatisfy(is('INTERNAL'));
+    expect(await listed(await inventoryAfter(await world(), location, stored.at))).toHaveLength(1);
+  });
+
+  test.each(['governance', 'compliance'])(
+    'Object Lock, %s: a delete before the due date is vetoed',
+    async (objectLock) => {
+      const locked = vault({ objectLock });
+      const location = place(`lock-${objectLock}`);
+      await locked.ensure(location);
+      const intent = { ...freshIntent(location), dueAt: new Date(systemClock.now().getTime() + 4000).toISOString() };
+      const bytes = bytesOf(10, 7);
+      const stored = await locked.storeWhole(location, intent, bytes, treeHash(bytes));
+      await expect(locked.deleteArchive(location, claimOf(intent, stored))).rejects.toSatisfy(is('VAULT_VETO'));
+      expect(await listed(await inventoryAfter(await world(), location, stored.at))).toHaveLength(1);
+      await expect
+        .poll(
+          () =>
+            locked.deleteArchive(location, claimOf(intent, stored)).then(
+              () => 'deleted',
+              () => 'vetoed',
+            ),
+          {
+            timeout: 15_000,
+            interval: 500,
+          },
+        )
+        .toBe('deleted');
+    },
+  );
+
+  test('a bucket that has no Object Lock cannot serve a vault that wants it', async () => {
+    await port.ensure(place('no-lock'));
+    await expect(vault({ objectLock: 'governance' }).ensure(place('no-lock'))).rejects.toSatisfy(is('VAULT_REFUSED'));
+  });
+
+  test('versioning switched off later: refused before anything is stored', async () => {
+    const location = place('suspended');
+    await port.ensure(location);
+    const VersioningConfiguration = { Status: 'Suspended' } as const;
+    await sdk.send(new PutBucketVersioningCommand({ Bucket: location.name, VersioningConfiguration }));
+    await expect(port.ensure(location)).rejects.toSatisfy(is('VAULT_REFUSED'));
+  });
+
+  test('a bucket without tags: taken over while it is empty, refused when it holds something', async () => {
+    const [empty, full] = [place('untagged-empty'), place('untagged-full')];
+    const CreateBucketConfiguration = { LocationConstraint: 'eu-west-1' } as const;
+    for (const { name: Bucket } of [empty, full])
+      await sdk.send(new CreateBucketCommand({ Bucket, CreateBucketConfiguration }));
+    await sdk.send(new PutObjectCommand({ Bucket: full.name, Key: 'report.pdf', Body: 'theirs' }));
+    await port.ensure(empty);
+    await store(port, empty, bytesOf(10, 8));
+    await expect(port.ensure(full)).rejects.toSatisfy(is('CHANGED_RESOURCE_NOT_OURS'));
+  });
+
+  test('DEEP_ARCHIVE has no expedited tier: refused, and the estimate is for what there is', async () => {
+    const deep = vault({ storageClass: 'DEEP_ARCHIVE' });
+    const asking = deep.requestRetrieval(place('deep'), 'k?versionId=v', 'expedited', null);
+    await expect(asking).rejects.toSatisfy(is('VAULT_REFUSED'));
+    expect(deep.estimateRetrieval(1, 'expedited').tier).toBe('standard');
+  });
+});
