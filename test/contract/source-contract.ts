@@ -186,6 +186,18 @@ export function sourceContract(name: string, makeWorld: () => Promise<SourceWorl
         );
       });
 
+      it('left early again and again, the source still answers', async () => {
+        const raws = Array.from({ length: 2_500 }, (_, at) => ordered(['_id', at], ...PARTIES));
+        const { made } = await filled(raws);
+        for (let walks = 0; walks < 10; walks++) {
+          for await (const batch of source.scan(north(made), { after: null, upTo: null, before: LATER })) {
+            expect(batch.length).toBeGreaterThan(0);
+            break;
+          }
+        }
+        expect(await scanned(north(made))).toHaveLength(raws.length);
+      });
+
       it('counts from the time inside an ObjectId', async () => {
         const at = (seconds: number) => new ObjectId(seconds.toString(16).padStart(8, '0') + '0'.repeat(16));
         const { made } = await filled(
