@@ -109,7 +109,7 @@ export function asBuffer(raw: Uint8Array): Buffer {
   return raw instanceof Buffer ? raw : Buffer.from(raw.buffer, raw.byteOffset, raw.byteLength);
 }
 
-/** UTF-8 text of a range; short ASCII, which most ids are, without a call into the runtime. */
+/** UTF-8 text of a range of bytes; invalid sequences become the replacement character. */
 export function textOf(raw: Uint8Array, start: number, end: number): string {
   return asBuffer(raw).toString('utf8', start, end);
 }
