@@ -85,7 +85,7 @@ export function intentMetadata(intent: UploadIntent): Record<string, string> {
   return { 'moraine-intent': describeIntent(intent), 'moraine-attempt': intent.attempt };
 }
 
-/** S3: the intent of an object's metadata, and the text that it was read from. */
+/** S3: the intent in an object's metadata; null when there is none of ours. */
 export function readMetadata(metadata: Readonly<Record<string, string>> | undefined): UploadIntent | null {
   return readIntent(metadata?.['moraine-intent'] ?? '');
 }

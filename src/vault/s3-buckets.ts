@@ -28,11 +28,14 @@ export async function ensureBucket(
   location: VaultLocation,
   tags: Readonly<Record<string, string>>,
 ): Promise<void> {
-  const isThere = await bucketExists(context, location);
-  const found = isThere ? await readTags(context, location) : {};
-  if (isThere && isTaggedAs(found, tags, location)) return assertSettings(context, location);
-  if (isThere) await assertEmpty(context, location);
-  else await createBucket(context, location);
+  if (!(await bucketExists(context, location))) await createBucket(context, location);
+  const found = await readTags(context, location);
+  if (isTaggedAs(found, tags, location)) return assertSettings(context, location);
+  if (!(await isEmpty(context, location))) {
+    // Another worker may have tagged it and stored something since we read the tags.
+    if (isTaggedAs(await readTags(context, location), tags, location)) return assertSettings(context, location);
+    throw notOurs(location, 'it has objects but none of our tags');
+  }
   await setUp(context, location, { ...found, ...tags });
   if (!isTaggedAs(await readTags(context, location), tags, location)) throw notOurs(location, 'its tags were removed');
   await assertSettings(context, location);
@@ -62,7 +65,7 @@ async function createBucket(context: S3Context, location: VaultLocation): Promis
       }),
     );
   } catch (error) {
-    // Another worker was faster; its tags are looked at below.
+    // Another worker was faster: whose it is, its tags say.
     if (isServiceError(error, 'BucketAlreadyOwnedByYou')) return;
     if (isServiceError(error, 'BucketAlreadyExists')) throw notOurs(location, 'another account has this name');
     if (isServiceError(error, 'TooManyBuckets')) {
@@ -114,12 +117,12 @@ async function readTags(context: S3Context, location: VaultLocation): Promise<Re
   }
 }
 
-async function assertEmpty(context: S3Context, location: VaultLocation): Promise<void> {
+async function isEmpty(context: S3Context, location: VaultLocation): Promise<boolean> {
   const list = new ListObjectVersionsCommand({ Bucket: location.name, MaxKeys: 1 });
   const { Versions } = await translating({ what: 'look into the bucket', location, effect: null }, () =>
     context.client.send(list),
   );
-  if ((Versions?.length ?? 0) > 0) throw notOurs(location, 'it has objects but none of our tags');
+  return (Versions?.length ?? 0) === 0;
 }
 
 /** What somebody may have switched off since, or never had: without it a purge would not destroy, or a lock not hold. */

@@ -69,6 +69,17 @@ export function vaultContract(name: string, build: () => Promise<VaultWorld>): v
       },
     );
 
+    test('five workers want the same new vault at once: all of them store in it', async () => {
+      const place = newPlace();
+      const worker = async (n: number) => {
+        await port.ensure(place);
+        return (await store(port, place, bytesOf(10, n))).stored;
+      };
+      const stored = await Promise.all([1, 2, 3, 4, 5].map(worker));
+      const newest = stored.reduce((a, b) => (a.at > b.at ? a : b));
+      expect(await listed(await inventoryAfter(world, place, newest.at))).toHaveLength(5);
+    });
+
     test('two customers of one owner have places of their own', () => {
       const other = port.locate(location.installation, location.owner, id.customer('Nordwind-AG'));
       expect(`${other.name}/${other.prefix}`).not.toBe(`${location.name}/${location.prefix}`);
