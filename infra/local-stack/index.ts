@@ -7,7 +7,7 @@ import { isListening, serviceAnswers } from './health.ts';
 import { writeJsonFile } from './json-file.ts';
 import { withLock } from './lock.ts';
 import { sharedStackDir, stackFiles } from './places.ts';
-import { isAlive, refOf } from './processes.ts';
+import { end, isAlive, refOf } from './processes.ts';
 import { type Progress, SERVICES, type ServiceName, type StackUrls, urlsFromEnvironment } from './services.ts';
 import { readDashboard, readState } from './state.ts';
 
@@ -94,6 +94,15 @@ export function registerDashboard(url: string, pid: number, options: { stackDir?
   mkdirSync(stackDir, { recursive: true });
   writeJsonFile(stackFiles(stackDir).dashboard, { url, process: refOf(pid) });
 }
+
+/** Ends the console that was registered, if it still runs: before another one takes its place. */
+export async function endDashboard(options: { stackDir?: string } = {}): Promise<void> {
+  const stackDir = options.stackDir ?? sharedStackDir();
+  const dashboard = readDashboard(stackDir);
+  if (dashboard) await end(dashboard.process, { signal: 'SIGTERM', graceMs: DASHBOARD_GRACE_MS, group: false });
+}
+
+const DASHBOARD_GRACE_MS = 5000;
 
 function runningDashboard(stackDir: string): string | null {
   const entry = readDashboard(stackDir);

@@ -24,7 +24,10 @@ const SHORTEST_PREFIX = 8;
 export async function openLocalDatabase(url: string): Promise<LocalDatabase> {
   const client = new MongoClient(url, { serverSelectionTimeoutMS: 5_000 });
   if (client.options.hosts.some(({ host }) => !LOOPBACK.has(host ?? ''))) {
-    throw new MoraineError('CONFIG_INVALID', `Sample data goes to a server on this machine only, not to ${withoutCredentials(url)}.`);
+    throw new MoraineError(
+      'CONFIG_INVALID',
+      `Sample data goes to a server on this machine only, not to ${withoutCredentials(url)}.`,
+    );
   }
   await client.connect();
   const collection = (namespace: string) => {
@@ -44,7 +47,8 @@ export async function openLocalDatabase(url: string): Promise<LocalDatabase> {
       return found instanceof Uint8Array ? Uint8Array.from(found) : null;
     },
     dropDatabases: async (prefix) => {
-      if (prefix.length < SHORTEST_PREFIX) throw new MoraineError('INTERNAL', `The prefix ${prefix} is too short to drop by.`);
+      if (prefix.length < SHORTEST_PREFIX)
+        throw new MoraineError('INTERNAL', `The prefix ${prefix} is too short to drop by.`);
       const { databases } = await client.db('admin').admin().listDatabases({ nameOnly: true });
       const names = databases.map(({ name }) => name).filter((name) => name.startsWith(prefix));
       for (const name of names) await client.db(name).dropDatabase();
