@@ -88,7 +88,7 @@ export async function planPolicy(context: Context, policy: Policy, options: Plan
   };
 }
 
-async function planPartition(
+export async function planPartition(
   context: Context,
   compiled: CompiledPolicy,
   partition: Partition,

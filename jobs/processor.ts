@@ -1,0 +1,127 @@
+/** Makes the processor of a queue: a job's ids in, an act called, its outcome settled. */
+import { DelayedError, type Job, UnrecoverableError, WaitingError } from 'bullmq';
+import type { Json } from '../src/canonical-json.ts';
+import { MoraineError } from '../src/errors.ts';
+import { rememberScheduledRun } from '../src/ledger/schedules.ts';
+import { assertNotStopped, type Context } from '../src/lifecycle/context.ts';
+import type { Act, ActTools } from './act.ts';
+import type { Margins } from './margins.ts';
+import type { Outages } from './outages.ts';
+import {
+  type AnyJobData,
+  type JobData,
+  type PutOptions,
+  putJob,
+  type QueueName,
+  type Queues,
+  readJobData,
+} from './queues.ts';
+import { sweepAct } from './schedules.ts';
+import { codeAndIds, type Settlement, settle } from './settle-job.ts';
+
+export interface ProcessorParts {
+  /** A context whose acts stop when the signal is aborted. */
+  readonly contextFor: (signal: AbortSignal) => Context;
+  readonly queues: Queues;
+  readonly outages: Outages;
+  readonly margins: Margins;
+  /** Aborted when the daemon stops. */
+  readonly stop: AbortSignal;
+}
+
+/**
+ * Three parameters, none with a default: BullMQ passes the abort signal only when the function's `length` is 3 or more.
+ * `token` proves that this worker holds the job.
+ */
+export type Processor = (
+  job: Job<AnyJobData>,
+  token: string | undefined,
+  signal: AbortSignal | undefined,
+) => Promise<Json>;
+
+export function processorOf<N extends QueueName>(name: N, act: Act<N>, parts: ProcessorParts): Processor {
+  return async (job, token, signal) => {
+    const { outages } = parts;
+    const stop = signal === undefined ? parts.stop : AbortSignal.any([signal, parts.stop]);
+    const context = parts.contextFor(stop);
+    const startedAt = context.clock.now();
+    const log = (text: string, code: string) => context.log.error({ queue: name, job: job.id, code }, text);
+    try {
+      assertNotStopped(context);
+      const data = readJobData(name, job.data);
+      if (data === null) throw new UnrecoverableError('INTERNAL: the data of the job are not those of this queue');
+      const result = await act(toolsOf(context, parts), data);
+      outages.ended('mongodb');
+      if (name === 'archive') outages.ended('vault');
+      if (name === 'archive' || name === 'purge') outages.ended('time');
+      await remember(context, name, data, startedAt);
+      return result;
+    } catch (error) {
+      if (error instanceof UnrecoverableError) throw error;
+      const settlement = settle(error, {
+        now: context.clock.now(),
+        isStopping: stop.aborted,
+        margins: parts.margins,
+      });
+      if (settlement.kind === 'fail') {
+        log(textOf(error), codeAndIds(error));
+        const data = readJobData(name, job.data);
+        // With the ledger away, the worst is that it is made up for once more.
+        if (data !== null) await remember(context, name, data, startedAt).catch(() => undefined);
+      }
+      return await leave(job, token, settlement, parts);
+    }
+  };
+}
+
+export function toolsOf(context: Context, { queues, margins }: ProcessorParts): ActTools {
+  return {
+    context,
+    margins,
+    put: (queue, data, options: PutOptions = {}) => putJob(queues, queue, data, context.clock.now(), options),
+  };
+}
+
+/** Ends the job in this worker's hands in the way that was settled. Always throws. */
+async function leave(
+  job: Job<AnyJobData>,
+  token: string | undefined,
+  settlement: Settlement,
+  { outages, contextFor, stop }: ProcessorParts,
+): Promise<never> {
+  switch (settlement.kind) {
+    case 'give-back':
+      await job.moveToWait(token);
+      throw new WaitingError();
+    case 'delay':
+      if (settlement.waited !== null) outages.began(settlement.waited, settlement.code);
+      await job.moveToDelayed(contextFor(stop).clock.now().getTime() + settlement.ms, token);
+      throw new DelayedError();
+    case 'retry':
+      throw new Error(settlement.text);
+    case 'fail':
+      throw new UnrecoverableError(settlement.text);
+  }
+}
+
+/** A run that failed for good has run: it is not made up for before its schedule comes round again. */
+async function remember<N extends QueueName>(
+  { store }: Context,
+  name: N,
+  data: JobData[N],
+  startedAt: Date,
+): Promise<void> {
+  if ('policy' in data && name === 'sweep' && data.policy !== null) {
+    await rememberScheduledRun(store, sweepAct(data.policy), startedAt);
+  } else if (name === 'purge' || name === 'reconcile' || name === 'retrieve') {
+    await rememberScheduledRun(store, name, startedAt);
+  }
+}
+
+/** Our own texts name ids only. Those of other libraries may quote what they stumbled over: their stack says where. */
+function textOf(error: unknown): string {
+  if (error instanceof MoraineError) return `${error.message} ${error.changed} ${error.hint}`;
+  if (!(error instanceof Error)) return 'Something that is no error was thrown.';
+  const frames = (error.stack ?? '').split('\n').filter((line) => /^\s+at /.test(line));
+  return [error.name, ...frames].join('\n');
+}

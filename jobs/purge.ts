@@ -1,0 +1,24 @@
+/** The repeated purge: what `moraine purge` does for all policies, under the same caps. */
+import { endRun, startRun } from '../src/ledger/runs.ts';
+import { assertSafeToDestroy } from '../src/lifecycle/preflight.ts';
+import { purgeArchives } from '../src/lifecycle/purge.ts';
+import { planPurge } from '../src/lifecycle/purge-caps.ts';
+import type { Act } from './act.ts';
+
+export const purge: Act<'purge'> = async ({ context }, { by }) => {
+  const { clock, log, store } = context;
+  await assertSafeToDestroy(context);
+  const plan = await planPurge(context, null);
+  for (const { policy, text } of plan.capped) {
+    log.warn({ policy, code: 'BLAST_CAP' }, `Policy ${policy} purges nothing: ${text}.`);
+  }
+  // An hour without anything due leaves no trace among the runs.
+  if (plan.due.length === 0 && plan.capped.length === 0) return { purged: 0 };
+  const run = context.newId();
+  const policies = plan.capped.map(({ policy }) => policy);
+  await startRun(store, clock, { id: run, command: 'purge', by, asOf: null, policies });
+  const { purged, held, waiting, failed } = await purgeArchives(context, plan.due);
+  const totals = { purged: purged.length, held: held.length, waiting: waiting.length, failed: failed.length };
+  await endRun(store, clock, run, { totals, error: plan.capped.length > 0 ? 'BLAST_CAP' : null });
+  return { run, ...totals };
+};

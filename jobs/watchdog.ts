@@ -1,0 +1,45 @@
+/**
+ * The watchdog: compares the ledger with Redis and puts back what is missing. Redis may lose everything at any time
+ * (FLUSHALL, a failover, an obliterated queue): it costs minutes, not data, because the ledger knows what is unfinished,
+ * which policies are in force, and when each act last ran.
+ *
+ * Several daemons may look at once: every job's id follows from its work, so what two put is one.
+ */
+import type { Redis } from 'ioredis';
+import type { ActTools } from './act.ts';
+import type { Queues } from './queues.ts';
+import { assertKeepsJobs } from './redis.ts';
+import { alignSchedulers, catchUp, type FixedSchedules, schedulesNow } from './schedules.ts';
+import { putUnfinished } from './unfinished.ts';
+
+export interface WatchdogFindings {
+  /** Schedulers put back, changed or removed. */
+  readonly schedulers: readonly string[];
+  /** Acts whose run was missed and that got a job. */
+  readonly caughtUp: readonly string[];
+  /** Unfinished archives that had no job and got one. */
+  readonly archives: number;
+}
+
+/** One look. Throws what MongoDB or Redis throw, and REDIS_EVICTS. */
+export async function lookOnce(
+  tools: ActTools,
+  queues: Queues,
+  redis: Redis,
+  fixed: FixedSchedules,
+): Promise<WatchdogFindings> {
+  const { context, margins } = tools;
+  await assertKeepsJobs(redis);
+  const schedules = await schedulesNow(context, fixed);
+  const schedulers = await alignSchedulers(queues, schedules);
+  const caughtUp = await catchUp(context, queues, schedules, margins);
+  const archives = await putUnfinished(
+    tools,
+    {},
+    { quietMs: margins.quietMs, unlessEndedWithinMs: margins.failedAgainAfterMs },
+  );
+  if (schedulers.length > 0) context.log.info({ schedulers }, 'Schedules were put in place.');
+  if (caughtUp.length > 0) context.log.warn({ acts: caughtUp }, 'Runs were missed and are made up for.');
+  if (archives > 0) context.log.warn({ archives }, 'Unfinished archives had no job and got one.');
+  return { schedulers, caughtUp, archives };
+}
