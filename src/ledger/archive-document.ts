@@ -38,7 +38,7 @@ export interface ArchivePlan {
   readonly before: number;
   /** The `now` of the plan: a record belongs if it was due then. */
   readonly asOf: Date;
-  /** What the planner counted; part size is chosen from the bytes. */
+  /** What the planner counted, and the most that is taken: the blast caps were looked at for this many. Part size is chosen from the bytes. */
   readonly records: number;
   readonly bytes: number;
   /** Set at sealing: the scan reached the end of what was due, so nothing is left to plan. */
@@ -106,6 +106,8 @@ export interface ArchiveDocument extends LedgerDocument {
   /** Purge date: when the archive period of its last record ends. Null until sealed. */
   readonly dueAt: Date | null;
   readonly outcomes: Outcomes;
+  /** Records that its scan quarantined instead of taking them, because their bytes cannot be guarded. */
+  readonly unfit: number;
   /** Roster pages were shrunk to exceptions and HMAC pages. */
   readonly rosterShrunk: boolean;
   readonly purge: PurgeFacts | null;

@@ -83,6 +83,8 @@ export async function moveArchive(
   assertLegalMove(before.state, move.to, before._id);
   const entry = moveEntry(before, move, lease.epoch);
   await lease.write((document) => {
+    // Our own write, answered by an error and made again by the driver, has arrived.
+    if (document.state === move.to && document.unaudited.some(({ key }) => key === entry.key)) return document;
     assertLegalMove(document.state, move.to, document._id);
     return {
       ...document,

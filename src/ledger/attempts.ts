@@ -38,6 +38,8 @@ export interface AttemptDocument extends LedgerDocument {
   /** Set when acknowledged. */
   readonly members: readonly MemberPlace[];
   readonly keyDestroyedAt: Date | null;
+  /** Only when abandoned: an inventory taken after the margin showed nothing of it any more. */
+  readonly cleanedUp: boolean;
   readonly startedAt: Date;
   readonly endedAt: Date | null;
   readonly reason: string | null;
@@ -48,7 +50,7 @@ export const ABANDONED_MARGIN_MS = 24 * 3_600_000;
 
 export const ATTEMPTS_INDEXES: readonly LedgerIndex[] = [
   { collection: 'attempts', keys: { archive: 1, state: 1 } },
-  { collection: 'attempts', keys: { state: 1 } },
+  { collection: 'attempts', keys: { state: 1, cleanedUp: 1, endedAt: 1 } },
 ];
 
 export function attempts(store: Store): StoreCollection<AttemptDocument> {
@@ -67,6 +69,7 @@ export async function openAttempt(
     uploadId: null,
     members: [],
     keyDestroyedAt: null,
+    cleanedUp: false,
     startedAt: clock.now(),
     endedAt: null,
     reason: null,
@@ -124,6 +127,17 @@ export async function proveAbandoned(store: Store, clock: Clock, attempt: Attemp
     return null;
   if (clock.now().getTime() - document.endedAt.getTime() < ABANDONED_MARGIN_MS) return null;
   return AbandonedUpload.issue(attempt);
+}
+
+/** Abandoned attempts whose margin is over and that may have left something in their vault. */
+export async function* attemptsToCleanUp(store: Store, clock: Clock): AsyncIterable<AttemptDocument> {
+  const endedBefore = new Date(clock.now().getTime() - ABANDONED_MARGIN_MS);
+  yield* attempts(store).find({ state: 'abandoned', cleanedUp: false, endedAt: { $lte: endedBefore } });
+}
+
+/** Its uploads were aborted and an inventory that is late enough lists nothing of it. */
+export async function markCleanedUp(store: Store, attempt: AttemptId): Promise<void> {
+  await update(attempts(store), attempt, (document) => (document.cleanedUp ? null : { ...document, cleanedUp: true }));
 }
 
 async function whileOpen(

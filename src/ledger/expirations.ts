@@ -29,6 +29,14 @@ export interface ExpirationDocument extends LedgerDocument {
   /** Roster pages that were written so far. */
   readonly pages: number;
   readonly records: number;
+  /** What the person was told, and the most that is deleted: the blast caps were looked at for this many. */
+  readonly mostRecords: number;
+  /** Position of the last record that was put into a page; the scan goes on after it. */
+  readonly after: Uint8Array | null;
+  /** The scan came to its end: what is left is to settle the pages and to certify. */
+  readonly scanned: boolean;
+  /** Quarantined instead of deleted: their bytes cannot be guarded. */
+  readonly unfit: number;
   readonly outcomes: Outcomes | null;
   readonly startedAt: Date;
   readonly endedAt: Date | null;
@@ -49,7 +57,16 @@ export async function startExpiration(
   clock: Clock,
   expiration: Pick<
     ExpirationDocument,
-    '_id' | 'policy' | 'policyVersion' | 'namespace' | 'owner' | 'customer' | 'partition' | 'saidBy' | 'asOf'
+    | '_id'
+    | 'policy'
+    | 'policyVersion'
+    | 'namespace'
+    | 'owner'
+    | 'customer'
+    | 'partition'
+    | 'saidBy'
+    | 'asOf'
+    | 'mostRecords'
   >,
 ): Promise<void> {
   await expirations(store).insert({
@@ -60,6 +77,9 @@ export async function startExpiration(
     lease: null,
     pages: 0,
     records: 0,
+    after: null,
+    scanned: false,
+    unfit: 0,
     outcomes: null,
     startedAt: clock.now(),
     endedAt: null,
@@ -72,6 +92,13 @@ export async function claimExpiration(
   by: { readonly worker: WorkerId; readonly clock: Clock; readonly signal?: AbortSignal | undefined },
 ): Promise<ExpirationLease> {
   return await claimLease(store, expirations(store), expiration, by);
+}
+
+/** Deletions of a policy that were ordered and have not ended. */
+export async function openExpirations(store: Store, policy: string): Promise<readonly ExpirationDocument[]> {
+  const open: ExpirationDocument[] = [];
+  for await (const expiration of expirations(store).find({ policy, state: 'deleting' })) open.push(expiration);
+  return open;
 }
 
 /** Establishes that records may be deleted without an archive: a person said so, and the deletion is under way under this lease. */

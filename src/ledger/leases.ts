@@ -101,12 +101,28 @@ export class HeldLease<T extends Leased> implements Lease {
     );
   }
 
-  /** Gives the lease up. What cannot be written is left to end by itself, which is safe: a lease ends. */
+  /**
+   * Reads the document anew and writes it back unchanged, so that no earlier write of this lease that was answered by an
+   * error can still arrive afterwards. Returns what counts. Throws LEASE_LOST when the epoch moved on.
+   */
+  async fence(): Promise<T> {
+    return await this.write((document) => document);
+  }
+
+  /** Gives the lease up. What cannot be written is left to end by itself, which is safe: a lease ends. Never throws, so that the error of the work is the one that is seen. */
   async giveUp(): Promise<void> {
-    const current = await this.#collection.get(this.subject);
-    if (current === null || current.epoch !== this.epoch || current.lease === null) return;
-    const newest = current.rev === this.#document.rev ? this.#document : current;
-    await this.#collection.replace({ ...newest, lease: null });
+    try {
+      // Mostly nobody else wrote in between: one call instead of two.
+      if (this.#document.lease !== null) {
+        const released = await this.#collection.replace({ ...this.#document, lease: null });
+        if (released !== null) return;
+      }
+      const current = await this.#collection.get(this.subject);
+      if (current === null || current.epoch !== this.epoch || current.lease === null) return;
+      await this.#collection.replace({ ...current, lease: null });
+    } catch {
+      // It ends by itself.
+    }
   }
 
   /** Replaces what this lease holds in memory, for fields that are written with the next move (see archives.ts, `unaudited`). */

@@ -1,6 +1,12 @@
 /**
  * Claiming an archive for its purge. The claim is the last gate before the copy goes: due by the date that it names,
  * announced, no hold found, no retrieval open, and all of it again by whoever goes on after a crash.
+ *
+ * `askedAt` is a second announcement, one that no frozen clock can outlive: it is written before the vault is asked, and
+ * the holds are looked at once more after it. The worst interleaving: announce, look, and the whole machine sleeps; a
+ * hold is placed, waits until the announcement is over and becomes active; the machine wakes with its own clocks
+ * unmoved. It writes `askedAt`, looks, sees the hold and steps back. A hold that is placed after `askedAt` sees it and
+ * says that it came too late.
  */
 import type { Clock } from '../clock.ts';
 import { MoraineError } from '../errors.ts';
@@ -9,6 +15,7 @@ import type { ArchiveDocument, PurgeFacts } from './archive-document.ts';
 import { type ArchiveLease, amendArchive, moveArchive } from './archives.ts';
 import type { AuditLog } from './audit.ts';
 import { scopeOf } from './clearing.ts';
+import { holdsCovering } from './holds.ts';
 import { type Announcement, announceAndLook, withdraw } from './in-flight.ts';
 import { liveRetrievals } from './retrievals.ts';
 import type { Store } from './store.ts';
@@ -33,6 +40,7 @@ export async function claimPurge(context: ClaimContext, lease: ArchiveLease, asO
   const { store, audit, clock, worker } = context;
   const archive = lease.document;
   if (archive.dueAt === null || archive.dueAt.getTime() > asOf.getTime()) {
+    await stepBack(context, lease, 'no longer due');
     return { claimed: false, why: 'not-due', text: `due on ${archive.dueAt?.toISOString() ?? 'an unknown date'}` };
   }
   const look = await announceAndLook(store, clock, worker, 'purge', scopeOf(archive));
@@ -86,11 +94,22 @@ export async function stepBackAfterVeto(context: ClaimContext, lease: ArchiveLea
   await moveArchive(context.audit, context.clock, lease, { to: 'cleared', set: { purge: null }, details: { reason } });
 }
 
-/** Says in the ledger that the vault is about to be asked: the point of no return, written before it. */
-export async function markAsked(clock: Clock, lease: ArchiveLease): Promise<void> {
-  await amendArchive(lease, {
-    purge: { ...purgeOf(lease.document), askedAt: purgeOf(lease.document).askedAt ?? clock.now() },
+/**
+ * Says in the ledger that the vault is about to be asked, then looks at the holds once more. Returns those that were
+ * found, after the claim was given back; none: from here on a hold comes too late.
+ */
+export async function markAsked(context: ClaimContext, lease: ArchiveLease): Promise<readonly string[]> {
+  // Asked before, by this or another worker: nothing can be taken back any more.
+  if (hasBegun(lease.document)) return [];
+  await amendArchive(lease, { purge: { ...purgeOf(lease.document), askedAt: context.clock.now() } });
+  const holds = await holdsCovering(context.store, scopeOf(lease.document));
+  if (holds.length === 0) return [];
+  await moveArchive(context.audit, context.clock, lease, {
+    to: 'cleared',
+    set: { purge: null },
+    details: { reason: `held by ${holds.join(', ')}` },
   });
+  return holds;
 }
 
 export async function markAccepted(lease: ArchiveLease, at: Date): Promise<void> {

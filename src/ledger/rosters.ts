@@ -8,7 +8,7 @@ import { MoraineError } from '../errors.ts';
 import type { ArchiveId, AttemptId, CustomerId, Namespace, OwnerId } from '../ids.ts';
 import type { RecordOutcome } from './archive-document.ts';
 import type { LedgerIndex } from './indexes.ts';
-import { RecordIndexBuilder, recordIndexPages } from './record-index.ts';
+import { RecordIndexBuilder } from './record-index.ts';
 import type { LedgerDocument, Store, StoreCollection } from './store.ts';
 
 /** Records a roster page: one page is read back, guarded and settled at a time. */
@@ -47,6 +47,7 @@ interface ExceptionsDocument extends LedgerDocument {
 
 export const ROSTERS_INDEXES: readonly LedgerIndex[] = [
   { collection: 'rosterPages', keys: { attempt: 1, page: 1 } },
+  { collection: 'rosterPages', keys: { archive: 1 } },
   { collection: 'rosterExceptions', keys: { archive: 1, _id: 1 } },
 ];
 
@@ -103,13 +104,16 @@ export interface ShrinkInput {
   readonly outcomes: (page: number) => Promise<readonly RecordOutcome[]>;
 }
 
-/** Writes the exceptions and the HMAC pages, then removes the pages with plaintext ids. Idempotent. */
+/**
+ * Writes the exceptions and the HMAC pages; the caller removes the pages with plaintext ids afterwards. Idempotent: a
+ * page that is not there any more says that an earlier worker had written everything and was cut while it removed.
+ */
 export async function shrinkRoster(store: Store, input: ShrinkInput): Promise<void> {
   const index = new RecordIndexBuilder(input.records);
   let ordinal = 0;
   for (let page = 0; page < input.pages; page++) {
     const roster = await readRosterPage(store, input.attempt, page);
-    if (roster === null) continue;
+    if (roster === null) return;
     const outcomes = await input.outcomes(page);
     const exceptions: RosterException[] = [];
     roster.records.forEach((record, at) => {
@@ -123,7 +127,13 @@ export async function shrinkRoster(store: Store, input: ShrinkInput): Promise<vo
       await exceptionPages(store).insert({ _id, v: 1, archive: input.archive, exceptions });
     }
   }
-  if (ordinal === input.records) await index.write(store, input.archive);
+  if (ordinal !== input.records) {
+    throw new MoraineError(
+      'INTERNAL',
+      `The roster of archive ${input.archive} has ${ordinal} of ${input.records} records.`,
+    );
+  }
+  await index.write(store, input.archive);
 }
 
 /** Pages that were written and never counted in: their worker was cut in between. */
@@ -131,9 +141,11 @@ export async function removeRosterFrom(store: Store, attempt: string, page: numb
   await rosterPages(store).removeMany({ attempt, page: { $gte: page } });
 }
 
-/** Everything that names a record of this archive: at its purge. */
-export async function removeRecordTraces(store: Store, archive: ArchiveId, attempt: AttemptId | null): Promise<void> {
-  if (attempt !== null) await removeRoster(store, attempt);
+/** The roster pages of every attempt of an archive: also one that a cut worker wrote after its attempt was abandoned. */
+export async function removeRostersOf(store: Store, archive: ArchiveId): Promise<void> {
+  await rosterPages(store).removeMany({ archive });
+}
+
+export async function removeExceptions(store: Store, archive: ArchiveId): Promise<void> {
   await exceptionPages(store).removeMany({ archive });
-  await recordIndexPages(store).removeMany({ archive });
 }

@@ -1,17 +1,23 @@
-/** Takes one archive as far as it goes now: stored, verified, cleared. What waits for an inventory stays `stored`. */
+/**
+ * Takes one archive as far as it goes now: stored, verified, cleared. What waits for an inventory stays `stored`. The
+ * archive keeps the policy version that it pinned to the end: another one that is handed in is not used.
+ */
 import type { ArchiveId } from '../ids.ts';
 import type { ArchiveDocument } from '../ledger/archive-document.ts';
 import { claimArchive } from '../ledger/archives.ts';
-import { type Policy, toShape } from '../policy/policy.ts';
+import { type Policy, policyVersion, toShape } from '../policy/policy.ts';
 import { clearArchive, shrinkClearedRoster } from './clear.ts';
 import type { Context } from './context.ts';
+import { pinnedPolicy } from './published.ts';
 import { storeArchive } from './store-archive.ts';
 import { verifyByChecksum } from './verify.ts';
 
-export async function carryOn(context: Context, archive: ArchiveId, policy: Policy): Promise<ArchiveDocument> {
+export async function carryOn(context: Context, archive: ArchiveId, given: Policy): Promise<ArchiveDocument> {
   const lease = await claimArchive(context.store, context.audit, archive, context);
   try {
     let document = lease.document;
+    const { policyVersion: pinned } = document;
+    const policy = policyVersion(given) === pinned ? given : await pinnedPolicy(context.store, pinned);
     if (document.state === 'planned' || document.state === 'storing')
       document = await storeArchive(context, lease, policy);
     if (document.state === 'stored') document = await verifyByChecksum(context, lease);

@@ -7,8 +7,9 @@
  *     try intended it (its worker crashed after the delete).
  *  3. Write the intent: which records are present. Only now may a delete go out.
  *  4. Delete with the guard: whoever changed a record after step 2 saves it; a command frozen past `until` does nothing.
- *  5. Read back by id. Absent: `deleted`. Other bytes: `changed`. The same bytes: the deadline had passed, try again;
- *     after MAX_TRIES the guard refuses something that we cannot explain, and the record is quarantined.
+ *  5. Read back by id. Absent: `deleted`. Other bytes: `changed`. The same bytes: try again. Where the deadline had
+ *     passed, that says nothing about the record; where it had not, the guard refused it, and after MAX_TRIES refusals
+ *     that nobody can explain the record is quarantined.
  *  6. Settle the outcomes.
  * A crash anywhere leaves a page without outcomes that the next worker takes up at step 1. Counts of the delete command
  * decide nothing.
@@ -24,14 +25,16 @@ import type { Context } from './context.ts';
 
 /** How often the guard may refuse the same bytes before the record is quarantined (design 4). */
 export const MAX_TRIES = 3;
+/** Deletes of one page that may miss their deadline, all within one claim. A server that slow, or that far ahead of the ledger's clock, needs a person. */
+export const MAX_ROUNDS = 20;
 
 /** What a page belongs to: an archive, or a batch of expired records. */
 export interface ClearingSubject {
   readonly shape: DatasetShape;
   /** Announces and looks; a warrant to delete until its end, or the holds that forbid it. */
   askWarrant(): Promise<{ readonly warrant: ClearingWarrant } | { readonly holds: readonly string[] }>;
-  /** Writes the intent and returns the number of the try, from 1. */
-  writeIntent(page: number, present: readonly number[]): Promise<number>;
+  /** Writes which records were seen present, before the delete goes out. */
+  writeIntent(page: number, present: readonly number[]): Promise<unknown>;
   /** Settles the page and returns the outcomes as settled: a third `changed` in a row becomes `quarantined`. */
   settle(page: number, outcomes: readonly RecordOutcome[]): Promise<readonly RecordOutcome[]>;
 }
@@ -47,7 +50,9 @@ export async function clearPage(
   if (state.outcomes !== null) return state.outcomes;
   const outcomes = new Array<RecordOutcome | null>(roster.length).fill(null);
   const intended = new Set(state.intended);
-  for (;;) {
+  let refusals = 0;
+  let deadline: Date | null = null;
+  for (let round = 0; ; round++) {
     const permit = await subject.askWarrant();
     const present = await look(context, subject.shape, roster, outcomes, intended);
     if (present.length === 0) break;
@@ -55,15 +60,18 @@ export async function clearPage(
       for (const { at } of present) outcomes[at] = 'held';
       break;
     }
-    const tries = await subject.writeIntent(
-      page,
-      present.map(({ at }) => at),
-    );
-    if (tries > MAX_TRIES) {
+    if (deadline !== null && (await context.source.serverTime()) < deadline) refusals += 1;
+    if (refusals >= MAX_TRIES) {
       for (const { at } of present) outcomes[at] = 'quarantined';
       break;
     }
+    if (round >= MAX_ROUNDS) throw tooSlow(subject.shape);
+    await subject.writeIntent(
+      page,
+      present.map(({ at }) => at),
+    );
     for (const { at } of present) intended.add(at);
+    deadline = permit.warrant.until;
     await context.source.deleteGuarded(
       subject.shape,
       present.map(({ record }) => record),
@@ -105,6 +113,14 @@ async function look(
 
 function isSame(sha256: Uint8Array, raw: Uint8Array): boolean {
   return createHash('sha256').update(raw).digest().equals(sha256);
+}
+
+function tooSlow({ namespace }: DatasetShape): MoraineError {
+  return new MoraineError(
+    'MONGODB_UNAVAILABLE',
+    `The server of ${namespace} let no guarded delete end in time, ${MAX_ROUNDS} times in a row: it is too slow, or its clock is ahead of the ledger's.`,
+    { changed: 'What was deleted is in the ledger; the rest stays and is tried again.', ids: { namespace } },
+  );
 }
 
 function unsettled(at: number): never {

@@ -12,11 +12,12 @@ import {
   settlePage,
   writePageIntent,
 } from '../ledger/clearing.ts';
-import { type RosterRecord, readRosterPage, removeRoster, shrinkRoster } from '../ledger/rosters.ts';
+import { type RosterRecord, readRosterPage, removeRostersOf, shrinkRoster } from '../ledger/rosters.ts';
 import type { DatasetShape } from '../source/port.ts';
 import { type ClearingSubject, clearPage } from './clear-page.ts';
 import type { Context } from './context.ts';
 import { markOutcomes } from './mark-outcomes.ts';
+import { ensureSafeToDestroy } from './preflight.ts';
 
 /** Takes a `verified` archive to `cleared`. May be called again after a crash: settled pages stay as they are. */
 export async function clearArchive(
@@ -25,6 +26,7 @@ export async function clearArchive(
   shape: DatasetShape,
 ): Promise<ArchiveDocument> {
   const { audit, clock, store } = context;
+  await ensureSafeToDestroy(context);
   const verified = proveVerified(lease);
   const archive = lease.document;
   const stored = storedFacts(archive);
@@ -98,11 +100,18 @@ export async function shrinkClearedRoster(context: Context, lease: ArchiveLease)
     pages: stored.rosterPages,
     hmac: await keys.hmacFor(archive.owner),
     keyOf: (idBytes) => source.keyOf(idBytes),
-    outcomes: async (page) => (await readPageState(store, archive._id, page)).outcomes ?? [],
+    outcomes: async (page) => (await readPageState(store, archive._id, page)).outcomes ?? noOutcomes(archive, page),
   });
-  await removeRoster(store, archive.attempt);
+  await removeRostersOf(store, archive._id);
   await removeClearingPages(store, archive._id);
   return await amendArchive(lease, { rosterShrunk: true });
+}
+
+/** Without them it cannot be told which copies are void. */
+function noOutcomes(archive: ArchiveDocument, page: number): never {
+  throw new MoraineError('INTERNAL', `The outcomes of page ${page} of archive ${archive._id} are not in the ledger.`, {
+    ids: { archive: archive._id, page },
+  });
 }
 
 function storedFacts(archive: ArchiveDocument) {

@@ -19,6 +19,8 @@ export interface ActLog {
 
 /** For progress bars and metrics. Every call may be ignored. */
 export interface Progress {
+  /** So many records are about to be taken. */
+  planned?(records: number): void;
   /** Records were read and sealed. */
   archived?(records: number, bytes: number): void;
   /** Records got an outcome. */

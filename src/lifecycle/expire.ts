@@ -19,7 +19,7 @@ import {
 import {
   claimExpiration,
   type ExpirationLease,
-  expirations,
+  openExpirations,
   proveExpired,
   startExpiration,
 } from '../ledger/expirations.ts';
@@ -35,10 +35,14 @@ import {
 } from '../ledger/rosters.ts';
 import { compile } from '../policy/compile.ts';
 import { type Policy, policyVersion, toShape } from '../policy/policy.ts';
+import type { Position, RawRecord } from '../source/port.ts';
 import { certify } from './certificate.ts';
 import { type ClearingSubject, clearPage } from './clear-page.ts';
 import { assertNotStopped, type Context, dueNow } from './context.ts';
 import { markOutcomes } from './mark-outcomes.ts';
+import { ensureSafeToDestroy } from './preflight.ts';
+import { pinnedPolicy } from './published.ts';
+import { quarantineRecord } from './quarantine-record.ts';
 import { marksOf } from './read-marks.ts';
 
 export interface ExpirationReport {
@@ -46,43 +50,44 @@ export interface ExpirationReport {
   readonly customer: CustomerId;
   readonly certificate: string | null;
   readonly outcomes: Outcomes;
+  /** Quarantined instead of deleted: their bytes cannot be guarded. */
+  readonly unfit: number;
 }
 
-/** Deletes the expired records of one partition. Carries on one that was cut. */
+/** A partition as the plan saw it. `expired` is the most that is deleted: the caps were looked at for this many. */
+export interface ExpiredPartition {
+  readonly owner: OwnerId;
+  readonly customer: CustomerId;
+  readonly expired: number;
+}
+
+/** Deletes the expired records of one partition. One that was cut is carried on first, as it was ordered. */
 export async function expirePartition(
   context: Context,
   policy: Policy,
-  of: { readonly owner: OwnerId; readonly customer: CustomerId },
+  of: ExpiredPartition,
   saidBy: string,
 ): Promise<ExpirationReport> {
-  const expiration =
-    (await openExpiration(context, policy, of)) ?? (await beginExpiration(context, policy, of, saidBy));
+  const partition = partitionId(policy.dataset.collection, of.owner, of.customer);
+  const cut = (await openExpirations(context.store, policy.name)).find((open) => open.partition === partition);
+  return await carryOnExpiration(context, cut?._id ?? (await beginExpiration(context, policy, of, saidBy)));
+}
+
+/** Takes a deletion that was ordered to its end, under the policy version that it pinned. */
+export async function carryOnExpiration(context: Context, expiration: string): Promise<ExpirationReport> {
+  await ensureSafeToDestroy(context);
   const lease = await claimExpiration(context.store, expiration, context);
   try {
-    return await deleteExpired(context, lease, policy);
+    return await deleteExpired(context, lease, await pinnedPolicy(context.store, lease.document.policyVersion));
   } finally {
     await lease.giveUp();
   }
 }
 
-async function openExpiration(
-  context: Context,
-  policy: Policy,
-  of: { readonly owner: OwnerId; readonly customer: CustomerId },
-): Promise<string | null> {
-  const partition = partitionId(policy.dataset.collection, of.owner, of.customer);
-  for await (const { _id } of expirations(context.store).find(
-    { policy: policy.name, partition, state: 'deleting' },
-    { limit: 1 },
-  ))
-    return _id;
-  return null;
-}
-
 async function beginExpiration(
   context: Context,
   policy: Policy,
-  of: { readonly owner: OwnerId; readonly customer: CustomerId },
+  { owner, customer, expired }: ExpiredPartition,
   saidBy: string,
 ): Promise<string> {
   const _id = `x${context.newId()}`;
@@ -91,18 +96,26 @@ async function beginExpiration(
     policy: policy.name,
     policyVersion: policyVersion(policy),
     namespace,
-    ...of,
+    owner,
+    customer,
     saidBy,
     asOf: dueNow(context),
+    mostRecords: expired,
   };
-  const subject = { expiration: _id, owner: of.owner, customer: of.customer, policy: policy.name };
+  const subject = { expiration: _id, owner, customer, policy: policy.name };
   await context.audit.appendOnce([
-    { key: `${_id}:begin`, act: 'expired records delete', phase: 'intent', subject, details: { saidBy } },
+    {
+      key: `${_id}:begin`,
+      act: 'expired records delete',
+      phase: 'intent',
+      subject,
+      details: { saidBy, records: expired },
+    },
   ]);
   await startExpiration(context.store, context.clock, {
     _id,
     ...facts,
-    partition: partitionId(namespace, of.owner, of.customer),
+    partition: partitionId(namespace, owner, customer),
   });
   return _id;
 }
@@ -128,11 +141,19 @@ async function deleteExpired(context: Context, lease: ExpirationLease, policy: P
   await removeRosterFrom(store, _id, lease.document.pages);
   try {
     for (let page = 0; page < lease.document.pages; page++) await clearOne(context, subject, _id, page);
-    for await (const records of expiredPages(context, lease, policy)) {
-      const page = lease.document.pages;
-      await writeRosterPage(store, { archive: _id, attempt: _id, epoch: lease.epoch }, page, records);
-      await lease.write((document) => ({ ...document, pages: page + 1, records: document.records + records.length }));
-      await clearOne(context, subject, _id, page);
+    if (!lease.document.scanned) {
+      for await (const { records, after } of expiredPages(context, lease, policy)) {
+        const page = lease.document.pages;
+        await writeRosterPage(store, { archive: _id, attempt: _id, epoch: lease.epoch }, page, records);
+        await lease.write((document) => ({
+          ...document,
+          pages: page + 1,
+          records: document.records + records.length,
+          after,
+        }));
+        await clearOne(context, subject, _id, page);
+      }
+      await lease.write((document) => ({ ...document, scanned: true }));
     }
   } finally {
     await permit.end();
@@ -153,21 +174,26 @@ async function clearOne(context: Context, subject: ClearingSubject, expiration: 
   for (const outcome of outcomes) context.progress.cleared?.(outcome, 1);
 }
 
-/** Pages of expired records, as they are in the source now. What an earlier page could not delete is not taken again. */
-async function* expiredPages(
-  context: Context,
-  lease: ExpirationLease,
-  policy: Policy,
-): AsyncGenerator<readonly RosterRecord[]> {
+interface ExpiredPage {
+  readonly records: readonly RosterRecord[];
+  /** The position of its last record. */
+  readonly after: Position;
+}
+
+/** Pages of expired records, as they are in the source now, from where an earlier worker stopped: what its pages could not delete is not taken again. */
+async function* expiredPages(context: Context, lease: ExpirationLease, policy: Policy): AsyncGenerator<ExpiredPage> {
   const { source } = context;
   const { owner, customer, asOf } = lease.document;
   const compiled = compile(policy);
   const shape = toShape(policy);
   const partition = { dataset: shape, owner, customer };
   const marks = await marksOf(context, partition);
-  const range = { after: null, upTo: null, before: compiled.superset(asOf.getTime()).dueBefore };
+  const range = { after: lease.document.after, upTo: null, before: compiled.superset(asOf.getTime()).dueBefore };
+  let left = lease.document.mostRecords - lease.document.records;
   let page: RosterRecord[] = [];
   let bytes = 0;
+  let last: RawRecord | null = null;
+  const taken = (record: RawRecord) => ({ records: page, after: source.position(shape, record.raw) });
   for await (const batch of source.scan(partition, range, context.signal)) {
     await lease.keep();
     assertNotStopped(context);
@@ -175,17 +201,36 @@ async function* expiredPages(
     for (const record of batch) {
       const facts = source.facts(shape, record.raw);
       if (compiled.decision({ ...facts, ...markOf(record) }, false, asOf.getTime()) !== 'expired') continue;
-      if (source.fitness(shape, record.raw) !== null) continue;
-      if (page.length >= ROSTER_PAGE_RECORDS || (page.length > 0 && bytes + record.raw.length > ROSTER_PAGE_BYTES)) {
-        yield page;
+      const unfitness = source.fitness(shape, record.raw);
+      if (unfitness !== null) {
+        await quarantineRecord(
+          context,
+          { namespace: shape.namespace, owner, customer, policy: policy.name },
+          record,
+          unfitness,
+        );
+        await lease.write((document) => ({ ...document, unfit: document.unfit + 1 }));
+        continue;
+      }
+      if (left <= 0) {
+        if (last !== null) yield taken(last);
+        return;
+      }
+      left -= 1;
+      if (
+        last !== null &&
+        (page.length >= ROSTER_PAGE_RECORDS || (page.length > 0 && bytes + record.raw.length > ROSTER_PAGE_BYTES))
+      ) {
+        yield taken(last);
         page = [];
         bytes = 0;
       }
+      last = record;
       page.push({ id: record.idBytes, sha256: createHash('sha256').update(record.raw).digest(), segment: 0 });
       bytes += record.raw.length;
     }
   }
-  if (page.length > 0) yield page;
+  if (last !== null) yield taken(last);
 }
 
 async function finish(context: Context, lease: ExpirationLease): Promise<ExpirationReport> {
@@ -201,6 +246,7 @@ async function finish(context: Context, lease: ExpirationLease): Promise<Expirat
     namespace,
     saidBy,
     asOf,
+    unfit,
   } = lease.document;
   const outcomes = await countOutcomes(store, _id, records);
   const merkle = new MerkleTree();
@@ -235,5 +281,5 @@ async function finish(context: Context, lease: ExpirationLease): Promise<Expirat
   await lease.write((document) => ({ ...document, state: 'done', outcomes, endedAt: clock.now() }));
   await removeRoster(store, _id);
   await removeClearingPages(store, _id);
-  return { owner, customer, certificate: certificate?._id ?? null, outcomes };
+  return { owner, customer, certificate: certificate?._id ?? null, outcomes, unfit };
 }

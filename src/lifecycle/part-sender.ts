@@ -3,7 +3,7 @@
  * two parts are in memory. A file that ends before its first part is full is stored in one call.
  */
 
-import type { Clock } from '../clock.ts';
+import { isMoraineError } from '../errors.ts';
 import type { ArchiveLease } from '../ledger/archives.ts';
 import { rememberUpload } from '../ledger/attempts.ts';
 import type { Store } from '../ledger/store.ts';
@@ -22,7 +22,7 @@ export class PartSender {
   #underWay: Promise<void> = Promise.resolve();
 
   constructor(
-    ports: { readonly vault: VaultPort; readonly store: Store; readonly clock: Clock },
+    ports: { readonly vault: VaultPort; readonly store: Store },
     lease: ArchiveLease,
     to: { readonly location: VaultLocation; readonly intent: UploadIntent; readonly partBytes: number },
   ) {
@@ -60,8 +60,27 @@ export class PartSender {
     }
     if (this.#filled > 0)
       await this.#vault.sendPart(this.#location, this.#upload, this.#sent, this.#part.subarray(0, this.#filled));
+    return await this.#complete(this.#upload, total);
+  }
+
+  /** For whoever gives the attempt up: when this resolves no part is on its way, so that none arrives after the upload was aborted. */
+  async settled(): Promise<void> {
+    await this.#underWay.catch(() => undefined);
+  }
+
+  /** Where the reply was lost the vault is asked again, once: it finds what happened. A whole upload is not thrown away for one lost reply. */
+  async #complete(
+    upload: UploadHandle,
+    total: { readonly bytes: number; readonly treeHash: string },
+  ): Promise<StoredArchive> {
     await this.#lease.keep();
-    return await this.#vault.completeUpload(this.#location, this.#upload, total);
+    try {
+      return await this.#vault.completeUpload(this.#location, upload, total);
+    } catch (error) {
+      if (!isMoraineError(error, 'VAULT_OUTCOME_UNKNOWN')) throw error;
+      await this.#lease.keep();
+      return await this.#vault.completeUpload(this.#location, upload, total);
+    }
   }
 
   async #sendFullPart(): Promise<void> {

@@ -5,7 +5,8 @@
  */
 import { type ArchiveId, id } from '../ids.ts';
 import { ARCHIVE_VERSION, type ArchiveDocument, NO_OUTCOMES } from '../ledger/archive-document.ts';
-import { archives, getArchive, highestUncleared } from '../ledger/archives.ts';
+import { archives, highestUncleared } from '../ledger/archives.ts';
+import type { AuditEntryBody } from '../ledger/audit.ts';
 import { claimPartition, type PartitionLease } from '../ledger/partitions.ts';
 import { compile } from '../policy/compile.ts';
 import { type Policy, policyVersion } from '../policy/policy.ts';
@@ -45,15 +46,15 @@ async function writePlan(
   const archive = id.archive(context.newId());
   const vault = vaultOf(context, policy.archive.vault).locate(context.installation.id, plan.owner, plan.customer);
   const now = context.clock.now();
-  await context.audit.appendOnce([
-    {
-      key: `${archive}:plan`,
-      act: 'archive planned',
-      phase: 'outcome',
-      subject: { archive, owner: plan.owner, customer: plan.customer, policy: policy.name },
-      details: { policyVersion: policyVersion(policy), records: plan.due, bytes: plan.bytes, vault: vault.name },
-    },
-  ]);
+  const entry: AuditEntryBody = {
+    key: `${archive}:plan`,
+    act: 'archive planned',
+    phase: 'outcome',
+    subject: { archive, owner: plan.owner, customer: plan.customer, policy: policy.name },
+    details: { policyVersion: policyVersion(policy), records: plan.due, bytes: plan.bytes, vault: vault.name },
+  };
+  // A worker that slept since it read the partition must not put a second plan beside another's.
+  lease.assertHeld();
   await archives(context.store).insert({
     _id: archive,
     v: ARCHIVE_VERSION,
@@ -87,11 +88,13 @@ async function writePlan(
     verifiedAt: null,
     dueAt: null,
     outcomes: NO_OUTCOMES,
+    unfit: 0,
     rosterShrunk: false,
     purge: null,
     createdAt: now,
     changedAt: now,
-    unaudited: [],
+    // In the chain as soon as somebody claims it: a plan and its entry are written together.
+    unaudited: [entry],
   });
-  return (await getArchive(context.store, archive))._id;
+  return archive;
 }

@@ -8,7 +8,8 @@
  *  4. The key is destroyed. Only after the vault accepted: a key that went first would leave bytes that nobody can open
  *     behind a veto.
  *  5. `purged`; what named its records in the ledger goes. A later inventory confirms it (see settle-vault.ts).
- * A crash anywhere leaves `purging`; whoever goes on announces and looks again from step 1. Every step may run twice.
+ * A crash anywhere leaves `purging`; whoever goes on announces and looks again from step 1, until the vault is known to
+ * have accepted: then what is left (the key, the traces) goes whatever else happens. Every step may run twice.
  */
 import { errorClass, isMoraineError, MoraineError } from '../errors.ts';
 import type { ArchiveId } from '../ids.ts';
@@ -17,14 +18,16 @@ import { type ArchiveLease, amendArchive, claimArchive, findArchives, moveArchiv
 import { attemptKeyDestroyed } from '../ledger/attempts.ts';
 import { withdraw } from '../ledger/in-flight.ts';
 import { claimPurge, markAccepted, markAsked, purgeOf, stepBackAfterVeto } from '../ledger/purging.ts';
-import { removeRecordTraces } from '../ledger/rosters.ts';
+import { removeRecordTraces } from '../ledger/record-traces.ts';
 import { assertNotStopped, type Context, dueNow, vaultOf } from './context.ts';
+import { ensureSafeToDestroy } from './preflight.ts';
+import { refreshRetrievals } from './retrieve.ts';
 
 export interface PurgeReport {
   readonly asOf: Date;
   readonly purged: readonly ArchiveId[];
   readonly held: readonly ArchiveId[];
-  /** Not purged for another reason that ends by itself: a retrieval is open, another worker is busy with it. */
+  /** Not purged for another reason that ends by itself: a retrieval is open, another worker is busy with it; or it is in a state in which nothing is purged. */
   readonly waiting: readonly { readonly id: ArchiveId; readonly reason: string }[];
   readonly failed: readonly { readonly id: ArchiveId; readonly reason: string; readonly needsPerson: boolean }[];
 }
@@ -51,6 +54,7 @@ export async function purgeArchives(context: Context, due: readonly ArchiveId[])
   const held: ArchiveId[] = [];
   const waiting: { id: ArchiveId; reason: string }[] = [];
   const failed: { id: ArchiveId; reason: string; needsPerson: boolean }[] = [];
+  await ensureSafeToDestroy(context);
   for (const archive of due) {
     assertNotStopped(context);
     try {
@@ -74,16 +78,16 @@ type PurgeResult = { readonly done: true } | { readonly done: false; readonly wh
 async function purgeArchive(context: Context, archive: ArchiveId, asOf: Date): Promise<PurgeResult> {
   const lease = await claimArchive(context.store, context.audit, archive, context);
   try {
-    if (lease.document.state !== 'cleared' && lease.document.state !== 'purging') return { done: true };
-    const result = await claimPurge(context, lease, asOf);
-    if (!result.claimed) return { done: false, why: result.why, text: result.text };
-    try {
-      await deleteFromVault(context, lease, result.claim);
-    } finally {
-      await withdraw(context.store, result.announcement);
+    const { state } = lease.document;
+    if (state === 'purged' || state === 'confirmed') return { done: true };
+    if (state !== 'cleared' && state !== 'purging') return { done: false, why: state, text: `it is ${state}` };
+    await ensureSafeToDestroy(context);
+    if (lease.document.purge?.acceptedAt == null) {
+      const refusal = await askVault(context, lease, asOf);
+      if (refusal !== null) return refusal;
     }
     await destroyKey(context, lease);
-    await removeRecordTraces(context.store, archive, lease.document.attempt);
+    await removeRecordTraces(context.store, archive);
     await moveArchive(context.audit, context.clock, lease, {
       to: 'purged',
       details: { acceptedAt: purgeOf(lease.document).acceptedAt?.toISOString() ?? null },
@@ -95,20 +99,29 @@ async function purgeArchive(context: Context, archive: ArchiveId, asOf: Date): P
   }
 }
 
-async function deleteFromVault(
+/** Steps 1 to 3. Null when the vault has accepted the delete, else why it was not asked. */
+async function askVault(
   context: Context,
   lease: ArchiveLease,
-  claim: Parameters<ReturnType<typeof vaultOf>['deleteArchive']>[1],
-): Promise<void> {
+  asOf: Date,
+): Promise<Extract<PurgeResult, { done: false }> | null> {
   const archive = lease.document;
-  if (purgeOf(archive).acceptedAt !== null) return;
-  await markAsked(context.clock, lease);
+  // Outputs that expired meanwhile no longer keep the archive.
+  await refreshRetrievals(context, archive._id);
+  const result = await claimPurge(context, lease, asOf);
+  if (!result.claimed) return { done: false, why: result.why, text: result.text };
   try {
-    const { at } = await vaultOf(context, archive.vault.key).deleteArchive(archive.vault, claim);
+    const holds = await markAsked(context, lease);
+    if (holds.length > 0) return { done: false, why: 'held', text: `held by ${holds.join(', ')}` };
+    await lease.keep();
+    const { at } = await vaultOf(context, archive.vault.key).deleteArchive(archive.vault, result.claim);
     await markAccepted(lease, at);
+    return null;
   } catch (error) {
     if (isMoraineError(error, 'VAULT_VETO')) await stepBackAfterVeto(context, lease, error.message);
     throw error;
+  } finally {
+    await withdraw(context.store, result.announcement);
   }
 }
 

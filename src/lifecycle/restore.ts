@@ -10,9 +10,11 @@ import { MoraineError } from '../errors.ts';
 import type { ArchiveId } from '../ids.ts';
 import type { WrappedKey } from '../keys/port.ts';
 import type { ArchiveDocument } from '../ledger/archive-document.ts';
-import { getArchive } from '../ledger/archives.ts';
+import { claimArchive, getArchive } from '../ledger/archives.ts';
+import { readPageState } from '../ledger/clearing.ts';
 import { endRetrieval, liveRetrievals, type RetrievalDocument } from '../ledger/retrievals.ts';
-import { readExceptions } from '../ledger/rosters.ts';
+import { readExceptions, readRosterPage } from '../ledger/rosters.ts';
+import { shrinkClearedRoster } from './clear.ts';
 import { assertNotStopped, type Context, vaultOf } from './context.ts';
 import { refreshRetrieval, retrievableFacts } from './retrieve.ts';
 
@@ -53,7 +55,7 @@ export async function restoreArchive(
   target: RestoreTarget,
   kind: 'files' | 'database',
 ): Promise<RestoreReport> {
-  const archive = await getArchive(context.store, id);
+  const archive = await shrunkArchive(context, id);
   const stored = retrievableFacts(archive);
   if (kind === 'database' && archive.state !== 'cleared') {
     throw new MoraineError(
@@ -85,7 +87,7 @@ export async function restoreArchive(
   }
   const totals = { records: 0, inserted: 0, existing: 0, void: 0 };
   try {
-    const skip = voidOrdinals(context, id);
+    const skip = voidOrdinals(context, archive);
     let nextVoid = await skip.next();
     let batch: Uint8Array[] = [];
     let bytes = 0;
@@ -157,8 +159,41 @@ async function* outputOf(context: Context, retrieval: RetrievalDocument, total: 
   }
 }
 
-async function* voidOrdinals(context: Context, archive: ArchiveId): AsyncGenerator<number> {
-  for await (const { ordinal } of readExceptions(context.store, archive)) yield ordinal;
+/** Ordinals of copies that are void, in order. While the archive is being cleared: of those that are known by now. */
+async function* voidOrdinals(context: Context, archive: ArchiveDocument): AsyncGenerator<number> {
+  if (archive.rosterShrunk || archive.attempt === null || archive.stored === null) {
+    for await (const { ordinal } of readExceptions(context.store, archive._id)) yield ordinal;
+    return;
+  }
+  let first = 0;
+  for (let page = 0; page < archive.stored.rosterPages; page++) {
+    const roster = await readRosterPage(context.store, archive.attempt, page);
+    if (roster === null) {
+      throw new MoraineError(
+        'LEASE_HELD',
+        `Archive ${archive._id} is being cleared; which copies are void is not known yet.`,
+        {
+          hint: 'Wait until the run has ended, then restore again.',
+          ids: { archive: archive._id },
+        },
+      );
+    }
+    const { outcomes } = await readPageState(context.store, archive._id, page);
+    for (const [at, outcome] of (outcomes ?? []).entries()) if (outcome !== 'deleted') yield first + at;
+    first += roster.records.length;
+  }
+}
+
+/** The archive, after the exceptions of a cleared one were written: its worker may have been cut before. */
+async function shrunkArchive(context: Context, id: ArchiveId): Promise<ArchiveDocument> {
+  const archive = await getArchive(context.store, id);
+  if (archive.state !== 'cleared' || archive.rosterShrunk) return archive;
+  const lease = await claimArchive(context.store, context.audit, id, context);
+  try {
+    return await shrinkClearedRoster(context, lease);
+  } finally {
+    await lease.giveUp();
+  }
 }
 
 function expectedOf(context: Context, archive: ArchiveDocument) {

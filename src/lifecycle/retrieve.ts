@@ -43,6 +43,13 @@ export async function requestRetrieval(context: Context, id: ArchiveId, tier: Ti
     expectedAt,
   });
   await context.audit.append([{ act: 'archive retrieve', phase: 'outcome', subject, details: { tier, jobId } }]);
+  // A purge that did not see the retrieval has moved the archive by now: one of the two always sees the other.
+  try {
+    retrievableFacts(await getArchive(context.store, id));
+  } catch (error) {
+    await cancelRetrieval(context, remembered._id);
+    throw error;
+  }
   return await refreshRetrieval(context, remembered);
 }
 
@@ -78,9 +85,10 @@ export async function cancelRetrieval(context: Context, retrieval: string): Prom
   return await endRetrieval(context.store, context.clock, retrieval, 'cancelled');
 }
 
-/** The facts of an archive that can be retrieved: stored, its purge not begun. */
+/** The facts of an archive that can be retrieved: stored, its purge not begun. One in quarantine can be, as long as it may hold the only copy. */
 export function retrievableFacts(archive: ArchiveDocument): StoredFacts {
-  const isRetrievable = RETRIEVABLE_STATES.some((state) => state === archive.state);
+  const was = archive.state === 'quarantined' ? archive.quarantinedFrom : archive.state;
+  const isRetrievable = RETRIEVABLE_STATES.some((state) => state === was);
   if (archive.stored !== null && isRetrievable) return archive.stored;
   throw new MoraineError(
     'ARCHIVE_NOT_RETRIEVABLE',

@@ -32,6 +32,11 @@ export class RosterWriter {
     return this.#pages;
   }
 
+  /** For whoever gives the attempt up: when this resolves no page is on its way, so that none arrives after its roster was removed. */
+  async settled(): Promise<void> {
+    await this.#underWay.catch(() => undefined);
+  }
+
   async #writePage(): Promise<void> {
     await this.#underWay;
     this.#underWay = writeRosterPage(this.#store, this.#of, this.#pages, this.#page);

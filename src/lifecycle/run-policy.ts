@@ -4,17 +4,19 @@
  */
 import pMap from 'p-map';
 import { errorClass, isMoraineError, MoraineError } from '../errors.ts';
-import type { ArchiveId, CustomerId, OwnerId, PolicyVersion } from '../ids.ts';
+import { type ArchiveId, type CustomerId, id, type OwnerId, type PolicyVersion } from '../ids.ts';
 import type { ArchiveDocument } from '../ledger/archive-document.ts';
 import { findArchives, getArchive } from '../ledger/archives.ts';
+import { openExpirations } from '../ledger/expirations.ts';
 import { UNCLEARED_STATES } from '../ledger/states.ts';
 import { checkCaps } from '../policy/caps.ts';
 import { type Policy, policyVersion } from '../policy/policy.ts';
 import { carryOn } from './carry-on.ts';
 import { assertNotStopped, type Context } from './context.ts';
-import { type ExpirationReport, expirePartition } from './expire.ts';
+import { carryOnExpiration, type ExpirationReport, expirePartition } from './expire.ts';
 import { type PartitionPlan, type PolicyPlan, planPolicy } from './plan.ts';
 import { planNextArchive } from './plan-archive.ts';
+import { ensureSafeToDestroy } from './preflight.ts';
 import { pinnedPolicy } from './published.ts';
 import { quarantineUnfit } from './quarantine-record.ts';
 
@@ -65,19 +67,24 @@ export interface PolicyRun {
 
 /** Runs one policy. Throws what concerns the policy as a whole (no index, no access); collects what concerns one partition. */
 export async function runPolicy(context: Context, policy: Policy, options: RunOptions): Promise<PolicyRun> {
+  await ensureSafeToDestroy(context);
   const problems: RunProblem[] = [];
   const touched = new Set<ArchiveId>();
+  const carriedOn = await carryOnExpirations(context, policy, problems);
   await carryOnUnfinished(context, policy, touched, problems);
   const unfit = await quarantineUnfit(context, policy);
   const plan = await planPolicy(context, policy, options);
   if (plan.caps.ok) {
+    context.progress.planned?.(plan.totals.taken);
     const due = plan.partitions.filter((partition) => partition.seal.seal);
     await eachPartition(context, due, problems, (partition) => archivePartition(context, policy, partition, touched));
   } else if (plan.totals.due > 0) {
     problems.push(capProblem(policy, plan.caps.text));
   }
-  const expired =
-    options.expired === null ? [] : await expireAll(context, policy, plan, options.expired.saidBy, problems);
+  const expired = [
+    ...carriedOn,
+    ...(options.expired === null ? [] : await expireAll(context, policy, plan, options.expired.saidBy, problems)),
+  ];
   const archives = await Promise.all([...touched].map((archive) => getArchive(context.store, archive)));
   return {
     policy: policy.name,
@@ -87,8 +94,7 @@ export async function runPolicy(context: Context, policy: Policy, options: RunOp
     expired,
     totals: totalsOf(plan, archives, expired, unfit),
     problems,
-    newlyQuarantined:
-      unfit.fresh + unfit.reopened + archives.reduce((sum, archive) => sum + archive.outcomes.quarantined, 0),
+    newlyQuarantined: unfit.fresh + unfit.reopened + newlyQuarantined(archives, expired),
   };
 }
 
@@ -114,7 +120,28 @@ async function carryOnUnfinished(
   });
 }
 
-/** Archive after archive until what is due in the partition is sealed. */
+function newlyQuarantined(archives: readonly ArchiveDocument[], expired: readonly ExpirationReport[]): number {
+  const records = [...archives, ...expired].reduce((sum, { outcomes, unfit }) => sum + outcomes.quarantined + unfit, 0);
+  return records + archives.filter(({ state }) => state === 'quarantined').length;
+}
+
+/** Deletions that a person ordered and that were cut: what was ordered then, and no more. */
+async function carryOnExpirations(
+  context: Context,
+  policy: Policy,
+  problems: RunProblem[],
+): Promise<ExpirationReport[]> {
+  const reports: ExpirationReport[] = [];
+  await eachOf(context, await openExpirations(context.store, policy.name), problems, async ({ _id: expiration }) => {
+    reports.push(await carryOnExpiration(context, expiration));
+  });
+  return reports;
+}
+
+/**
+ * Archive after archive until what was planned in the partition is sealed. Takes no more than the plan counted, for that
+ * is what the blast caps were looked at for; what came since waits for the next plan.
+ */
 export async function archivePartition(
   context: Context,
   policy: Policy,
@@ -123,12 +150,16 @@ export async function archivePartition(
 ): Promise<void> {
   assertOwnerKnown(context, plan);
   await context.keys.assertRecipients(plan.owner);
-  for (;;) {
+  let left = plan.due;
+  let bytesLeft = plan.bytes;
+  while (left > 0) {
     assertNotStopped(context);
-    const archive = await planNextArchive(context, policy, plan);
+    const archive = await planNextArchive(context, policy, { ...plan, due: left, bytes: Math.max(0, bytesLeft) });
     touched.add(archive);
-    const { state, plan: sealed } = await carryOn(context, archive, policy);
+    const { state, plan: sealed, stored, unfit } = await carryOn(context, archive, policy);
     if (state === 'abandoned' || state === 'quarantined' || sealed.reachedEnd) return;
+    left -= (stored?.records ?? 0) + unfit;
+    bytesLeft -= stored?.recordBytes ?? 0;
   }
 }
 
@@ -177,7 +208,7 @@ async function eachPartition(
 }
 
 /** Works on several at once; collects what fails and goes on with the others. Only being told to stop ends it. */
-async function eachOf<T extends { readonly owner: OwnerId; readonly customer: CustomerId; readonly _id?: ArchiveId }>(
+async function eachOf<T extends { readonly owner: OwnerId; readonly customer: CustomerId; readonly _id?: string }>(
   context: Context,
   items: readonly T[],
   problems: RunProblem[],
@@ -193,7 +224,12 @@ async function eachOf<T extends { readonly owner: OwnerId; readonly customer: Cu
         if (isMoraineError(error, 'WORK_STOPPED')) throw error;
         if (isMoraineError(error, 'LEASE_HELD')) return;
         const { owner, customer, _id } = item;
-        problems.push({ owner, customer, ...(_id === undefined ? {} : { archive: _id }), ...describe(error) });
+        problems.push({
+          owner,
+          customer,
+          ...(_id === undefined ? {} : { archive: id.archive(_id) }),
+          ...describe(error),
+        });
         context.log.error({ owner, customer, archive: _id, code: describe(error).code }, describe(error).text);
       }
     },
@@ -235,9 +271,10 @@ function totalsOf(
 ): RunTotals {
   const all = [...archives.map(({ outcomes }) => outcomes), ...expired.map(({ outcomes }) => outcomes)];
   const sum = (key: keyof (typeof all)[number]) => all.reduce((total, outcomes) => total + outcomes[key], 0);
-  const unfitNow = unfit.fresh + unfit.known + unfit.reopened;
+  const unfitAtSealing = [...archives, ...expired].reduce((total, { unfit: count }) => total + count, 0);
+  const unfitNow = unfit.fresh + unfit.known + unfit.reopened + unfitAtSealing;
   return {
-    selected: plan.totals.taken,
+    selected: plan.caps.ok ? plan.totals.taken : 0,
     unfit: unfitNow,
     archived: archives.reduce((total, { outcomes }) => total + outcomes.archived, 0),
     deleted: sum('deleted'),

@@ -43,7 +43,7 @@ export async function selectRecords(
   const marks = await marksOf(context, partition);
   const compiled = compile(policy);
   const now = archive.plan.asOf.getTime();
-  const room = new Room(policy);
+  const room = new Room(policy, archive.plan.records);
   let unfit = 0;
   let last: RawRecord | null = null;
 
@@ -91,6 +91,7 @@ function rangeOf(plan: ArchivePlan) {
 /** What an archive may still take. */
 class Room {
   readonly #policy: Policy;
+  readonly #mostRecords: number;
   #records = 0;
   #bytes = 0;
   #firstDueAt = 0;
@@ -100,12 +101,15 @@ class Room {
   #triggerFrom = 0;
   #triggerTo = 0;
 
-  constructor(policy: Policy) {
+  /** `planned`: the blast caps let this many through; records that came since wait for the next plan. */
+  constructor(policy: Policy, planned: number) {
     this.#policy = policy;
+    this.#mostRecords = Math.min(MAX_ARCHIVE_RECORDS, planned);
   }
 
   /** Counts the record in, or says that the archive ends before it. Instants in ms. */
   admits(bytes: number, trigger: number, dueAt: number, purgeAt: number): boolean {
+    if (this.#records >= this.#mostRecords) return false;
     if (this.#records === 0) {
       this.#firstDueAt = dueAt;
       this.#firstPurgeAt = purgeAt;
@@ -113,8 +117,7 @@ class Room {
       this.#windowEnd = lastPurgeInWindow(purgeAt, this.#policy);
       this.#triggerFrom = trigger;
     } else {
-      if (this.#records >= MAX_ARCHIVE_RECORDS || this.#bytes + bytes > MAX_ARCHIVE_BYTES || purgeAt > this.#windowEnd)
-        return false;
+      if (this.#bytes + bytes > MAX_ARCHIVE_BYTES || purgeAt > this.#windowEnd) return false;
       this.#lastPurgeAt = Math.max(this.#lastPurgeAt, purgeAt);
       this.#firstDueAt = Math.min(this.#firstDueAt, dueAt);
     }

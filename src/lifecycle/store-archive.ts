@@ -47,20 +47,23 @@ export async function storeArchive(context: Context, lease: ArchiveLease, policy
     set: { attempt, attemptCount: lease.document.attemptCount + 1 },
     details: { attempt, vault: lease.document.vault.name },
   });
+  const sender = new PartSender({ vault, store: context.store }, lease, {
+    location: lease.document.vault,
+    intent,
+    partBytes,
+  });
+  const roster = new RosterWriter(context.store, { archive: lease.document._id, attempt, epoch: lease.epoch });
   let key: ArchiveKey | null = null;
   try {
     key = await context.keys.createArchiveKey(lease.document.owner, lease.document._id, attempt);
-    const sender = new PartSender({ vault, store: context.store, clock: context.clock }, lease, {
-      location: lease.document.vault,
-      intent,
-      partBytes,
-    });
-    const sealed = await seal(context, lease, policy, attempt, key, sender);
-    if (sealed === null) return await abandonEmpty(context, lease, attempt);
+    const sealed = await seal(context, lease, policy, { attempt, key, sender, roster });
+    if (sealed.written === null) return await abandonEmpty(context, lease, attempt, sealed.selection);
     const stored = await sender.finish(sealed.written);
     assertAcknowledged(lease.document, sealed.written, stored);
-    return await acknowledge(context, lease, attempt, sealed, stored);
+    return await acknowledge(context, lease, attempt, { ...sealed, written: sealed.written }, stored);
   } catch (error) {
+    // What is on its way must have arrived before the upload is aborted and the roster removed.
+    await Promise.all([sender.settled(), roster.settled()]);
     await giveAttemptBack(context, lease, attempt, error);
     throw error;
   } finally {
@@ -69,7 +72,8 @@ export async function storeArchive(context: Context, lease: ArchiveLease, policy
 }
 
 interface Sealed {
-  readonly written: WrittenArchive;
+  /** Null when there was nothing to take. */
+  readonly written: WrittenArchive | null;
   readonly selection: Selection;
   readonly rosterPages: number;
   readonly facets: ReturnType<FacetCollector['result']>;
@@ -79,15 +83,18 @@ async function seal(
   context: Context,
   lease: ArchiveLease,
   policy: Policy,
-  attempt: AttemptId,
-  key: ArchiveKey,
-  sender: PartSender,
-): Promise<Sealed | null> {
+  of: {
+    readonly attempt: AttemptId;
+    readonly key: ArchiveKey;
+    readonly sender: PartSender;
+    readonly roster: RosterWriter;
+  },
+): Promise<Sealed> {
+  const { attempt, key, sender, roster } = of;
   const archive = lease.document;
   const shape = toShape(policy);
   const hmac = await context.keys.hmacFor(archive.owner);
   const facets = new FacetCollector(hmac);
-  const roster = new RosterWriter(context.store, { archive: archive._id, attempt, epoch: lease.epoch });
   const writer = new ArchiveWriter({
     description: {
       installation: context.installation.id,
@@ -105,29 +112,35 @@ async function seal(
     onBytes: (bytes) => sender.take(bytes),
   });
   const hasFacets = Object.keys(shape.facets).length > 0;
-  const selection = await selectRecords(context, lease, policy, async (record) => {
-    const sha256 = createHash('sha256').update(record.raw).digest();
-    const { segment } = await writer.add({ raw: record.raw, idBytes: record.idBytes, sha256 });
-    if (hasFacets) facets.add(context.source.facets(shape, record.raw));
-    await roster.add({ id: record.idBytes, sha256, segment }, record.raw.length);
-  });
-  if (selection.records === 0) return null;
-  const rosterPages = await roster.finish();
-  const head = await auditHead(context.store);
-  const written = await writer.finish({
-    sealedAt: context.clock.now(),
-    dueFirst: selection.firstPurgeAt,
-    dueLast: selection.lastPurgeAt,
-    auditHead: head === null ? null : { seq: head.seq, hash: head.hash },
-  });
-  return { written, selection, rosterPages, facets: facets.result() };
+  try {
+    const selection = await selectRecords(context, lease, policy, async (record) => {
+      const sha256 = createHash('sha256').update(record.raw).digest();
+      const { segment } = await writer.add({ raw: record.raw, idBytes: record.idBytes, sha256 });
+      if (hasFacets) facets.add(context.source.facets(shape, record.raw));
+      await roster.add({ id: record.idBytes, sha256, segment }, record.raw.length);
+    });
+    if (selection.records === 0) return { written: null, selection, rosterPages: 0, facets: facets.result() };
+    const rosterPages = await roster.finish();
+    const head = await auditHead(context.store);
+    const written = await writer.finish({
+      sealedAt: context.clock.now(),
+      dueFirst: selection.firstPurgeAt,
+      dueLast: selection.lastPurgeAt,
+      auditHead: head === null ? null : { seq: head.seq, hash: head.hash },
+    });
+    return { written, selection, rosterPages, facets: facets.result() };
+  } catch (error) {
+    // Sealing goes on in the background; nothing more of it may leave.
+    await writer.abandon(error);
+    throw error;
+  }
 }
 
 async function acknowledge(
   context: Context,
   lease: ArchiveLease,
   attempt: AttemptId,
-  sealed: Sealed,
+  sealed: Sealed & { readonly written: WrittenArchive },
   stored: StoredArchive,
 ): Promise<ArchiveDocument> {
   const { written, selection, rosterPages } = sealed;
@@ -158,6 +171,7 @@ async function acknowledge(
       stored: facts,
       dueAt: selection.lastPurgeAt,
       plan: { ...lease.document.plan, bound: selection.bound, reachedEnd: selection.reachedEnd },
+      unfit: lease.document.unfit + selection.unfit,
       outcomes: { ...lease.document.outcomes, archived: written.records, pending: written.records },
     },
     details: {
@@ -201,24 +215,31 @@ async function giveAttemptBack(
   if (isMoraineError(cause, 'LEASE_LOST') || isMoraineError(cause, 'WORK_STOPPED')) return;
   const reason = cause instanceof MoraineError ? cause.code : 'INTERNAL';
   try {
+    // `stored` may have been written although its reply was lost: then the attempt is the archive's, and its key must stay.
+    const { state, attempt: current } = await lease.fence();
+    if (state !== 'storing' || current !== attempt) return;
     await abandon(context, lease, attempt, reason);
-    if (lease.document.state === 'storing') {
-      await moveArchive(context.audit, context.clock, lease, {
-        to: 'planned',
-        set: { attempt: null },
-        details: { reason },
-      });
-    }
+    await moveArchive(context.audit, context.clock, lease, {
+      to: 'planned',
+      set: { attempt: null },
+      details: { reason },
+    });
   } catch (error) {
     // The first error is the one that counts; what is left open is abandoned by the next claim.
     context.log.warn({ archive: lease.document._id, attempt }, `The attempt could not be given back: ${String(error)}`);
   }
 }
 
-async function abandonEmpty(context: Context, lease: ArchiveLease, attempt: AttemptId): Promise<ArchiveDocument> {
+async function abandonEmpty(
+  context: Context,
+  lease: ArchiveLease,
+  attempt: AttemptId,
+  selection: Selection,
+): Promise<ArchiveDocument> {
   await abandon(context, lease, attempt, 'nothing was left to take');
   return await moveArchive(context.audit, context.clock, lease, {
     to: 'abandoned',
+    set: { unfit: lease.document.unfit + selection.unfit },
     details: { reason: 'nothing was left to take' },
   });
 }

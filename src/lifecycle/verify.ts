@@ -2,7 +2,7 @@
  * Verify: establish that a stored archive reached the level that its policy asks for, and that its key is there. Only
  * after this may anything of it be deleted from the source (promise 1).
  */
-import { isMoraineError } from '../errors.ts';
+import { isMoraineError, MoraineError } from '../errors.ts';
 import type { ArchiveDocument } from '../ledger/archive-document.ts';
 import { type ArchiveLease, moveArchive, quarantineArchive } from '../ledger/archives.ts';
 import { needInventory } from '../ledger/inventories.ts';
@@ -65,9 +65,10 @@ async function markVerified(
   lease: ArchiveLease,
   details: Readonly<Record<string, string>>,
 ): Promise<ArchiveDocument> {
-  const { attempt } = lease.document;
+  const { attempt, _id } = lease.document;
+  if (attempt === null) throw new MoraineError('INTERNAL', `Archive ${_id} has no attempt; it cannot be verified.`);
   try {
-    if (attempt !== null) await context.keys.readBack(attempt);
+    await context.keys.readBack(attempt);
   } catch (error) {
     if (isMoraineError(error, 'KEY_MISSING') || isMoraineError(error, 'KEY_DESTROYED')) {
       return await putAside(

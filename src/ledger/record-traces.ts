@@ -1,0 +1,22 @@
+/**
+ * What the ledger holds about single records of an archive: rosters, exceptions, the record index, facet codes, outcomes
+ * of pages. At purge all of it goes (design 6), so that nothing about a record outlives its copy; the counts and the
+ * Merkle root stay in the archive's document.
+ */
+import type { ArchiveId } from '../ids.ts';
+import { removeClearingPages } from './clearing.ts';
+import { removeFacets } from './facet-codes.ts';
+import { recordIndexPages } from './record-index.ts';
+import { removeExceptions, removeRostersOf } from './rosters.ts';
+import type { Store } from './store.ts';
+
+/** Idempotent. */
+export async function removeRecordTraces(store: Store, archive: ArchiveId): Promise<void> {
+  await Promise.all([
+    removeRostersOf(store, archive),
+    removeExceptions(store, archive),
+    recordIndexPages(store).removeMany({ archive }),
+    removeFacets(store, archive),
+    removeClearingPages(store, archive),
+  ]);
+}
