@@ -14,9 +14,9 @@ import { ClearingWarrant } from '../ledger/warrants.ts';
 import { compareValues } from './bson-order.ts';
 import type { BsonValue } from './bson-walk.ts';
 import { DELETE_BATCH_RECORDS, deleteBatches, deleteStatement, fitnessOf } from './guarded-delete.ts';
+import { idCandidates } from './id-candidates.ts';
 import { keyOf } from './id-key.ts';
 import { createIndexText } from './mongo-inspect.ts';
-import { idCandidates } from './mongo-read.ts';
 import type {
   DatasetReport,
   DatasetShape,

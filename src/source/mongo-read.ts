@@ -1,8 +1,8 @@
 /** Questions about single records, counts and the clock: on the primary, with majority. */
-import { EJSON } from 'bson';
-import { type Document, type MongoClient, ObjectId, UUID } from 'mongodb';
+import { type Document, type MongoClient, ObjectId } from 'mongodb';
 import { MoraineError } from '../errors.ts';
 import type { Namespace } from '../ids.ts';
+import { idCandidates } from './id-candidates.ts';
 import { asking } from './mongo-errors.ts';
 import { collectionOf, partitionFilter, READ_RAW, triggerBounds } from './mongo-query.ts';
 import type { Partition, PartitionSummary, RawRecord, TriggerRange } from './port.ts';
@@ -86,20 +86,6 @@ export async function findOne(client: MongoClient, namespace: Namespace, idText:
     if (document instanceof Uint8Array) return rawRecord(document);
   }
   return null;
-}
-
-/** What an `_id` on the command line may mean, likeliest first: an ObjectId, a UUID, JSON (EJSON), the text itself. */
-export function idCandidates(text: string): unknown[] {
-  const candidates: unknown[] = [];
-  if (/^[0-9a-f]{24}$/i.test(text)) candidates.push(new ObjectId(text));
-  if (UUID.isValid(text)) candidates.push(new UUID(text));
-  try {
-    candidates.push(EJSON.parse(text, { relaxed: false }));
-  } catch {
-    // Not JSON: then it is the text itself, below.
-  }
-  candidates.push(text);
-  return candidates;
 }
 
 function instantOf(value: unknown): number | null {
