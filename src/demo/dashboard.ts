@@ -1,9 +1,8 @@
 /** Leaves a console running behind the demo. It ends with the local stack. */
-import { type ChildProcessByStdio, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { openSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import type { Readable } from 'node:stream';
 import { MoraineError } from '../errors.ts';
 
 export interface Dashboard {
@@ -17,12 +16,13 @@ const START_MS = 30_000;
 
 export async function startDashboard(config: string, logFile: string): Promise<Dashboard> {
   const log = openSync(logFile, 'a');
-  const args = [ENTRY, 'console', '--config', config];
-  const child: ChildProcessByStdio<null, Readable, null> = spawn(process.execPath, args, {
+  const child = spawn(process.execPath, [ENTRY, 'console', '--config', config], {
     detached: true,
     stdio: ['ignore', 'pipe', log],
   });
-  const lines = createInterface({ input: child.stdout });
+  const { stdout } = child;
+  if (stdout === null) throw new MoraineError('INTERNAL', 'The console has no output to read its address from.');
+  const lines = createInterface({ input: stdout });
   const failed = (why: string) =>
     new MoraineError('STACK_FAILED', `The console did not start: ${why}. Its log: ${logFile}`);
   const url = await new Promise<string>((resolve, reject) => {
@@ -39,7 +39,7 @@ export async function startDashboard(config: string, logFile: string): Promise<D
     });
   });
   lines.close();
-  child.stdout.destroy();
+  stdout.destroy();
   child.unref();
   if (child.pid === undefined) throw failed('it has no process');
   return { url, pid: child.pid };
