@@ -111,6 +111,12 @@ export async function openApp(config: Config, options: AppOptions): Promise<App>
   }
 }
 
+/** Another MongoDB server, for a restore. Throws MONGODB_UNAVAILABLE and CONFIG_INVALID as {@link openApp} does. */
+export async function openSource(url: string): Promise<{ readonly source: SourcePort; close(): Promise<void> }> {
+  const client = await connectMongo({ url, appName: 'moraine-restore' });
+  return { source: new MongoSource(client), close: () => client.close() };
+}
+
 async function openKeyStores(
   config: Config,
   ledger: MongoStore,

@@ -1,0 +1,153 @@
+/** What `moraine check` looks at, one finding each. A server that is away hides nothing of the others. */
+import { connectRedis } from '../../jobs/redis.ts';
+import type { Config } from '../config.ts';
+import { errorClass, isMoraineError } from '../errors.ts';
+import { openAlarms } from '../ledger/alarms.ts';
+import { assertClocksAgree, observeTime } from '../ledger/installation.ts';
+import type { Context } from '../lifecycle/context.ts';
+import type { LoadedPolicy } from '../policy/load.ts';
+import { toShape } from '../policy/policy.ts';
+import { describeProblem } from '../yaml-problems.ts';
+import { EXIT, type ExitCode, exitCodeOf } from './exit-code.ts';
+import { differences, readPolicyFiles, versionsInForce } from './policy-files.ts';
+import { asMoraineError } from './render-error.ts';
+import { count } from './words.ts';
+
+export interface Finding {
+  readonly level: 'ok' | 'warning' | 'error';
+  readonly about: string;
+  readonly text: string;
+  readonly hint?: string;
+  readonly code?: string;
+  /** The exit code that it asks for; none for what is in order. */
+  readonly exit?: ExitCode;
+  /** What the server says about the scan of a dataset. */
+  readonly explain?: unknown;
+}
+
+export function checkFiles(config: Config): {
+  readonly loaded: readonly LoadedPolicy[];
+  readonly findings: readonly Finding[];
+} {
+  const { loaded, problems } = readPolicyFiles(config);
+  const findings: Finding[] = problems.map((problem) => ({
+    level: 'error',
+    about: 'policy',
+    text: describeProblem(problem),
+    code: 'POLICY_INVALID',
+    exit: EXIT.usage,
+  }));
+  for (const { policy, file, warnings } of loaded) {
+    findings.push({ level: 'ok', about: 'policy', text: `${policy.name} (${file})` });
+    for (const warning of warnings)
+      findings.push({ level: 'warning', about: 'policy', text: describeProblem(warning) });
+  }
+  return { loaded, findings };
+}
+
+/** MongoDB answers already; everything else is asked here. */
+export async function checkServers(
+  context: Context,
+  config: Config,
+  loaded: readonly LoadedPolicy[],
+): Promise<readonly Finding[]> {
+  const findings: Finding[] = [];
+  for (const difference of differences(loaded, await versionsInForce(context.store)))
+    findings.push({ level: 'warning', about: 'policy', text: difference });
+  for (const each of loaded) findings.push(...(await attempt('index', () => checkDataset(context, each))));
+  for (const owner of config.owners.keys())
+    findings.push(...(await attempt('administrator', () => checkOwner(context, owner))));
+  findings.push(...(await attempt('redis', () => checkRedis(config))));
+  for (const [key, vault] of context.vaults) {
+    findings.push(
+      ...(await attempt('vault', async () => {
+        await vault.serverTime();
+        const vaults = await vault.vaultCount();
+        const room = vaults === null ? '' : `; ${count(vaults.used)} of ${count(vaults.limit)} vaults used`;
+        return [{ level: 'ok', about: 'vault', text: `${key} (${vault.backend}) answers${room}.` }];
+      })),
+    );
+  }
+  findings.push(...(await attempt('clock', () => checkClocks(context))));
+  for (const { code, text } of await openAlarms(context.store)) {
+    const hint = 'When it was dealt with: `moraine check --yes`.';
+    findings.push({ level: 'error', about: 'alarm', text, hint, code, exit: EXIT.person });
+  }
+  return findings;
+}
+
+async function attempt(about: string, look: () => Promise<readonly Finding[]>): Promise<readonly Finding[]> {
+  try {
+    return await look();
+  } catch (thrown) {
+    const error = asMoraineError(thrown);
+    if (errorClass(thrown) === 'bug') throw thrown;
+    return [
+      { level: 'error', about, text: error.message, hint: error.hint, code: error.code, exit: exitCodeOf(error) },
+    ];
+  }
+}
+
+async function checkDataset(context: Context, { policy }: LoadedPolicy): Promise<readonly Finding[]> {
+  const { findings, index, documents, explain } = await context.source.inspect(toShape(policy));
+  const problems = findings.map(({ level, text, remedy, code }): Finding => {
+    const hint = remedy === undefined ? {} : { hint: remedy };
+    const exit = level === 'error' ? { exit: EXIT.usage } : {};
+    return { level, about: 'index', text: `${policy.name}: ${text}`, code, ...hint, ...exit, explain };
+  });
+  if (problems.some(({ level }) => level === 'error')) return problems;
+  const text = `${policy.name}: ${policy.dataset.collection} is walked by ${index ?? 'no index'}${stageOf(explain)}; ${count(documents)} documents.`;
+  return [{ level: 'ok', about: 'index', text, explain }, ...problems];
+}
+
+/** The stages of the winning plan, from the outside in, as ` (FETCH, IXSCAN)`. */
+function stageOf(explain: unknown): string {
+  const stages: string[] = [];
+  const walk = (value: unknown): void => {
+    if (typeof value !== 'object' || value === null) return;
+    for (const [key, inner] of Object.entries(value)) {
+      if (key === 'stage' && typeof inner === 'string') stages.push(inner);
+      if (key !== 'rejectedPlans') walk(inner);
+    }
+  };
+  walk(explain);
+  return stages.length === 0 ? '' : ` (explain: ${[...new Set(stages)].join(', ')})`;
+}
+
+async function checkOwner(
+  context: Context,
+  owner: Parameters<Context['keys']['assertRecipients']>[0],
+): Promise<readonly Finding[]> {
+  const warnings = await context.keys.assertRecipients(owner);
+  return [
+    { level: 'ok', about: 'administrator', text: `Owner ${owner} has administrators who can open its archives.` },
+    ...warnings.map((text): Finding => ({ level: 'warning', about: 'administrator', text })),
+  ];
+}
+
+async function checkRedis(config: Config): Promise<readonly Finding[]> {
+  if (config.redis === null) {
+    return [{ level: 'ok', about: 'redis', text: 'No Redis is configured: everything runs in the foreground.' }];
+  }
+  (await connectRedis(config.redis.url)).disconnect();
+  return [{ level: 'ok', about: 'redis', text: 'Redis answers and keeps what it is given.' }];
+}
+
+async function checkClocks(context: Context): Promise<readonly Finding[]> {
+  const isSandbox = context.installation.environment === 'sandbox';
+  const [vault] = context.vaults.values();
+  const { mongodbMs, vaultMs } = await assertClocksAgree({
+    clock: context.clock,
+    mongodb: () => context.source.serverTime(),
+    vault: isSandbox || vault === undefined ? null : () => vault.serverTime(),
+  });
+  const witnesses = `MongoDB ${mongodbMs} ms${vaultMs === null ? '' : `, vault ${vaultMs} ms`}`;
+  try {
+    await observeTime(context.store, context.clock.now());
+  } catch (error) {
+    if (!isMoraineError(error, 'CLOCK_JUMPED')) throw error;
+    const { message: text, hint, code } = error;
+    return [{ level: 'error', about: 'clock', text, hint, code, exit: EXIT.person }];
+  }
+  return [{ level: 'ok', about: 'clock', text: `The clocks agree (${witnesses}).` }];
+}

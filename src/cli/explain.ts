@@ -1,0 +1,213 @@
+/** `moraine explain <namespace> <id>`: where a record is, and why. */
+import type { Command } from 'commander';
+import { id, type Namespace, type OwnerId } from '../ids.ts';
+import type { ArchiveDocument } from '../ledger/archive-document.ts';
+import { findArchives } from '../ledger/archives.ts';
+import { holdsCovering } from '../ledger/holds.ts';
+import { getQuarantine, type QuarantineDocument, recordEntryId } from '../ledger/quarantine.ts';
+import { segmentsOf } from '../ledger/record-index.ts';
+import { readExceptions, readRosterPage } from '../ledger/rosters.ts';
+import { type Context, dueNow } from '../lifecycle/context.ts';
+import { policiesToRun } from '../lifecycle/published.ts';
+import { marksOf } from '../lifecycle/read-marks.ts';
+import { decide } from '../policy/decide.ts';
+import { type Policy, toShape } from '../policy/policy.ts';
+import type { RawRecord } from '../source/port.ts';
+import { acting, EXIT, newCommand } from './command.ts';
+import { readPolicyFiles } from './policy-files.ts';
+import { idBytesOfText } from './record-id.ts';
+import type { Session } from './session.ts';
+import { counted, day, instant } from './words.ts';
+
+export function explainCommand(): Command {
+  return newCommand('explain', {
+    description: [
+      'Say where a record is, in the source, in which archives, in quarantine, and what its policy says about it with',
+      'every rule that was considered. The id is an ObjectId in hex, a UUID, extended JSON, or the text itself.',
+    ].join('\n'),
+    examples: [
+      ['moraine explain support.chats 65f0c1d2e3f405162738495a', ''],
+      ['moraine explain support.chats \'{"$numberLong":"42"}\'', 'an id of another type'],
+    ],
+  })
+    .argument('<namespace>', 'database.collection')
+    .argument('<id>', '_id of the record')
+    .action(
+      acting(async (session, [namespaceText = '', idText = '']) => {
+        const namespace = id.namespace(namespaceText);
+        const app = await session.openApp();
+        const context = session.contextOf(app);
+        const record = await context.source.findOne(namespace, idText);
+        const policy = await policyOf(session, context, namespace);
+        const candidates = record === null ? idBytesOfText(idText) : [record.idBytes];
+        const explained = {
+          namespace,
+          id: idText,
+          asOf: dueNow(context),
+          policy: policy?.name ?? null,
+          source: record === null ? null : await sourceAnswer(context, policy, record),
+          archives: await archiveAnswers(context, namespace, candidates),
+          quarantine: await quarantineAnswer(context, namespace, candidates),
+        };
+        session.output.result(explained, () => explainText(explained));
+        return EXIT.done;
+      }),
+    );
+}
+
+/** The policy of the collection: in force, or else in a file. */
+async function policyOf(session: Session, context: Context, namespace: Namespace): Promise<Policy | null> {
+  const inForce = await policiesToRun(context.store, null);
+  const inFiles = readPolicyFiles(session.config).loaded.map(({ policy }) => policy);
+  return [...inForce, ...inFiles].find(({ dataset }) => dataset.collection === namespace) ?? null;
+}
+
+async function sourceAnswer(context: Context, policy: Policy | null, record: RawRecord) {
+  if (policy === null)
+    return { found: true, decision: null, dueAt: null, purgeAt: null, owner: null, customer: null, reasons: [] };
+  const shape = toShape(policy);
+  const facts = context.source.facts(shape, record.raw);
+  const { owner, customer } = facts;
+  const fitness = context.source.fitness(shape, record.raw);
+  const unfit = [...facts.unfit, ...(fitness === null ? [] : [fitness])];
+  let mark = { exemptUntil: null as number | null, quarantined: false };
+  let holds: readonly string[] = [];
+  if (owner !== null && customer !== null) {
+    const marks = await marksOf(context, { dataset: shape, owner, customer });
+    mark = (await marks.lookUp([record]))(record);
+    holds = await holdsCovering(context.store, { owner, customer, namespace: shape.namespace, archive: null });
+  }
+  const outcome = decide(
+    { ...facts, ...mark, unfit },
+    policy,
+    holds.map((hold) => ({ id: hold, covers: () => true })),
+    dueNow(context).getTime(),
+  );
+  return {
+    found: true,
+    decision: outcome.decision,
+    dueAt: dateOf(outcome.dueAt),
+    purgeAt: dateOf(outcome.purgeAt),
+    owner,
+    customer,
+    reasons: outcome.reasons,
+  };
+}
+
+function dateOf(ms: number | null): Date | null {
+  return ms === null || !Number.isFinite(ms) ? null : new Date(ms);
+}
+
+interface ArchiveAnswer {
+  readonly archive: string;
+  readonly state: ArchiveDocument['state'];
+  readonly owner: OwnerId;
+  readonly customer: string;
+  readonly segments: readonly number[];
+  readonly dueAt: Date | null;
+  /** `may be void`: some records of the archive were not deleted, and which ones is known by their number only. */
+  readonly copy: 'good' | 'may be void' | 'not final';
+}
+
+/** Archives of the collection that hold the record. Purged ones keep nothing that names a record. */
+async function archiveAnswers(
+  context: Context,
+  namespace: Namespace,
+  candidates: readonly Uint8Array[],
+): Promise<readonly ArchiveAnswer[]> {
+  const keys = candidates.map((idBytes) => context.source.keyOf(idBytes));
+  const answers: ArchiveAnswer[] = [];
+  const kept = { namespace, state: { $in: ['storing', 'stored', 'verified', 'cleared', 'purging', 'quarantined'] } };
+  for await (const archive of findArchives(context.store, kept)) {
+    const segments = archive.rosterShrunk
+      ? await inRecordIndex(context, archive, keys)
+      : await inRoster(context, archive, keys);
+    if (segments.length === 0) continue;
+    const { _id, state, owner, customer, dueAt } = archive;
+    answers.push({ archive: _id, state, owner, customer, segments, dueAt, copy: await copyOf(context, archive) });
+  }
+  return answers;
+}
+
+async function inRecordIndex(
+  context: Context,
+  archive: ArchiveDocument,
+  keys: readonly string[],
+): Promise<readonly number[]> {
+  if (archive.stored === null) return [];
+  const hmac = await context.keys.hmacFor(archive.owner);
+  const segments = new Set<number>();
+  for (const key of keys) {
+    for (const segment of await segmentsOf(context.store, archive._id, archive.stored.records, hmac(key)))
+      segments.add(segment);
+  }
+  return [...segments];
+}
+
+/** Before its roster shrinks an archive has pages with the ids themselves. */
+async function inRoster(
+  context: Context,
+  archive: ArchiveDocument,
+  keys: readonly string[],
+): Promise<readonly number[]> {
+  const segments = new Set<number>();
+  if (archive.attempt === null) return [];
+  for (let page = 0; ; page++) {
+    const roster = await readRosterPage(context.store, archive.attempt, page);
+    if (roster === null) return [...segments];
+    for (const { id: idBytes, segment } of roster.records) {
+      if (keys.includes(context.source.keyOf(idBytes))) segments.add(segment);
+    }
+  }
+}
+
+async function copyOf(context: Context, archive: ArchiveDocument): Promise<ArchiveAnswer['copy']> {
+  if (!archive.rosterShrunk) return 'not final';
+  for await (const _ of readExceptions(context.store, archive._id)) return 'may be void';
+  return 'good';
+}
+
+async function quarantineAnswer(context: Context, namespace: Namespace, candidates: readonly Uint8Array[]) {
+  for (const idBytes of candidates) {
+    const entry = await getQuarantine(context.store, recordEntryId(namespace, idBytes));
+    if (entry !== null && entry.state === 'open') return quarantined(entry);
+  }
+  return null;
+}
+
+function quarantined({ reason, text, firstSeenAt, timesSeen }: QuarantineDocument) {
+  return { reason, text, firstSeenAt, timesSeen };
+}
+
+interface Explained {
+  readonly namespace: Namespace;
+  readonly id: string;
+  readonly policy: string | null;
+  readonly source: Awaited<ReturnType<typeof sourceAnswer>> | null;
+  readonly archives: readonly ArchiveAnswer[];
+  readonly quarantine: ReturnType<typeof quarantined> | null;
+}
+
+function explainText({ namespace, id: record, policy, source, archives, quarantine }: Explained): readonly string[] {
+  return [
+    `Record ${record} of ${namespace}`,
+    source === null
+      ? '  It is not in the source.'
+      : `  It is in the source${source.owner === null ? '' : `, owner ${source.owner}, customer ${source.customer ?? 'unknown'}`}.`,
+    ...(policy === null ? ['  No policy is about this collection.'] : []),
+    ...(source?.reasons ?? []).map(({ rule, text }) => `    ${rule.padEnd(14)} ${text}`),
+    ...(source !== null && source.dueAt !== null
+      ? [`  Due ${instant(source.dueAt)}; its copy would be purged ${day(source.purgeAt)}.`]
+      : []),
+    ...(quarantine === null
+      ? []
+      : [
+          `! In quarantine since ${day(quarantine.firstSeenAt)}, seen ${counted(quarantine.timesSeen, 'time')}: ${quarantine.text}`,
+        ]),
+    ...(archives.length === 0 ? ['  No archive holds it.'] : []),
+    ...archives.map(
+      ({ archive, state, segments, dueAt, copy }) =>
+        `  Archive ${archive} (${state}) holds it in segment ${segments.join(', ')}; the copy is ${copy}; purge due ${day(dueAt)}.`,
+    ),
+  ];
+}

@@ -1,0 +1,112 @@
+/** `moraine restore`: an archive's records, out as files or into MongoDB, with an administrator's identity. */
+import type { Command } from 'commander';
+import { openSource } from '../app.ts';
+import { isLoopbackMongodb } from '../config/loopback.ts';
+import { MoraineError } from '../errors.ts';
+import { id } from '../ids.ts';
+import { unwrapArchiveKey } from '../keys/administrator.ts';
+import type { ArchiveDocument } from '../ledger/archive-document.ts';
+import { getArchive } from '../ledger/archives.ts';
+import { type Context, dueNow } from '../lifecycle/context.ts';
+import { type RestoreTarget, restoreArchive } from '../lifecycle/restore.ts';
+import { acting, EXIT, newCommand, type Session } from './command.ts';
+import { IDENTITY_OPTION, type IdentityOptions, PASSPHRASE_OPTION, readIdentity } from './identity.ts';
+import { parseInstant } from './parse-instant.ts';
+import { databaseTarget } from './restore-database.ts';
+import { dumpPath, folderTarget } from './restore-folder.ts';
+import { count, counted, day } from './words.ts';
+
+interface RestoreOptions extends IdentityOptions {
+  readonly out?: string;
+  readonly into?: string;
+  readonly exemptUntil?: Date;
+}
+
+/** How long restored records are left alone when nobody says otherwise. */
+const EXEMPT_DAYS = 30;
+const DAY_MS = 86_400_000;
+
+export function restoreCommand(): Command {
+  return newCommand('restore', {
+    description: [
+      'Get the records out of a retrieved archive. The whole file is verified before the first record is written; a copy',
+      'that is void (the record changed, stayed or was gone) never comes back. Into MongoDB it inserts what is missing,',
+      'never overwrites, and leaves the restored records alone until a date.',
+    ].join('\n'),
+    examples: [
+      ['moraine restore 20261122-0a1b2c3d4e --identity alice.key --out restored', 'DIR/<database>/<collection>.bson'],
+      ['moraine restore 20261122-0a1b2c3d4e --identity alice.key --into mongodb://127.0.0.1:27017', 'into MongoDB'],
+    ],
+  })
+    .argument('<archive>', 'id of the archive')
+    .requiredOption(...IDENTITY_OPTION)
+    .option(...PASSPHRASE_OPTION)
+    .option('--out <folder>', 'a new or empty folder')
+    .option('--into <url>', 'a MongoDB server')
+    .option(
+      '--exempt-until <date>',
+      `with --into: due again from then on (default: in ${EXEMPT_DAYS} days)`,
+      parseInstant,
+    )
+    .action(
+      acting<RestoreOptions>(async (session, [archiveId = ''], options) => {
+        assertOneTarget(options);
+        const identity = await readIdentity(session, options);
+        const app = await session.openApp();
+        const context = session.contextOf(app);
+        const archive = await getArchive(app.store, id.archive(archiveId));
+        const exemptUntil = options.exemptUntil ?? new Date(dueNow(context).getTime() + EXEMPT_DAYS * DAY_MS);
+        const administrators = session.config.owners.get(archive.owner) ?? [];
+        const target = await targetOf(session, context, archive, options, exemptUntil);
+        let report: Awaited<ReturnType<typeof restoreArchive>>;
+        try {
+          report = await restoreArchive(
+            context,
+            archive._id,
+            (wrapped) => unwrapArchiveKey(wrapped, identity, administrators),
+            target,
+            options.into === undefined ? 'files' : 'database',
+          );
+        } catch (error) {
+          // Also for what fails before the first record is written.
+          await target.discard();
+          throw error;
+        }
+        const file = options.out === undefined ? null : `${options.out}/${dumpPath(archive.namespace)}`;
+        const isExempt = options.into !== undefined;
+        session.output.result({ ...report, file, exemptUntil: isExempt ? exemptUntil : null }, () => [
+          `✓ Archive ${report.archive} verified: ${counted(report.records, 'record')}, signed by ${report.signedBy}.`,
+          file === null
+            ? `✓ ${counted(report.inserted, 'record')} inserted into ${archive.namespace}; ${count(report.existing)} were there and stayed as they are. Left alone until ${day(exemptUntil)}.`
+            : `✓ ${counted(report.inserted, 'record')} in ${file}`,
+          ...(report.void > 0 ? [`  ${counted(report.void, 'copy', 'copies')} void, left out.`] : []),
+        ]);
+        return EXIT.done;
+      }),
+    );
+}
+
+function assertOneTarget({ out, into, exemptUntil }: RestoreOptions): void {
+  if ((out === undefined) === (into === undefined)) {
+    throw new MoraineError('USAGE', 'Name one target: --out DIR or --into URL.');
+  }
+  if (exemptUntil !== undefined && into === undefined) {
+    throw new MoraineError('USAGE', '--exempt-until belongs to --into: files are not looked at by any policy.');
+  }
+}
+
+async function targetOf(
+  session: Session,
+  context: Context,
+  archive: ArchiveDocument,
+  { out, into }: RestoreOptions,
+  exemptUntil: Date,
+): Promise<RestoreTarget> {
+  if (into === undefined) return await folderTarget(out ?? '', archive.namespace, context.newId());
+  if (session.config.environment === 'sandbox' && !isLoopbackMongodb(into)) {
+    throw new MoraineError('ENVIRONMENT_MISMATCH', 'A sandbox restores to addresses on this machine only.');
+  }
+  const { source, close } = await openSource(into);
+  session.atEnd(close);
+  return await databaseTarget(context, source, archive, exemptUntil);
+}

@@ -1,0 +1,130 @@
+/** `moraine status`: how things stand, from the ledger and the heads of the datasets. */
+import type { Command } from 'commander';
+import { oldestRecords, overdueMs } from '../console/oldest-records.ts';
+import { openAlarms } from '../ledger/alarms.ts';
+import { archives, findArchives } from '../ledger/archives.ts';
+import { countHolds } from '../ledger/holds.ts';
+import { openQuarantine } from '../ledger/quarantine.ts';
+import { latestRuns } from '../ledger/runs.ts';
+import { ARCHIVE_STATES } from '../ledger/states.ts';
+import { type Context, dueNow } from '../lifecycle/context.ts';
+import { pinnedPolicy } from '../lifecycle/published.ts';
+import { overdueAfter } from '../policy/window.ts';
+import { acting, EXIT, newCommand } from './command.ts';
+import { table } from './output.ts';
+import { count, counted, day, instant, wait } from './words.ts';
+
+const RUNS_SHOWN = 5;
+
+export function statusCommand(): Command {
+  return newCommand('status', {
+    description: [
+      'How things stand: archives by state, what is overdue with the oldest, what is in quarantine, holds, alarms and the',
+      'last runs. Overdue means later than the end of its period plus the grace of its policy.',
+    ].join('\n'),
+    examples: [
+      ['moraine status', ''],
+      ['moraine status --json', 'for monitoring'],
+    ],
+  }).action(
+    acting(async (session) => {
+      const app = await session.openApp();
+      const context = session.contextOf(app);
+      const document = await statusOf(context);
+      session.output.result(document, () => statusText(document));
+      return EXIT.done;
+    }),
+  );
+}
+
+type Status = Awaited<ReturnType<typeof statusOf>>;
+
+async function statusOf(context: Context) {
+  const { store, installation } = context;
+  const states = await Promise.all(
+    ARCHIVE_STATES.map(async (state) => [state, await archives(store).count({ state })] as const),
+  );
+  const runs = [];
+  for await (const run of latestRuns(store, { limit: RUNS_SHOWN })) runs.push(run);
+  return {
+    asOf: dueNow(context),
+    installation,
+    archives: Object.fromEntries(states),
+    overdue: await overdueOf(context),
+    quarantined: await openQuarantine(store),
+    holds: await countHolds(store),
+    alarms: await openAlarms(store),
+    runs,
+  };
+}
+
+async function overdueOf(context: Context) {
+  const now = dueNow(context);
+  const records = (await oldestRecords(context)).map((oldest) => ({
+    ...oldest,
+    isOverdue: (overdueMs(oldest, now) ?? 0) > 0,
+  }));
+  const late: Date[] = [];
+  for await (const archive of findArchives(context.store, {
+    state: { $in: ['cleared', 'purging'] },
+    dueAt: { $lte: now },
+  })) {
+    const policy = await pinnedPolicy(context.store, archive.policyVersion);
+    if (archive.dueAt !== null && overdueAfter(archive.dueAt.getTime(), policy) < now.getTime())
+      late.push(archive.dueAt);
+  }
+  const overdueRecords = records.flatMap(({ isOverdue, dueAt }) => (isOverdue && dueAt !== null ? [dueAt] : []));
+  return {
+    /** Since when the oldest overdue record or archive should have gone. */
+    oldest: earliest([...overdueRecords, ...late]),
+    records: records.map(({ policy, dueAt, isOverdue, problem }) => ({ policy, oldest: dueAt, isOverdue, problem })),
+    archives: { count: late.length, oldest: earliest(late) },
+  };
+}
+
+function earliest(dates: readonly Date[]): Date | null {
+  return dates.length === 0 ? null : new Date(Math.min(...dates.map((date) => date.getTime())));
+}
+
+function statusText(status: Status): readonly string[] {
+  const now = status.asOf.getTime();
+  const states = Object.entries(status.archives).filter(([, archives]) => archives > 0);
+  const { records, archives } = status.overdue;
+  const { quarantined } = status;
+  return [
+    `Installation ${status.installation.id}, ${status.installation.environment}, as of ${instant(status.asOf)}`,
+    '',
+    states.length === 0
+      ? 'Archives: none yet'
+      : table(
+          ['archives', ''],
+          states.map(([state, n]) => [state, count(n)]),
+        ),
+    '',
+    ...records.map(({ policy, oldest, isOverdue, problem }) => {
+      if (problem !== null) return `✗ ${policy}: ${problem.text} ${problem.hint}`;
+      if (oldest === null) return `✓ ${policy}: nothing is due.`;
+      const since = `due since ${day(oldest)}, ${wait(now - oldest.getTime())} ago`;
+      return isOverdue
+        ? `! ${policy}: the oldest record is overdue: ${since}.`
+        : `✓ ${policy}: the oldest record is ${since}.`;
+    }),
+    archives.count === 0
+      ? '✓ No archive is overdue for its purge.'
+      : `! ${counted(archives.count, 'archive')} overdue for purge, the oldest since ${day(archives.oldest)}: \`moraine purge\`.`,
+    quarantined.records + quarantined.archives === 0
+      ? '✓ Nothing is in quarantine.'
+      : `! In quarantine: ${counted(quarantined.records, 'record')}, ${counted(quarantined.archives, 'archive')}: \`moraine quarantine list\`.`,
+    `  Holds: ${count(status.holds)}`,
+    ...status.alarms.map(({ code, text }) => `✗ Alarm ${code}: ${text}`),
+    ...(status.runs.length === 0
+      ? []
+      : [
+          '',
+          table(
+            ['last runs', 'command', 'by', 'state', 'error'],
+            status.runs.map((run) => [instant(run.startedAt), run.command, run.by, run.state, run.error ?? '']),
+          ),
+        ]),
+  ];
+}
