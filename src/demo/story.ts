@@ -38,6 +38,8 @@ const archiveList = z.array(
 
 export async function tellStory({ clock, directory }: DemoOptions): Promise<void> {
   const startedMs = clock.monotonicMs();
+  // One instant for all: the sample data, and so the ids in it, follow from it.
+  const now = clock.now();
   const urls = await ensureStack({ progress: (line) => console.error(`   ${line}`) });
   const run = randomBytes(3).toString('hex');
   const owners = [...SAMPLE_OWNERS.map(({ owner }) => owner), FLIGHT_OWNER];
@@ -54,7 +56,7 @@ export async function tellStory({ clock, directory }: DemoOptions): Promise<void
       'Three owners keep chats, tickets and call records of nine customers here. A fourth owns every flight of early',
       '2001 that a public data set has, with the airports of departure as its customers.',
     );
-    const loaded = await loadDatasets(database, workspace.prefix, demoDatasets(clock.now()));
+    const loaded = await loadDatasets(database, workspace.prefix, demoDatasets(now));
     for (const { namespace, records } of loaded)
       narrator.good(`${records.toLocaleString('en')} records in ${namespace}`);
 
@@ -70,7 +72,7 @@ export async function tellStory({ clock, directory }: DemoOptions): Promise<void
     narrator.say('Runs and the daemon use published versions only; each archive keeps the version it was made under.');
     await narrator.command(['policy', 'publish', '--yes']);
 
-    const ticket = followedTicket(clock.now());
+    const ticket = followedTicket(now);
     const namespace = `${workspace.prefix}support.tickets`;
     const original = await database.readRaw(namespace, { _id: ticket });
     if (original === null) throw new MoraineError('INTERNAL', 'The ticket that the demo follows is not in the source.');
