@@ -1,0 +1,129 @@
+/** Every page and its twin for machines: the same reading, once as HTML and once as JSON under `/api`. */
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { readArchive } from './data/archive.ts';
+import { archiveFilter, readArchives } from './data/archives.ts';
+import { readAudit } from './data/audit.ts';
+import { readCertificate, readCertificates } from './data/certificates.ts';
+import { readOverview } from './data/overview.ts';
+import { readPolicies } from './data/policies.ts';
+import { readQuarantine } from './data/quarantine.ts';
+import { type Frame, layout, type Page } from './layout.ts';
+import { archivePage } from './pages/archive.ts';
+import { archivesPage } from './pages/archives.ts';
+import { auditPage, verificationPage } from './pages/audit.ts';
+import { certificatePage, certificatesPage } from './pages/certificates.ts';
+import { overviewPage } from './pages/overview.ts';
+import { policiesPage } from './pages/policies.ts';
+import { quarantinePage } from './pages/quarantine.ts';
+import { queuesPage } from './pages/queues.ts';
+import { vaultsPage } from './pages/vaults.ts';
+import type { Sight } from './sight.ts';
+
+interface Asked {
+  readonly params: Readonly<Record<string, string>>;
+  readonly query: Readonly<Record<string, unknown>>;
+}
+
+interface Route {
+  readonly page: string;
+  readonly api: string;
+  answer(sight: Sight, asked: Asked): Promise<Answer>;
+}
+
+interface Answer {
+  readonly json: unknown;
+  page(now: Date): Page;
+}
+
+/** Reads once, and shows what was read in either form. */
+function route<T>(
+  page: string,
+  api: string,
+  read: (sight: Sight, asked: Asked) => Promise<T>,
+  show: (data: T, now: Date, sight: Sight) => Page,
+): Route {
+  return {
+    page,
+    api,
+    answer: async (sight, asked) => {
+      const data = await read(sight, asked);
+      return { json: data, page: (now) => show(data, now, sight) };
+    },
+  };
+}
+
+export const ROUTES: readonly Route[] = [
+  route('/', '/api/overview', readOverview, overviewPage),
+  route('/policies', '/api/policies', readPolicies, policiesPage),
+  route('/archives', '/api/archives', (sight, { query }) => readArchives(sight, archiveFilter(query)), archivesPage),
+  route(
+    '/archives/:id',
+    '/api/archives/:id',
+    (sight, { params }) => readArchive(sight, params['id'] ?? ''),
+    archivePage,
+  ),
+  route('/vaults', '/api/vaults', async (sight) => (await sight.snapshot.get()).vaults, vaultsPage),
+  route('/quarantine', '/api/quarantine', readQuarantine, quarantinePage),
+  route(
+    '/certificates',
+    '/api/certificates',
+    (sight, { query }) =>
+      readCertificates(sight, { owner: typeof query['owner'] === 'string' ? query['owner'] : null }),
+    certificatesPage,
+  ),
+  route(
+    '/certificates/:id',
+    '/api/certificates/:id',
+    (sight, { params }) => readCertificate(sight, params['id'] ?? ''),
+    certificatePage,
+  ),
+  route('/audit', '/api/audit', readAudit, auditPage),
+  route('/audit/verify', '/api/audit/verify', (sight) => sight.verification.get(), verificationPage),
+  route(
+    '/queues',
+    '/api/queues',
+    (sight) => sight.queues.get(),
+    (queues, _now, sight) => queuesPage(queues, sight.config.console.bullBoardWritable),
+  ),
+];
+
+export function registerRoutes(server: FastifyInstance, sight: Sight): void {
+  for (const { page, api, answer } of ROUTES) {
+    server.get(page, async (request, reply) => {
+      const { page: show } = await answer(sight, asked(request));
+      const now = sight.context.clock.now();
+      return reply.type('text/html; charset=utf-8').send(layout(frameOf(sight, now), show(now)));
+    });
+    server.get(api, async (request) => (await answer(sight, asked(request))).json);
+  }
+  server.get('/api/certificates/:id/download', async (request, reply) => {
+    const { id, body, keyId, signature } = await readCertificate(sight, asked(request).params['id'] ?? '');
+    // The signed text goes out as a text, so that its signature can be checked over the same bytes.
+    const file = { format: 'moraine-signed-certificate', id, keyId, algorithm: 'Ed25519', signature, body };
+    return reply
+      .header('content-disposition', `attachment; filename="certificate-${id.replaceAll(/[^\w.-]/g, '_')}.json"`)
+      .type('application/json; charset=utf-8')
+      .send(`${JSON.stringify(file, null, 2)}\n`);
+  });
+}
+
+export function frameOf(sight: Sight, now: Date): Frame {
+  const { environment, id } = sight.context.installation;
+  return { environment, installation: id, now };
+}
+
+function asked(request: FastifyRequest): Asked {
+  const { params, query } = request;
+  return { params: textsOf(params), query: isRecord(query) ? query : {} };
+}
+
+function textsOf(value: unknown): Readonly<Record<string, string>> {
+  if (!isRecord(value)) return {};
+  return Object.fromEntries(
+    Object.entries(value).filter((entry): entry is [string, string] => typeof entry[1] === 'string'),
+  );
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null;
+}

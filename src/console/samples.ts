@@ -1,0 +1,105 @@
+/** The gauges of `/metrics`, from the same readings as the pages. A part that cannot be read says so and leaves the others. */
+import { openAlarms } from '../ledger/alarms.ts';
+import type { Outcomes } from '../ledger/archive-document.ts';
+import { auditHead } from '../ledger/audit.ts';
+import { countHolds } from '../ledger/holds.ts';
+import { openQuarantine } from '../ledger/quarantine.ts';
+import type { Sample } from '../metrics.ts';
+import { lastGoodRuns } from './data/runs.ts';
+import { type OldestRecord, overdueMs } from './oldest-records.ts';
+import type { QueueFigures } from './queues.ts';
+import { type Sight, SOURCE_PATIENCE_MS } from './sight.ts';
+import type { LedgerSnapshot, PolicyFigures } from './snapshot.ts';
+
+export async function readSamples(sight: Sight): Promise<readonly Sample[]> {
+  const { context } = sight;
+  const now = context.clock.now();
+  const [ofLedger, oldest, queues] = await Promise.all([
+    ledgerSamples(sight, now),
+    sight.oldest.within(SOURCE_PATIENCE_MS).catch(() => null),
+    sight.queues.get(),
+  ]);
+  return [
+    ...ofLedger,
+    ...(oldest ?? []).flatMap((record) => oldestSamples(record, now)),
+    ...queues.flatMap(queueSamples),
+  ];
+}
+
+async function ledgerSamples(sight: Sight, now: Date): Promise<readonly Sample[]> {
+  const { store, log } = sight.context;
+  try {
+    const [snapshot, quarantine, holds, alarms, head, goodRuns] = await Promise.all([
+      sight.snapshot.get(),
+      openQuarantine(store),
+      countHolds(store),
+      openAlarms(store),
+      auditHead(store),
+      lastGoodRuns(store),
+    ]);
+    return [
+      { name: 'moraine_ledger_up', value: 1 },
+      { name: 'moraine_ledger_read_seconds', value: snapshot.tookMs / 1_000 },
+      ...snapshotSamples(snapshot, now),
+      ...[...goodRuns].map(([policy, at]): Sample => {
+        return { name: 'moraine_last_good_run_timestamp_seconds', value: at.getTime() / 1_000, labels: { policy } };
+      }),
+      { name: 'moraine_quarantine_open', value: quarantine.records, labels: { kind: 'record' } },
+      { name: 'moraine_quarantine_open', value: quarantine.archives, labels: { kind: 'archive' } },
+      { name: 'moraine_quarantine_oldest_seconds', value: secondsSince(quarantine.oldestAt, now) },
+      { name: 'moraine_holds', value: holds },
+      { name: 'moraine_alarms', value: alarms.length },
+      { name: 'moraine_audit_entries', value: head?.seq ?? 0 },
+    ];
+  } catch (error) {
+    log.error({}, `The ledger could not be read for the metrics: ${error instanceof Error ? error.name : 'unknown'}`);
+    return [{ name: 'moraine_ledger_up', value: 0 }];
+  }
+}
+
+function snapshotSamples(snapshot: LedgerSnapshot, now: Date): readonly Sample[] {
+  return [...snapshot.policies.values()].flatMap((figures) => policySamples(figures, now));
+}
+
+function policySamples(figures: PolicyFigures, now: Date): readonly Sample[] {
+  const { policy, states, outcomes, expired, recordBytes, vaultBytes, purgedBytes } = figures;
+  const of = (name: Sample['name'], value: number, labels: Readonly<Record<string, string>> = {}): Sample => {
+    return { name, value, labels: { policy, ...labels } };
+  };
+  return [
+    ...Object.entries(states).map(([state, archives]) => of('moraine_archives', archives, { state })),
+    ...byOutcome(outcomes).map(([outcome, records]) => of('moraine_records', records, { outcome })),
+    ...byOutcome(expired).map(([outcome, records]) => of('moraine_expired_records', records, { outcome })),
+    of('moraine_archived_record_bytes', recordBytes),
+    ...Object.entries(vaultBytes).map(([vault, bytes]) => of('moraine_vault_bytes', bytes, { vault })),
+    of('moraine_purged_bytes', purgedBytes),
+    of('moraine_overdue_purges', figures.overduePurges),
+    of('moraine_oldest_overdue_purge_seconds', secondsSince(figures.oldestOverduePurge, now)),
+  ];
+}
+
+function byOutcome(outcomes: Outcomes): readonly (readonly [string, number])[] {
+  return Object.entries(outcomes);
+}
+
+function oldestSamples(oldest: OldestRecord, now: Date): readonly Sample[] {
+  const labels = { policy: oldest.policy };
+  const ms = overdueMs(oldest, now);
+  return [
+    { name: 'moraine_source_readable', value: ms === null ? 0 : 1, labels },
+    ...(ms === null ? [] : [{ name: 'moraine_oldest_overdue_record_seconds', value: ms / 1_000, labels } as const]),
+  ];
+}
+
+function queueSamples({ name: queue, jobs }: QueueFigures): readonly Sample[] {
+  return [
+    { name: 'moraine_queue_up', value: jobs === null ? 0 : 1, labels: { queue } },
+    ...Object.entries(jobs ?? {}).map(([state, value]): Sample => {
+      return { name: 'moraine_queue_jobs', value, labels: { queue, state } };
+    }),
+  ];
+}
+
+function secondsSince(at: Date | null, now: Date): number {
+  return at === null ? 0 : Math.max(0, (now.getTime() - at.getTime()) / 1_000);
+}
