@@ -10,7 +10,7 @@ import type { WorkerId } from '../ids.ts';
 import { type ArchiveDocument, type Outcomes, RECORD_OUTCOMES, type RecordOutcome } from './archive-document.ts';
 import type { ArchiveLease } from './archives.ts';
 import type { ActScope } from './holds.ts';
-import { type Announcement, announceAndLook, isFresh, withdraw } from './in-flight.ts';
+import { type Announcement, announceAndLook, isFresh, type LookResult, withdraw } from './in-flight.ts';
 import type { LedgerIndex } from './indexes.ts';
 import type { LedgerDocument, Store, StoreCollection } from './store.ts';
 import { ClearingWarrant, type ExpiredBatch, type Lease, VerifiedArchive } from './warrants.ts';
@@ -159,14 +159,19 @@ export function proveVerified(lease: ArchiveLease): VerifiedArchive {
   return VerifiedArchive.issue(archive._id, archive.attempt);
 }
 
-/** Announces the clearing of an archive and looks at the holds, again whenever the announcement runs low. */
+/**
+ * Announces the clearing of an archive and looks at the holds, again whenever the announcement runs low. Several pages
+ * may ask at once. An announcement that ran low is not withdrawn before the end: another page may still delete under
+ * it. A hold waits for it no longer than its `until`.
+ */
 export class ClearingPermit {
   readonly #store: Store;
   readonly #clock: Clock;
   readonly #worker: WorkerId;
   readonly #lease: ClearingLease;
   readonly #scope: ActScope;
-  #announcement: Announcement | null = null;
+  readonly #made: Announcement[] = [];
+  #asking: Promise<LookResult> | null = null;
 
   constructor(store: Store, clock: Clock, worker: WorkerId, lease: ClearingLease, scope: ActScope) {
     this.#scope = scope;
@@ -181,20 +186,29 @@ export class ClearingPermit {
     basis: VerifiedArchive | ExpiredBatch,
   ): Promise<{ readonly warrant: ClearingWarrant } | { readonly holds: readonly string[] }> {
     await this.#lease.keep();
-    if (this.#announcement === null || !isFresh(this.#clock, this.#announcement)) {
-      await this.end();
-      const look = await announceAndLook(this.#store, this.#clock, this.#worker, 'clear', this.#scope);
-      if (look.held) return { holds: look.holds };
-      this.#announcement = look.announcement;
+    const newest = this.#made.at(-1);
+    if (newest !== undefined && isFresh(this.#clock, newest)) {
+      return { warrant: ClearingWarrant.issue(basis, this.#lease, newest.until) };
     }
-    return { warrant: ClearingWarrant.issue(basis, this.#lease, this.#announcement.until) };
+    this.#asking ??= this.#announce();
+    const look = await this.#asking;
+    if (look.held) return { holds: look.holds };
+    return { warrant: ClearingWarrant.issue(basis, this.#lease, look.announcement.until) };
   }
 
+  async #announce(): Promise<LookResult> {
+    try {
+      const look = await announceAndLook(this.#store, this.#clock, this.#worker, 'clear', this.#scope);
+      if (!look.held) this.#made.push(look.announcement);
+      return look;
+    } finally {
+      this.#asking = null;
+    }
+  }
+
+  /** Withdraws what was announced. Only when no page works under it any more. */
   async end(): Promise<void> {
-    if (this.#announcement === null) return;
-    const ended = this.#announcement;
-    this.#announcement = null;
-    await withdraw(this.#store, ended);
+    for (const announcement of this.#made.splice(0)) await withdraw(this.#store, announcement);
   }
 }
 

@@ -36,7 +36,11 @@ export interface ClearingSubject {
   /** Writes which records were seen present, before the delete goes out. */
   writeIntent(page: number, present: readonly number[]): Promise<unknown>;
   /** Settles the page and returns the outcomes as settled: a third `changed` in a row becomes `quarantined`. */
-  settle(page: number, outcomes: readonly RecordOutcome[]): Promise<readonly RecordOutcome[]>;
+  settle(
+    page: number,
+    roster: readonly RosterRecord[],
+    outcomes: readonly RecordOutcome[],
+  ): Promise<readonly RecordOutcome[]>;
 }
 
 /** Deletes what may be deleted of a page and settles it. Returns the outcomes in the order of the roster. */
@@ -79,7 +83,7 @@ export async function clearPage(
     );
   }
   const settled = outcomes.map((outcome, at) => outcome ?? unsettled(at));
-  return await subject.settle(page, settled);
+  return await subject.settle(page, roster, settled);
 }
 
 interface PresentRecord {

@@ -1,4 +1,5 @@
 /** Clear: delete from the source the records that a verified archive holds, a roster page at a time. */
+import pMap from 'p-map';
 import { MoraineError } from '../errors.ts';
 import type { ArchiveDocument, Outcomes, RecordOutcome } from '../ledger/archive-document.ts';
 import { type ArchiveLease, amendArchive, moveArchive } from '../ledger/archives.ts';
@@ -35,20 +36,15 @@ export async function clearArchive(
     shape,
     askWarrant: () => permit.ask(verified),
     writeIntent: (page, present) => writePageIntent(store, lease, page, present),
-    settle: async (page, outcomes) => {
-      const marked = await markOutcomes(
-        context,
-        { ...archive, archive: archive._id },
-        await rosterOf(context, archive, page),
-        outcomes,
-      );
+    settle: async (page, roster, outcomes) => {
+      const marked = await markOutcomes(context, { ...archive, archive: archive._id }, roster, outcomes);
       await settlePage(store, lease, page, marked);
       return marked;
     },
   };
   await audit.appendOnce([intentEntry(archive, stored.records)]);
   try {
-    for (let page = 0; page < stored.rosterPages; page++) await clearOnePage(context, lease, subject, page);
+    await eachPage(stored.rosterPages, (page) => clearOnePage(context, lease, subject, page));
   } finally {
     await permit.end();
   }
@@ -57,6 +53,27 @@ export async function clearArchive(
   await moveArchive(audit, clock, lease, { to: 'cleared', set: { outcomes }, details: { ...outcomes } });
   context.progress.moved?.(archive._id, 'cleared');
   return await shrinkClearedRoster(context, lease);
+}
+
+/** While one page waits for the server another is hashed and quoted: measured, three keep both busy. */
+const PAGES_AT_ONCE = 3;
+
+/** Ends only when no page is under way any more, also when one fails: what was announced is withdrawn after it. */
+async function eachPage(pages: number, work: (page: number) => Promise<void>): Promise<void> {
+  const failures: unknown[] = [];
+  await pMap(
+    Array.from({ length: pages }, (_, page) => page),
+    async (page) => {
+      if (failures.length > 0) return;
+      try {
+        await work(page);
+      } catch (error) {
+        failures.push(error);
+      }
+    },
+    { concurrency: PAGES_AT_ONCE },
+  );
+  if (failures.length > 0) throw failures[0];
 }
 
 async function clearOnePage(

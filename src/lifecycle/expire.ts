@@ -130,8 +130,7 @@ async function deleteExpired(context: Context, lease: ExpirationLease, policy: P
     shape,
     askWarrant: () => permit.ask(basis),
     writeIntent: (page, present) => writePageIntent(store, lease, page, present),
-    settle: async (page, outcomes) => {
-      const roster = (await readRosterPage(store, _id, page))?.records ?? [];
+    settle: async (page, roster, outcomes) => {
       const of = { namespace, owner, customer, policy: policy.name, archive: id.archive(_id) };
       const marked = await markOutcomes(context, of, roster, outcomes);
       await settlePage(store, lease, page, marked);
