@@ -6,10 +6,11 @@
  * Several daemons may look at once: every job's id follows from its work, so what two put is one.
  */
 import type { Redis } from 'ioredis';
+import { lastScheduledRun } from '../src/ledger/schedules.ts';
 import type { ActTools } from './act.ts';
 import type { Queues } from './queues.ts';
 import { assertKeepsJobs } from './redis.ts';
-import { alignSchedulers, catchUp, type FixedSchedules, schedulesNow } from './schedules.ts';
+import { alignSchedulers, catchUp, type FixedSchedules, type Schedule, schedulesNow } from './schedules.ts';
 import { putUnfinished } from './unfinished.ts';
 
 export interface WatchdogFindings {
@@ -17,6 +18,8 @@ export interface WatchdogFindings {
   readonly schedulers: readonly string[];
   /** Acts whose run was missed and that got a job. */
   readonly caughtUp: readonly string[];
+  /** Policies whose planned partitions may have been lost with Redis. */
+  readonly sweptAgain: readonly string[];
   /** Unfinished archives that had no job and got one. */
   readonly archives: number;
 }
@@ -33,6 +36,7 @@ export async function lookOnce(
   const schedules = await schedulesNow(context, fixed);
   const schedulers = await alignSchedulers(queues, schedules);
   const caughtUp = await catchUp(context, queues, schedules, margins);
+  const sweptAgain = await sweepAfterLoss(tools, redis, queues, schedules);
   const archives = await putUnfinished(
     tools,
     {},
@@ -40,6 +44,30 @@ export async function lookOnce(
   );
   if (schedulers.length > 0) context.log.info({ schedulers }, 'Schedules were put in place.');
   if (caughtUp.length > 0) context.log.warn({ acts: caughtUp }, 'Runs were missed and are made up for.');
+  if (sweptAgain.length > 0)
+    context.log.warn({ policies: sweptAgain }, 'Redis has lost its keys: policies are swept again.');
   if (archives > 0) context.log.warn({ archives }, 'Unfinished archives had no job and got one.');
-  return { schedulers, caughtUp, archives };
+  return { schedulers, caughtUp, sweptAgain, archives };
+}
+
+/**
+ * A sweep leaves its partitions to the queue, and the ledger knows of one only when an archive of it is planned. So when
+ * the mark in Redis is gone, everything else is: each policy that ever ran by a schedule is swept again. The mark is
+ * written last: a crash before costs a sweep that finds nothing.
+ */
+async function sweepAfterLoss(
+  { context, put }: ActTools,
+  redis: Redis,
+  queues: Queues,
+  schedules: readonly Schedule[],
+): Promise<readonly string[]> {
+  const mark = `${queues.sweep.opts.prefix}:watchdog`;
+  if ((await redis.exists(mark)) === 1) return [];
+  const swept: string[] = [];
+  for (const { act, policy } of schedules) {
+    if (policy === null || (await lastScheduledRun(context.store, act)) === null) continue;
+    if (await put('sweep', { policy, flush: false, by: 'watchdog' })) swept.push(policy);
+  }
+  await redis.set(mark, '1');
+  return swept;
 }

@@ -40,3 +40,8 @@ export async function rememberScheduledRun(store: Store, act: string, startedAt:
     known.lastRunAt !== null && known.lastRunAt >= startedAt ? null : { ...known, lastRunAt: startedAt },
   );
 }
+
+/** When the newest run that ended began; null when none did, or the act has no schedule. */
+export async function lastScheduledRun(store: Store, act: string): Promise<Date | null> {
+  return (await schedules(store).get(act))?.lastRunAt ?? null;
+}
