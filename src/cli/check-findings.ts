@@ -100,13 +100,13 @@ async function checkDataset(context: Context, { policy }: LoadedPolicy): Promise
   return [{ level: 'ok', about: 'index', text, explain }, ...problems];
 }
 
-/** The stages of the winning plan, from the outside in, as ` (FETCH, IXSCAN)`. */
+/** What the server says it does, from the outside in, as ` (explain: FETCH, IXSCAN)`. Compatible servers name it in their own way. */
 function stageOf(explain: unknown): string {
   const stages: string[] = [];
   const walk = (value: unknown): void => {
     if (typeof value !== 'object' || value === null) return;
     for (const [key, inner] of Object.entries(value)) {
-      if (key === 'stage' && typeof inner === 'string') stages.push(inner);
+      if ((key === 'stage' || key === 'Node Type') && typeof inner === 'string') stages.push(inner);
       if (key !== 'rejectedPlans') walk(inner);
     }
   };
