@@ -192,6 +192,14 @@ export const RULES: readonly Rule[] = [
       }),
   },
   {
+    name: 'the local stack imports only the errors of the product',
+    violations: (modules) =>
+      imports(modules, (file, one) => {
+        const target = targetOf(file, one);
+        return target !== null && under(file, 'infra/local-stack/') && !under(target, 'infra/', 'src/errors.ts');
+      }),
+  },
+  {
     name: 'no import is computed, so that these rules see them all',
     violations: (modules) => imports(modules, (file, one) => isProduct(file) && one.specifier === '(computed)'),
   },

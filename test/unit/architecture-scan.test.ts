@@ -126,6 +126,11 @@ describe('a planted violation is found', () => {
       { 'infra/glacier-emulator/x.ts': `import '../../src/ids.ts';` },
       'infra/glacier-emulator/x.ts:1 imports src/ids.ts',
     ],
+    [
+      'the local stack',
+      { 'infra/local-stack/x.ts': `import '../../src/log.ts';` },
+      'infra/local-stack/x.ts:1 imports src/log.ts',
+    ],
     ['no import is computed', { 'src/x.ts': 'await import(name);' }, 'src/x.ts:1 imports (computed)'],
   ])('%s: %o', (words, texts, violation) => {
     expect(rule(words).violations(scanModules(texts))).toContain(violation);
@@ -144,7 +149,7 @@ describe('a planted violation is found', () => {
       time,
     ];
     planted.push(waits, 'proofs are issued', opens, below, 'the ground', product, 'only the CLI imports jobs');
-    planted.push('stands alone', 'no import is computed');
+    planted.push('stands alone', 'the local stack', 'no import is computed');
     expect(planted.map((words) => rule(words).name).sort()).toEqual(RULES.map(({ name }) => name).sort());
   });
 

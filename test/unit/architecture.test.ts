@@ -6,7 +6,7 @@ const modules = readModules();
 
 test('the scan sees the product', () => {
   const files = [...modules.keys()];
-  for (const place of ['src/', 'infra/', 'test/', 'scripts/']) {
+  for (const place of ['src/', 'jobs/', 'infra/', 'test/', 'scripts/']) {
     expect(files.filter((file) => file.startsWith(place)).length, place).toBeGreaterThan(0);
   }
   expect(files.length).toBeGreaterThan(250);
