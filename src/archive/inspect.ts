@@ -5,6 +5,7 @@
  *
  * What is established, and which attack it stops:
  * - container: headers, padding and end are exactly what the writer writes (truncated, flipped, bytes added);
+ * - the size and tree hash of the whole file, where the ledger knows them (another file with the same content);
  * - signature over manifest.json (forged, or made by another installation's key);
  * - the ids that the ledger expects (a whole other archive in its place);
  * - every member, in order, with name, offset, length and SHA-256 (flipped, swapped, missing, added, from elsewhere);
@@ -12,12 +13,14 @@
  */
 import { hash } from 'node:crypto';
 import type { Signature } from '../keys/port.ts';
-import { readMembers, type StoredMember } from './container.ts';
+import type { StoredMember } from './container.ts';
+import { readMembers } from './container-reader.ts';
 import { ContentCheck } from './content-check.ts';
 import { corrupt } from './corrupt.ts';
 import { type ArchiveDescription, decodeManifest, decodeSignature, type Manifest, type Member } from './manifest.ts';
 import { indexName, MANIFEST_NAME, README_NAME, SIGNATURE_NAME, segmentName } from './member-names.ts';
 import type { SealKey } from './seal.ts';
+import { TreeHasher } from './tree-hash.ts';
 
 /** A manifest that was signed, and whose file held exactly the members that it lists. */
 export class VerifiedManifest {
@@ -44,9 +47,16 @@ export class VerifiedManifest {
 export interface InspectOptions {
   readonly verify: (bytes: Uint8Array, signature: Signature) => Promise<boolean>;
   /** What the ledger says it is; what is left out is taken from the manifest. */
-  readonly expected: Partial<ArchiveDescription>;
+  readonly expected: Partial<ArchiveDescription & StoredFile>;
   /** With it, every member is opened too. */
   readonly key?: SealKey;
+}
+
+/** What the vault acknowledged of the whole tar file. */
+export interface StoredFile {
+  readonly bytes: number;
+  /** Lower-case hex. */
+  readonly treeHash: string;
 }
 
 /** Reads the whole tar file once, flat in memory. Throws ARCHIVE_CORRUPT, naming the member and what is wrong. */
@@ -55,9 +65,11 @@ export async function inspectArchive(
   options: InspectOptions,
 ): Promise<VerifiedManifest> {
   const content = options.key === undefined ? null : new ContentCheck(options.key);
+  const { bytes: storedBytes, treeHash: storedTreeHash, ...description } = options.expected;
+  const file = new TreeHasher();
   const found: FoundMember[] = [];
   const closing = new Map<string, Uint8Array>();
-  for await (const member of readMembers(stream)) {
+  for await (const member of readMembers(seenBy(file, stream))) {
     if (isClosing(member.name)) closing.set(member.name, member.data);
     found.push(measure(member));
     await content?.see(member);
@@ -68,10 +80,12 @@ export async function inspectArchive(
     throw corrupt(MANIFEST_NAME, `it is not what the key ${signature.keyId} signed in ${SIGNATURE_NAME}`);
   }
   const manifest = decodeManifest(bytes);
-  assertExpected(manifest, options.expected);
+  assertExpected(manifest, description);
   assertConsistent(manifest);
   assertMembers(manifest, found);
   content?.assertFits(manifest);
+  // Last: whatever can name the member that is wrong goes first.
+  assertStored(file, storedBytes, storedTreeHash);
   return VerifiedManifest.issue(manifest, hash('sha256', bytes, 'hex'), signature.keyId);
 }
 
@@ -103,6 +117,23 @@ export function assertMember(
   if (found.offset !== listed.offset || found.length !== listed.length) {
     throw corrupt(listed.name, `it stands at byte ${found.offset}, where the manifest says ${listed.offset}`);
   }
+}
+
+async function* seenBy(file: TreeHasher, stream: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  for await (const chunk of stream) {
+    file.update(chunk);
+    yield chunk;
+  }
+}
+
+function assertStored(file: TreeHasher, bytes: number | undefined, treeHash: string | undefined): void {
+  if (bytes !== undefined && file.bytes !== bytes) {
+    throw corrupt('the file', `it has ${file.bytes} bytes, where ${bytes} were stored`);
+  }
+  if (treeHash === undefined) return;
+  const actual = file.digest();
+  if (actual === treeHash) return;
+  throw corrupt('the file', `its tree hash is ${actual}, where the vault acknowledged ${treeHash}`);
 }
 
 function isClosing(name: string): boolean {

@@ -5,7 +5,7 @@
  */
 import { hash } from 'node:crypto';
 import { MoraineError } from '../errors.ts';
-import { readMembers } from './container.ts';
+import { readMembers } from './container-reader.ts';
 import { corrupt } from './corrupt.ts';
 import { splitDocuments } from './documents.ts';
 import { assertMember, measure, type VerifiedManifest } from './inspect.ts';

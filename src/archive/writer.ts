@@ -15,7 +15,7 @@
 import { hash } from 'node:crypto';
 import { MoraineError } from '../errors.ts';
 import type { ArchiveKey, Signature, SigningPublicKey } from '../keys/port.ts';
-import { containerEnd, memberHeader, memberPadding } from './container.ts';
+import { containerEnd, HEADER_BYTES, packMember } from './container.ts';
 import { corrupt } from './corrupt.ts';
 import { isOneDocument } from './documents.ts';
 import { encodeIndexEntry } from './index-pages.ts';
@@ -148,7 +148,7 @@ export class ArchiveWriter {
     const signature = encodeSignature(await this.#options.sign(manifest));
     await this.#putPlain(SIGNATURE_NAME, 'signature', signature);
     await this.#lastEmission;
-    await this.#send(containerEnd());
+    await this.#send(await containerEnd());
     this.#phase = 'finished';
     return {
       bytes: this.#treeHasher.bytes,
@@ -244,8 +244,9 @@ export class ArchiveWriter {
     const emission = before
       .then(async () => {
         const bytes = await data;
+        const pieces = await packMember(member.name, bytes);
         if (this.#failure !== null) throw this.#failure.error;
-        await this.#emitNow(member, bytes);
+        await this.#emitNow(member, bytes, pieces);
       })
       .catch((error: unknown) => {
         this.#failure ??= { error };
@@ -260,15 +261,15 @@ export class ArchiveWriter {
     this.#lastEmission = emission;
   }
 
-  async #emitNow(member: MemberFacts, data: Uint8Array): Promise<void> {
-    const header = memberHeader(member.name, data.byteLength);
+  /** `pieces`: the member as it stands in the file. */
+  async #emitNow(member: MemberFacts, data: Uint8Array, pieces: readonly Uint8Array[]): Promise<void> {
     this.#members.push({
       ...member,
-      offset: this.#treeHasher.bytes + header.byteLength,
+      offset: this.#treeHasher.bytes + HEADER_BYTES,
       length: data.byteLength,
       sha256: hash('sha256', data, 'hex'),
     });
-    await this.#send(Buffer.concat([header, data, memberPadding(data.byteLength)]));
+    await this.#send(Buffer.concat(pieces));
   }
 
   async #send(chunk: Uint8Array): Promise<void> {

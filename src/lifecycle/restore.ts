@@ -77,7 +77,12 @@ export async function restoreArchive(
   const stream = () => outputOf(context, retrieval, stored.bytes);
   const manifest = await inspectArchive(stream(), {
     verify: (bytes, signature) => context.keys.verify(bytes, signature),
-    expected: expectedOf(context, archive),
+    expected: {
+      ...expectedOf(context, archive),
+      attempt: archive.attempt,
+      bytes: stored.bytes,
+      treeHash: stored.treeHash,
+    },
     key,
   });
   if (manifest.sha256 !== stored.manifestSha256) {

@@ -2,7 +2,7 @@
 import { hash } from 'node:crypto';
 import { serialize } from 'bson';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { containerEnd, memberHeader, memberPadding } from '../../src/archive/container.ts';
+import { memberBytes } from '../../src/archive/container.ts';
 import { inspectArchive } from '../../src/archive/inspect.ts';
 import {
   decodeManifest,
@@ -15,7 +15,7 @@ import { readRecords } from '../../src/archive/reader.ts';
 import { sealMember } from '../../src/archive/seal.ts';
 import { id } from '../../src/ids.ts';
 import { findings, restore } from './archive-expectations.ts';
-import { chats, chunksOf, newKey, newSigner, type TestArchive, writeSample } from './archive-samples.ts';
+import { chats, chunksOf, newKey, newSigner, packFile, type TestArchive, writeSample } from './archive-samples.ts';
 
 let archive: TestArchive;
 let members: readonly Member[];
@@ -39,15 +39,6 @@ function contents(of: TestArchive = archive): Map<string, Uint8Array> {
   );
 }
 
-function pack(parts: Iterable<readonly [string, Uint8Array]>): Buffer {
-  const packed = [...parts].flatMap(([name, data]) => [
-    memberHeader(name, data.byteLength),
-    data,
-    memberPadding(data.byteLength),
-  ]);
-  return Buffer.concat([...packed, containerEnd()]);
-}
-
 /** Packed again with a manifest that was corrected to fit and signed with our key: what an insider, or our own bug, could do. */
 async function resigned(
   parts: ReadonlyMap<string, Uint8Array>,
@@ -58,14 +49,14 @@ async function resigned(
   const listed = [...parts].flatMap(([name, data]) => {
     const known = manifest.members.find((member) => member.name === name);
     const offset = at + 512;
-    at = offset + data.byteLength + memberPadding(data.byteLength).byteLength;
+    at += memberBytes(data.byteLength);
     return known === undefined
       ? []
       : [{ ...known, offset, length: data.byteLength, sha256: hash('sha256', data, 'hex') }];
   });
   const bytes = encodeManifest(edit({ ...manifest, members: listed }));
   const whole = new Map(parts).set('manifest.json', bytes);
-  return pack(whole.set('manifest.sig', encodeSignature(await archive.signer.sign(bytes))));
+  return await packFile(whole.set('manifest.sig', encodeSignature(await archive.signer.sign(bytes))));
 }
 
 const [first, second] = [0, 1].map((n) => `segments/support.chats/0000000${n}.bson.zst.esdk`) as [string, string];
@@ -107,7 +98,7 @@ describe('the file', () => {
       const damaged = flipped(offset + (length >> 1));
       const blamed = name === 'manifest.sig' ? 'manifest' : name;
       await expectFound(damaged, blamed, /SHA-256|signed|JSON|base64|signature|Invalid/);
-      if (memberPadding(length).byteLength > 0) {
+      if (length % 512 > 0) {
         await expectFound(flipped(offset + length), name, /padding/);
       }
     }
@@ -121,15 +112,46 @@ describe('the file', () => {
   });
 });
 
+describe('the stored file', () => {
+  test('its size and tree hash are held against what the vault acknowledged', async () => {
+    const { bytes, treeHash } = archive.written;
+    const inspect = async (expected: object) =>
+      await inspectArchive(chunksOf(archive.file), {
+        verify: archive.signer.verify,
+        expected: { ...archive.description, ...expected },
+      });
+    expect((await inspect({ bytes, treeHash })).manifest.archive).toBe(archive.description.archive);
+    const other = 'ab'.repeat(32);
+    await expect(inspect({ bytes, treeHash: other })).rejects.toMatchObject({
+      code: 'ARCHIVE_CORRUPT',
+      message: `the file: its tree hash is ${treeHash}, where the vault acknowledged ${other}`,
+    });
+    await expect(inspect({ bytes: bytes + 1 })).rejects.toMatchObject({
+      code: 'ARCHIVE_CORRUPT',
+      message: `the file: it has ${bytes} bytes, where ${bytes + 1} were stored`,
+    });
+  });
+
+  test('the same archive sealed and signed once more: whole in itself, but not what was stored', async () => {
+    const { key, signer, description } = archive;
+    const again = await writeSample(chats(3_000, 900), { key, signer });
+    expect(await findings(archive, again.file)).toEqual({ withoutKey: null, withKey: null });
+    const expected = { ...description, treeHash: archive.written.treeHash };
+    await expect(inspectArchive(chunksOf(again.file), { verify: signer.verify, expected })).rejects.toMatchObject({
+      ids: { member: 'the file' },
+    });
+  });
+});
+
 describe('members', () => {
   test('two swapped, under their own names or each under the other’s', async () => {
     const parts = contents();
     const order = [...parts.keys()];
     const [i, j] = [order.indexOf(first), order.indexOf(second)];
     [order[i], order[j]] = [order[j]!, order[i]!];
-    await expectFound(pack(order.map((name) => [name, parts.get(name)!])), first, 'stands in its place');
+    await expectFound(await packFile(order.map((name) => [name, parts.get(name)!])), first, 'stands in its place');
     const swapped = new Map(parts).set(first, parts.get(second)!).set(second, parts.get(first)!);
-    await expectFound(pack(swapped), first, `it holds the bytes of ${second}`);
+    await expectFound(await packFile(swapped), first, `it holds the bytes of ${second}`);
   });
 
   test('one left out, one twice, one that is not listed', async () => {
@@ -137,11 +159,11 @@ describe('members', () => {
     for (const { name } of members) {
       const left = new Map(parts);
       left.delete(name);
-      await expectFound(pack(left), name, /ends without it|stands in its place/);
+      await expectFound(await packFile(left), name, /ends without it|stands in its place/);
     }
     const [all, extra] = [[...parts], ['extra', Buffer.from('x')] as const];
-    await expectFound(pack([...all, extra]), 'extra', 'does not list it');
-    await expectFound(pack([...all.slice(0, 2), all[1]!, ...all.slice(2)]), second, 'stands in its place');
+    await expectFound(await packFile([...all, extra]), 'extra', 'does not list it');
+    await expectFound(await packFile([...all.slice(0, 2), all[1]!, ...all.slice(2)]), second, 'stands in its place');
   });
 
   test('one of another archive, sealed with the same key, in its place', async () => {
@@ -152,7 +174,7 @@ describe('members', () => {
       description: { archive: id.archive('archive-2') },
     });
     const parts = contents().set(first, contents(other).get(first)!);
-    await expectFound(pack(parts), first, 'SHA-256');
+    await expectFound(await packFile(parts), first, 'SHA-256');
     // And with a manifest that was made to fit: without the key nothing is wrong, with it the context tells.
     const fitted = await resigned(parts);
     const { withoutKey, withKey } = await findings(archive, fitted);
@@ -194,9 +216,13 @@ describe('manifest and keys', () => {
     const manifest = parts.get('manifest.json')!;
     for (const keyId of ['signing-1', 'signing-2']) {
       const forged = encodeSignature(await newSigner(keyId).sign(manifest));
-      await expectFound(pack(parts.set('manifest.sig', forged)), 'manifest.json', `not what the key ${keyId} signed`);
+      await expectFound(
+        await packFile(parts.set('manifest.sig', forged)),
+        'manifest.json',
+        `not what the key ${keyId} signed`,
+      );
     }
-    await expectFound(pack(parts.set('manifest.sig', Buffer.from('{}'))), 'manifest.sig', 'keyId');
+    await expectFound(await packFile(parts.set('manifest.sig', Buffer.from('{}'))), 'manifest.sig', 'keyId');
   });
 
   test('a manifest that was signed but contradicts itself', async () => {
@@ -272,10 +298,10 @@ describe('the second pass', () => {
     const other = await writeSample(chats(3_000, 900), { key: archive.key, signer: archive.signer });
     await expect(read(other.file)).rejects.toMatchObject({ ids: { member: first } });
     const parts = [...contents()];
-    await expect(read(pack(parts.slice(0, 3)))).rejects.toMatchObject({
+    await expect(read(await packFile(parts.slice(0, 3)))).rejects.toMatchObject({
       message: expect.stringContaining('ends without it'),
     });
     const manifest = contents().set('manifest.json', Buffer.from('{}'));
-    await expect(read(pack(manifest))).rejects.toMatchObject({ ids: { member: 'manifest.json' } });
+    await expect(read(await packFile(manifest))).rejects.toMatchObject({ ids: { member: 'manifest.json' } });
   });
 });

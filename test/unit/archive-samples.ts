@@ -16,6 +16,7 @@ import {
   Timestamp,
   UUID,
 } from 'bson';
+import { containerEnd, packMember } from '../../src/archive/container.ts';
 import { idBytesOf } from '../../src/archive/index-pages.ts';
 import type { ArchiveDescription } from '../../src/archive/manifest.ts';
 import { type ArchiveRecord, ArchiveWriter, type WrittenArchive } from '../../src/archive/writer.ts';
@@ -93,6 +94,13 @@ export async function writeSample(raws: Iterable<Uint8Array>, options: SampleOpt
 
 export function recordOf(raw: Uint8Array): ArchiveRecord {
   return { raw, idBytes: idBytesOf(raw), sha256: hash('sha256', raw, 'buffer') };
+}
+
+/** A tar file of these members, right or wrong, as our writer would frame it. */
+export async function packFile(members: Iterable<readonly [string, Uint8Array]>): Promise<Buffer> {
+  const pieces: Uint8Array[] = [];
+  for (const [name, data] of members) pieces.push(...(await packMember(name, data)));
+  return Buffer.concat([...pieces, await containerEnd()]);
 }
 
 /** `file` as a stream of chunks that end anywhere but on a block. */
