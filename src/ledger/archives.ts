@@ -25,6 +25,7 @@ export const ARCHIVES_INDEXES: readonly LedgerIndex[] = [
   { collection: ARCHIVES, keys: { state: 1, dueAt: 1 } },
   { collection: ARCHIVES, keys: { 'vault.name': 1, 'vault.prefix': 1, state: 1 } },
   { collection: ARCHIVES, keys: { partition: 1, sequence: 1 }, unique: true },
+  { collection: ARCHIVES, keys: { 'unaudited.key': 1 } },
 ];
 
 export function archives(store: Store): StoreCollection<ArchiveDocument> {
@@ -70,6 +71,24 @@ export interface Move {
   readonly set?: Partial<Omit<ArchiveDocument, '_id' | 'v' | 'rev' | 'state' | 'epoch' | 'lease' | 'unaudited'>>;
   /** Counts, ids and reasons for the audit entry; no record content. */
   readonly details?: Readonly<Record<string, string | number | boolean | null>>;
+}
+
+/**
+ * Puts into the chain the entries of moves whose worker was cut before it could, of archives that nobody may claim again
+ * (a final state, or cleared with years to go). Returns how many archives had such.
+ */
+export async function settleUnaudited(store: Store, audit: AuditLog): Promise<number> {
+  const now = await store.serverTime();
+  let settled = 0;
+  for await (const archive of findArchives(store, { 'unaudited.key': { $gt: '' } })) {
+    // Its worker is alive and does it.
+    if (archive.lease !== null && archive.lease.until > now) continue;
+    await audit.appendOnce(archive.unaudited);
+    // Lost to whoever claimed it meanwhile, who has seen to it.
+    await archives(store).replace({ ...archive, unaudited: [] });
+    settled += 1;
+  }
+  return settled;
 }
 
 /** Makes one legal move under the lease and puts its outcome into the audit chain. */

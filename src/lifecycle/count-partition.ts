@@ -35,37 +35,48 @@ export async function countPartition(
   const now = asOf.getTime();
   const bounds = compiled.superset(now);
   const from = owned === null ? undefined : ownedUpTo(owned);
-  const inUnclearedArchives =
-    from === undefined
-      ? 0
-      : (await context.source.summarise(partition, { before: Math.min(from, bounds.dueBefore) })).records;
   const marks = await marksOf(context, partition);
   const tally = new Tally(compiled, now);
+  let inUnclearedArchives = 0;
+  if (owned !== null && from !== undefined) {
+    const before = Math.min(from, bounds.dueBefore);
+    inUnclearedArchives = (await context.source.summarise(partition, { before })).records;
+    // Others with the trigger of the bound lie above it, by their `_id`.
+    if (owned.bound !== null)
+      inUnclearedArchives -= await decideEach(
+        context,
+        compiled,
+        partition,
+        { after: owned.bound, before },
+        marks,
+        tally,
+      );
+  }
   if (marks.isEmpty) {
     const sure = certainRanges(compiled, now, from);
     tally.addCertain('expired', await context.source.summarise(partition, sure.expired));
     tally.addCertain('due', await context.source.summarise(partition, sure.due));
-    for (const range of sure.uncertain) await decideEach(context, compiled, partition, range, marks, tally);
+    for (const range of sure.uncertain) {
+      const after = range.from === undefined ? null : positionAt(partition.dataset, range.from);
+      await decideEach(context, compiled, partition, { after, before: range.before }, marks, tally);
+    }
   } else {
-    await decideEach(
-      context,
-      compiled,
-      partition,
-      { ...(from === undefined ? {} : { from }), before: bounds.dueBefore },
-      marks,
-      tally,
-    );
+    const after = from === undefined ? null : positionAt(partition.dataset, from);
+    await decideEach(context, compiled, partition, { after, before: bounds.dueBefore }, marks, tally);
   }
   return { ...tally.counts(), inUnclearedArchives };
 }
 
-/** Triggers (ms) below this lie in uncleared archives. A plan that was never scanned owns everything that it may take. */
+/** No trigger (ms) from this one on lies in uncleared archives. A plan that was never scanned owns everything that it may take. */
 function ownedUpTo(plan: ArchivePlan): number {
   if (plan.bound === null) return plan.before;
   const { t } = deserialize(plan.bound);
-  const ms = t instanceof Date ? t.getTime() : objectIdMs(t);
-  return ms + 1;
+  return t instanceof Date ? t.getTime() + 1 : objectIdMs(t) + OBJECT_ID_STEP_MS;
 }
+
+/** An ObjectId tells its time to the second. */
+const OBJECT_ID_STEP_MS = 1_000;
+const MAX_OBJECT_ID_SECONDS = 0xffff_ffff;
 
 function objectIdMs(value: unknown): number {
   const hasTime =
@@ -75,7 +86,8 @@ function objectIdMs(value: unknown): number {
 
 /** The position right before the first record whose trigger is at or after the instant. */
 function positionAt(shape: DatasetShape, ms: number): Position {
-  const t = shape.trigger.kind === 'date' ? new Date(ms) : ObjectId.createFromTime(Math.max(0, Math.floor(ms / 1000)));
+  const seconds = Math.min(Math.max(0, Math.ceil(ms / 1000)), MAX_OBJECT_ID_SECONDS);
+  const t = shape.trigger.kind === 'date' ? new Date(ms) : ObjectId.createFromTime(seconds);
   return serialize({ t, i: new MinKey() });
 }
 
@@ -112,18 +124,20 @@ function certainRanges(compiled: CompiledPolicy, now: number, from: number | und
   };
 }
 
+/** Decides one record after the other; returns how many. */
 async function decideEach(
   context: Context,
   compiled: CompiledPolicy,
   partition: Partition,
-  range: TriggerRange,
+  range: { readonly after: Position | null; readonly before: number },
   marks: Awaited<ReturnType<typeof marksOf>>,
   tally: Tally,
-): Promise<void> {
+): Promise<number> {
   const { source } = context;
-  const after = range.from === undefined ? null : positionAt(partition.dataset, range.from);
-  for await (const batch of source.scan(partition, { after, upTo: null, before: range.before }, context.signal)) {
+  let looked = 0;
+  for await (const batch of source.scan(partition, { ...range, upTo: null }, context.signal)) {
     assertNotStopped(context);
+    looked += batch.length;
     const markOf = await marks.lookUp(batch);
     for (const record of batch) {
       const facts = source.facts(partition.dataset, record.raw);
@@ -134,6 +148,7 @@ async function decideEach(
       );
     }
   }
+  return looked;
 }
 
 class Tally {

@@ -1,6 +1,6 @@
 /** Puts records of the source into quarantine: reported with the reason, left where they are, passed over by later plans. */
 import type { CustomerId, Namespace, OwnerId } from '../ids.ts';
-import { type Quarantined, quarantineRecords } from '../ledger/quarantine.ts';
+import { closeUnseenRecords, type Quarantined, quarantineRecords } from '../ledger/quarantine.ts';
 import { markQuarantined } from '../ledger/record-marks.ts';
 import type { Policy } from '../policy/policy.ts';
 import { toShape } from '../policy/policy.ts';
@@ -25,6 +25,9 @@ const TEXTS: Readonly<Record<string, string>> = {
   'guard-refused': 'The guarded delete refused it three times although its bytes had not changed.',
 };
 
+/** Reasons that every run looks for anew in the whole dataset. */
+const UNUSABLE: readonly string[] = ['owner-unusable', 'customer-unusable', 'trigger-unusable'];
+
 /** Quarantines records of a partition that have an owner and customer. */
 export async function quarantineRecord(
   context: Context,
@@ -40,10 +43,11 @@ export async function quarantineRecord(
   return await quarantineRecords(context.store, context.clock, [{ ...scope, idBytes: record.idBytes, reason, text }]);
 }
 
-/** Quarantines every record of the dataset whose owner, customer or trigger cannot be used. */
+/** Quarantines every record of the dataset whose owner, customer or trigger cannot be used, and closes the entries of those that were mended. */
 export async function quarantineUnfit(context: Context, policy: Policy): Promise<Quarantined> {
   const shape = toShape(policy);
   const total = { fresh: 0, known: 0, reopened: 0 };
+  const since = context.clock.now();
   for await (const batch of context.source.unfit(shape)) {
     assertNotStopped(context);
     const entries = batch.flatMap((record) => {
@@ -61,5 +65,7 @@ export async function quarantineUnfit(context: Context, policy: Policy): Promise
     total.known += quarantined.known;
     total.reopened += quarantined.reopened;
   }
+  const { namespace } = shape;
+  await closeUnseenRecords(context.store, context.clock, { policy: policy.name, namespace, reasons: UNUSABLE, since });
   return total;
 }

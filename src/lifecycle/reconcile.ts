@@ -3,11 +3,12 @@
  * that are needed, takes finished ones, and carries on what waited for them. Removes nothing but uploads of attempts
  * that the ledger itself names abandoned.
  */
+import { isMoraineError } from '../errors.ts';
 import type { ArchiveId, Namespace } from '../ids.ts';
 import { raiseAlarm } from '../ledger/alarms.ts';
 import type { ArchiveDocument } from '../ledger/archive-document.ts';
-import { findArchives } from '../ledger/archives.ts';
-import { attempts, proveAbandoned } from '../ledger/attempts.ts';
+import { findArchives, settleUnaudited } from '../ledger/archives.ts';
+import { attempts, attemptsToCleanUp, proveAbandoned } from '../ledger/attempts.ts';
 import { auditHead } from '../ledger/audit.ts';
 import { removeEndedAnnouncements } from '../ledger/in-flight.ts';
 import { needInventory } from '../ledger/inventories.ts';
@@ -15,6 +16,7 @@ import { segmentsOf } from '../ledger/record-index.ts';
 import { removeSpentMarks } from '../ledger/record-marks.ts';
 import { toShape } from '../policy/policy.ts';
 import type { VaultLocation } from '../vault/port.ts';
+import { carryOn } from './carry-on.ts';
 import { assertNotStopped, type Context, dueNow, locationKey, vaultOf } from './context.ts';
 import { followInventory } from './follow-inventory.ts';
 import { pinnedPolicy } from './published.ts';
@@ -25,11 +27,14 @@ import { settleVault, type VaultFindings } from './settle-vault.ts';
 export interface ReconcileReport {
   readonly vaults: readonly {
     readonly vault: string;
+    /** `waiting`: an inventory was asked for, also where an earlier one was compared just now and was not late enough. */
     readonly state: 'compared' | 'waiting' | 'not-needed' | 'failed';
     readonly until: Date | null;
     readonly text: string | null;
   }[];
   readonly verified: readonly ArchiveId[];
+  /** Verified by an inventory, by this or an earlier look, and cleared now. */
+  readonly cleared: readonly ArchiveId[];
   readonly confirmed: readonly ArchiveId[];
   readonly missing: readonly ArchiveId[];
   readonly quarantined: readonly ArchiveId[];
@@ -60,6 +65,7 @@ export async function reconcile(context: Context, options: ReconcileOptions): Pr
       text: string | null;
     }[],
     verified: [] as ArchiveId[],
+    cleared: [] as ArchiveId[],
     confirmed: [] as ArchiveId[],
     missing: [] as ArchiveId[],
     quarantined: [] as ArchiveId[],
@@ -84,7 +90,14 @@ export async function reconcile(context: Context, options: ReconcileOptions): Pr
         continue;
       }
       const findings = await settleVault(context, location, answer.jobId, answer.inventory);
-      report.vaults.push({ vault: location.name, state: 'compared', until: null, text: null });
+      // One that was not late enough for everything that waits is followed by the next at once.
+      const next = await followInventory(context, location);
+      report.vaults.push({
+        vault: location.name,
+        state: next.state === 'not-needed' ? 'compared' : 'waiting',
+        until: next.state === 'pending' ? next.expectedAt : null,
+        text: null,
+      });
       report.verified.push(...findings.verified);
       report.confirmed.push(...findings.confirmed);
       report.missing.push(...findings.missing);
@@ -99,6 +112,8 @@ export async function reconcile(context: Context, options: ReconcileOptions): Pr
       report.vaults.push({ vault: location.name, state: 'failed', until: null, text });
     }
   }
+  report.cleared.push(...(await clearVerified(context)));
+  await settleUnaudited(context.store, context.audit);
   await refreshRetrievals(context);
   await removeEndedAnnouncements(context.store);
   await removeSpentMarks(context.store, dueNow(context));
@@ -106,20 +121,42 @@ export async function reconcile(context: Context, options: ReconcileOptions): Pr
   return report;
 }
 
-/** Vaults with something to verify or confirm; with `all` every vault that holds an archive. Says what each needs. */
+/** What waited for an inventory goes on. One that fails, or that another worker is busy with, is carried on by the next run. */
+async function clearVerified(context: Context): Promise<ArchiveId[]> {
+  const cleared: ArchiveId[] = [];
+  const waiting: ArchiveDocument[] = [];
+  for await (const archive of findArchives(context.store, { state: 'verified', verifyLevel: 'inventory' }))
+    waiting.push(archive);
+  for (const { _id, policyVersion } of waiting) {
+    assertNotStopped(context);
+    try {
+      const { state } = await carryOn(context, _id, await pinnedPolicy(context.store, policyVersion));
+      if (state === 'cleared') cleared.push(_id);
+    } catch (error) {
+      if (isMoraineError(error, 'WORK_STOPPED')) throw error;
+      context.log.warn({ archive: _id }, `It could not be cleared now: ${String(error)}`);
+    }
+  }
+  return cleared;
+}
+
+/** Vaults with something to verify, to confirm or to clean up; with `all` every vault that holds an archive. Says what each needs. */
 async function knownVaults(context: Context, options: ReconcileOptions): Promise<readonly VaultLocation[]> {
-  const vaults = new Map<string, VaultLocation>();
+  const needed = new Map<string, { readonly location: VaultLocation; since: Date }>();
+  const need = (location: VaultLocation, since: Date) => {
+    const known = needed.get(locationKey(location));
+    if (known === undefined) needed.set(locationKey(location), { location, since });
+    else if (known.since < since) known.since = since;
+  };
   const states = options.all ? ['stored', 'verified', 'cleared', 'purging', 'purged'] : ['stored', 'purged'];
   for await (const archive of findArchives(context.store, { state: { $in: states } })) {
     const since = neededSince(archive, options);
-    if (since === null) continue;
-    vaults.set(locationKey(archive.vault), archive.vault);
-    await needInventory(context.store, archive.vault, since);
+    if (since !== null) need(archive.vault, since);
   }
-  for await (const attempt of attempts(context.store).find({ state: 'abandoned', uploadId: { $ne: null } })) {
-    vaults.set(locationKey(attempt.location), attempt.location);
-  }
-  return [...vaults.values()];
+  for await (const { location, endedAt } of attemptsToCleanUp(context.store, context.clock))
+    if (endedAt !== null) need(location, endedAt);
+  for (const { location, since } of needed.values()) await needInventory(context.store, location, since);
+  return [...needed.values()].map(({ location }) => location);
 }
 
 function neededSince(archive: ArchiveDocument, options: ReconcileOptions): Date | null {

@@ -9,13 +9,15 @@
 import { isMoraineError } from '../errors.ts';
 import type { ArchiveId } from '../ids.ts';
 import type { ArchiveDocument } from '../ledger/archive-document.ts';
-import { amendArchive, claimArchive, findArchives, moveArchive } from '../ledger/archives.ts';
-import { attempts, proveAbandoned } from '../ledger/attempts.ts';
+import { amendArchive, archives, claimArchive, findArchives, moveArchive } from '../ledger/archives.ts';
+import { attempts, attemptsToCleanUp, markCleanedUp, proveAbandoned } from '../ledger/attempts.ts';
 import { takeInventory } from '../ledger/inventories.ts';
 import { purgeOf } from '../ledger/purging.ts';
+import { removeRoster } from '../ledger/rosters.ts';
 import type { Inventory, InventoryEntry, VaultLocation } from '../vault/port.ts';
 import { certifyPurge } from './certificate.ts';
 import { type Context, locationKey, vaultOf } from './context.ts';
+import { ensureSafeToDestroy } from './preflight.ts';
 import { putAside, verifyByInventory } from './verify.ts';
 
 export interface VaultFindings {
@@ -62,6 +64,7 @@ export async function settleVault(
       if (findings.newestAt === null || entry.createdAt > findings.newestAt) findings.newestAt = entry.createdAt;
     }
   }
+  await markAttemptsCleanedUp(context, location, inventory.inventoryDate);
   for (const [vaultArchiveId, archive] of known) {
     await settleKnown(context, archive, listed.get(vaultArchiveId) ?? null, inventory.inventoryDate, findings);
   }
@@ -177,9 +180,13 @@ async function settleUnknown(
   const { intent } = entry;
   if (intent === null || intent.installation !== context.installation.id) return 'foreign';
   const attempt = await attempts(context.store).get(intent.attempt);
-  if (attempt?.state !== 'abandoned') return attempt?.state === 'open' ? 'waiting' : 'stray';
+  if (attempt === null || attempt.archive !== intent.archive) return 'stray';
+  if (attempt.state !== 'abandoned') {
+    // Its worker is about to write `stored`, or was cut before it could: an archive that the ledger knows is no stray.
+    return (await archives(context.store).get(attempt.archive)) === null ? 'stray' : 'waiting';
+  }
   const proof = await proveAbandoned(context.store, context.clock, intent.attempt);
-  if (proof === null) return 'waiting';
+  if (proof === null || !(await isSafeToDestroy(context))) return 'waiting';
   const subject = {
     archive: intent.archive,
     attempt: intent.attempt,
@@ -194,6 +201,31 @@ async function settleUnknown(
     { act: 'abandoned upload removed', phase: 'outcome', subject, details: { vault: location.name } },
   ]);
   return 'removed';
+}
+
+/** What stops destruction (a clock, an alarm) does not stop the comparison: the upload waits for the next one. */
+async function isSafeToDestroy(context: Context): Promise<boolean> {
+  try {
+    await ensureSafeToDestroy(context);
+    return true;
+  } catch (error) {
+    context.log.warn({}, `Nothing is removed from the vaults now: ${String(error)}`);
+    return false;
+  }
+}
+
+/** Race: a call of the attempt that was on its way when it was abandoned ends within this, so an inventory later than that shows all that it left. */
+const LATE_CALL_MS = 3_600_000;
+
+/** Removed or never there: an inventory that is late enough was read to its end. What it listed was removed above, unless removal was refused. */
+async function markAttemptsCleanedUp(context: Context, location: VaultLocation, inventoryDate: Date): Promise<void> {
+  for await (const attempt of attemptsToCleanUp(context.store, context.clock)) {
+    if (locationKey(attempt.location) !== locationKey(location) || attempt.endedAt === null) continue;
+    if (inventoryDate.getTime() < attempt.endedAt.getTime() + LATE_CALL_MS) continue;
+    // A worker that slept may have written a page after its attempt was abandoned.
+    await removeRoster(context.store, attempt._id);
+    await markCleanedUp(context.store, attempt._id);
+  }
 }
 
 async function withLease(
