@@ -29,8 +29,6 @@ export async function buildProgram(loaded: string | null): Promise<Command> {
       'Retention for MongoDB: archive records into Glacier, prove the copy, delete the original, destroy the copy on time.',
     )
     .version(packageJson.version, '-V, --version', 'print the version')
-    .configureHelp({ showGlobalOptions: true })
-    .helpOption('-h, --help', 'print this help')
     .addOption(new Option('--config <file>', 'configuration (default: moraine.yaml)'))
     .addOption(new Option('--json', 'print one JSON document; logs go to stderr'))
     .addOption(
@@ -38,10 +36,12 @@ export async function buildProgram(loaded: string | null): Promise<Command> {
     )
     .addOption(new Option('--yes', 'confirm what would be asked'))
     .addOption(new Option('--log-level <level>', 'log lines on stderr').choices(LOG_LEVELS))
+    .helpCommand('help [command]', 'print the help of a command')
     .addHelpText('after', EXIT_CODES);
   for (const entry of COMMANDS) program.addCommand(await commandOf(entry, loaded));
   for (const command of withSubcommands(program)) {
     command
+      .helpOption('-h, --help', 'print this help')
       .configureHelp({ showGlobalOptions: command !== program })
       .exitOverride()
       .configureOutput({ outputError: () => undefined });

@@ -28,14 +28,16 @@ const PASSING_CODES = new Set([
   6, 7, 43, 50, 64, 79, 89, 91, 100, 189, 262, 9001, 10058, 10107, 11600, 11602, 13435, 13436,
 ]);
 
+const MAY_HAVE_ARRIVED = 'What was being written may have arrived; it is read again before anything else.';
+
 /** The error of a MongoDB call that did `doing` ("reading ledger collection audit"). A MoraineError passes unchanged. */
-export function translateMongoError(thrown: unknown, doing: string): MoraineError {
+export function translateMongoError(thrown: unknown, doing: string, changed: string = MAY_HAVE_ARRIVED): MoraineError {
   if (thrown instanceof MoraineError) return thrown;
   const error = wrappedError(thrown) ?? thrown;
   if (isUnavailable(error)) {
     return new MoraineError('MONGODB_UNAVAILABLE', `MongoDB cannot be reached while ${doing}.`, {
       cause: error,
-      changed: 'What was being written may have arrived; it is read again before anything else.',
+      changed,
     });
   }
   if (error instanceof MongoError) {

@@ -45,7 +45,7 @@ export async function connectMongoStore(options: MongoStoreOptions): Promise<Mon
   } catch (error) {
     // The first error is the one to show; a client that never connected has nothing to lose when its close fails.
     await client.close().catch(() => undefined);
-    throw translateMongoError(error, `connecting to ${address}`);
+    throw translateMongoError(error, `connecting to ${address}`, 'Nothing was changed.');
   }
 }
 
