@@ -7,6 +7,8 @@ import type { JobData, PutOptions, QueueName } from './queues.ts';
 export interface ActTools {
   readonly context: Context;
   readonly margins: Margins;
+  /** A job of this id waits or runs. */
+  isOpen(queue: QueueName, job: string): Promise<boolean>;
   /** Gives work to another queue, or leaves the job that is there. */
   put<N extends QueueName>(queue: N, data: JobData[N], options?: PutOptions): Promise<boolean>;
 }

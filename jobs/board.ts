@@ -3,7 +3,7 @@ import type { BaseAdapter } from '@bull-board/api/baseAdapter';
 import { BullMQAdapter } from '@bull-board/api/bullMQAdapter';
 import type { ActLog } from '../src/lifecycle/context.ts';
 import { Outages } from './outages.ts';
-import { openQueues, QUEUE_NAMES, type QueueName, type Queues, queuePrefix } from './queues.ts';
+import { openQueues, QUEUE_NAMES, type QueueName, type Queues } from './queues.ts';
 import { DaemonRedis } from './redis.ts';
 
 const DESCRIPTIONS: Readonly<Record<QueueName, string>> = {
@@ -33,13 +33,14 @@ export function boardAdapters(
 /** Queues of their own, for a console without a daemon. Redis may be away: its figures are missing until it is back. */
 export function openBoard(options: {
   readonly url: string;
-  readonly installation: string;
+  /** Of the keys in Redis: `queuePrefix(installation)`. */
+  readonly prefix: string;
   readonly isWritable: boolean;
   readonly log: ActLog;
 }): { readonly adapters: readonly BaseAdapter[]; close(): void } {
-  const { url, installation, isWritable, log } = options;
+  const { url, prefix, isWritable, log } = options;
   const redis = new DaemonRedis(url, new Outages(log));
-  const queues = openQueues(redis, queuePrefix(installation));
+  const queues = openQueues(redis, prefix);
   // What a queue says when its connection goes, the connection has said already.
   for (const name of QUEUE_NAMES) queues[name].on('error', () => undefined);
   return { adapters: boardAdapters(queues, { isWritable }), close: () => redis.cut() };

@@ -11,7 +11,7 @@ import type { App } from '../src/app.ts';
 import type { Clock } from '../src/clock.ts';
 import type { Config } from '../src/config.ts';
 import { MoraineError } from '../src/errors.ts';
-import type { ActLog } from '../src/lifecycle/context.ts';
+import type { ActLog, Progress } from '../src/lifecycle/context.ts';
 import { assertSafeToDestroy } from '../src/lifecycle/preflight.ts';
 import type { Acts } from './act.ts';
 import { archive, clear } from './archive.ts';
@@ -38,6 +38,8 @@ export interface DaemonOptions {
   /** Of the keys in Redis; default: by installation. */
   readonly prefix?: string;
   readonly schedules?: FixedSchedules;
+  /** Counts what this daemon does, for metrics. */
+  readonly progress?: Progress;
   readonly margins?: Partial<Margins>;
 }
 
@@ -66,7 +68,8 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   const redis = new DaemonRedis(config.redis.url, outages);
   const stop = new AbortController();
   const prefix = options.prefix ?? queuePrefix(app.installation.id);
-  const contextFor = (signal: AbortSignal) => app.context({ signal });
+  const { progress = {} } = options;
+  const contextFor = (signal: AbortSignal) => app.context({ signal, progress });
   const { clock } = app.context();
   if (await answers(redis, clock)) {
     try {

@@ -9,6 +9,7 @@ import type { Margins } from './margins.ts';
 import type { Outages } from './outages.ts';
 import {
   type AnyJobData,
+  isOpen,
   type JobData,
   type PutOptions,
   putJob,
@@ -78,6 +79,7 @@ export function toolsOf(context: Context, { queues, margins }: ProcessorParts): 
   return {
     context,
     margins,
+    isOpen: (queue, job) => isOpen(queues, queue, job),
     put: (queue, data, options: PutOptions = {}) => putJob(queues, queue, data, context.clock.now(), options),
   };
 }

@@ -1,4 +1,5 @@
 /** The repeated purge: what `moraine purge` does for all policies, under the same caps. */
+import { MoraineError } from '../src/errors.ts';
 import { endRun, startRun } from '../src/ledger/runs.ts';
 import { assertSafeToDestroy } from '../src/lifecycle/preflight.ts';
 import { purgeArchives } from '../src/lifecycle/purge.ts';
@@ -17,8 +18,15 @@ export const purge: Act<'purge'> = async ({ context }, { by }) => {
   const run = context.newId();
   const policies = plan.capped.map(({ policy }) => policy);
   await startRun(store, clock, { id: run, command: 'purge', by, asOf: null, policies });
-  const { purged, held, waiting, failed } = await purgeArchives(context, plan.due);
-  const totals = { purged: purged.length, held: held.length, waiting: waiting.length, failed: failed.length };
-  await endRun(store, clock, run, { totals, error: plan.capped.length > 0 ? 'BLAST_CAP' : null });
-  return { run, ...totals };
+  try {
+    const { purged, held, waiting, failed } = await purgeArchives(context, plan.due);
+    const totals = { purged: purged.length, held: held.length, waiting: waiting.length, failed: failed.length };
+    await endRun(store, clock, run, { totals, error: plan.capped.length > 0 ? 'BLAST_CAP' : null });
+    return { run, ...totals };
+  } catch (error) {
+    const code = error instanceof MoraineError ? error.code : 'INTERNAL';
+    // The first error is the one that counts: with the ledger away its run stays `running`, as after a crash.
+    await endRun(store, clock, run, { totals: null, error: code }).catch(() => undefined);
+    throw error;
+  }
 };

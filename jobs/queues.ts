@@ -8,7 +8,7 @@
 import { type JobsOptions, Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { z } from 'zod';
-import { id } from '../src/ids.ts';
+import { id, type PartitionId } from '../src/ids.ts';
 import { partitionId } from '../src/ledger/partitions.ts';
 
 export const QUEUE_NAMES = ['sweep', 'archive', 'clear', 'purge', 'reconcile', 'retrieve'] as const;
@@ -81,9 +81,21 @@ export function jobId<N extends QueueName>(queue: N, data: JobData[N]): string {
   if ('archive' in data) return `archive-${data.archive}`;
   if ('flush' in data) return `sweep-${data.policy ?? '(all)'}${data.flush ? '-(flush)' : ''}`;
   if ('dataset' in data) {
-    return `partition-${partitionId(id.namespace(data.dataset), id.owner(data.owner), id.customer(data.customer))}`;
+    const { dataset, owner, customer } = data;
+    return partitionJobId(partitionId(id.namespace(dataset), id.owner(owner), id.customer(customer)));
   }
   return queue;
+}
+
+export function partitionJobId(partition: PartitionId): string {
+  return `partition-${partition}`;
+}
+
+/** The job waits, for its turn or for a time, or runs. */
+export async function isOpen(queues: Queues, queue: QueueName, job: string): Promise<boolean> {
+  // finishedOn is set while a failed job waits for its next attempt too: only the state tells.
+  const state = await queues[queue].getJobState(job);
+  return state !== 'completed' && state !== 'failed' && state !== 'unknown';
 }
 
 export interface PutOptions {
@@ -100,16 +112,14 @@ export async function putJob<N extends QueueName>(
   { unlessEndedWithinMs = 0 }: PutOptions = {},
 ): Promise<boolean> {
   const queue = queues[name];
-  const jobId_ = jobId(name, data);
-  const known = await queue.getJob(jobId_);
-  if (known !== undefined) {
-    // finishedOn is set while a failed job waits for its next attempt too: only the state tells.
-    const state = await known.getState();
-    if (state !== 'completed' && state !== 'failed' && state !== 'unknown') return false;
-    if (now.getTime() - (known.finishedOn ?? 0) < unlessEndedWithinMs) return false;
+  const job = jobId(name, data);
+  if (await isOpen(queues, name, job)) return false;
+  const ended = await queue.getJob(job);
+  if (ended !== undefined) {
+    if (now.getTime() - (ended.finishedOn ?? 0) < unlessEndedWithinMs) return false;
     // Two may replace it at once. Removing again what the other one put loses nothing: it is put once more below.
-    await known.remove().catch(() => undefined);
+    await ended.remove().catch(() => undefined);
   }
-  await queue.add(name, data, { jobId: jobId_ });
+  await queue.add(name, data, { jobId: job });
   return true;
 }

@@ -1,5 +1,5 @@
 /** A sweep of one policy: puts what is unfit into quarantine, plans, and gives every partition that is to be sealed to the queue `archive`. */
-import { errorClass, MoraineError } from '../src/errors.ts';
+import { MoraineError } from '../src/errors.ts';
 import { endRun, startRun } from '../src/ledger/runs.ts';
 import type { Context } from '../src/lifecycle/context.ts';
 import { type PolicyPlan, planPolicy } from '../src/lifecycle/plan.ts';
@@ -73,10 +73,4 @@ function isOwnerKnown(context: Context, policy: Policy, owner: PolicyPlan['parti
   const text = 'The owner is not in moraine.yaml: its records stay where they are.';
   context.log.warn({ policy: policy.name, owner, code: 'OWNER_UNKNOWN' }, text);
   return false;
-}
-
-/** A sweep that failed in a way that a later one may not counts as run; one that is tried again does not. */
-export function endsForGood(error: unknown): boolean {
-  const kind = errorClass(error);
-  return kind !== 'retry' && kind !== 'later' && kind !== 'unknown';
 }

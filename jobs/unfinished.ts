@@ -5,7 +5,7 @@ import { UNCLEARED_STATES } from '../src/ledger/states.ts';
 import type { Filter } from '../src/ledger/store.ts';
 import type { Context } from '../src/lifecycle/context.ts';
 import type { ActTools } from './act.ts';
-import type { PutOptions } from './queues.ts';
+import { type PutOptions, partitionJobId } from './queues.ts';
 
 /** Those that can go on now: nobody works on them, and they do not wait for an inventory (`reconcile` takes them on). */
 export async function* unfinishedArchives(context: Context, filter: Filter): AsyncIterable<ArchiveDocument> {
@@ -21,14 +21,16 @@ export async function* unfinishedArchives(context: Context, filter: Filter): Asy
 
 /** Gives each of them to its queue. Returns how many had no job. */
 export async function putUnfinished(
-  { context, put }: ActTools,
+  { context, put, isOpen }: ActTools,
   filter: Filter,
   { quietMs = 0, ...options }: PutOptions & { readonly quietMs?: number } = {},
 ): Promise<number> {
   let count = 0;
   const changedBefore = context.clock.now().getTime() - quietMs;
-  for await (const { _id, state, changedAt } of unfinishedArchives(context, filter)) {
+  for await (const { _id, state, changedAt, partition } of unfinishedArchives(context, filter)) {
     if (changedAt.getTime() > changedBefore) continue;
+    // That job carries on what is unfinished in its partition before it plans more.
+    if (await isOpen('archive', partitionJobId(partition))) continue;
     if (await put(state === 'verified' ? 'clear' : 'archive', { archive: _id }, options)) count += 1;
   }
   return count;

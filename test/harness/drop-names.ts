@@ -35,7 +35,7 @@ async function dropDatabases(url: string, prefix: string): Promise<void> {
   }
 }
 
-async function dropKeys(url: string, prefix: string): Promise<void> {
+export async function dropKeys(url: string, prefix: string): Promise<void> {
   const redis = new Redis(url);
   try {
     for await (const keys of redis.scanStream({ match: `${prefix}*`, count: SCAN_COUNT })) {

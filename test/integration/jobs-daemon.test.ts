@@ -192,7 +192,9 @@ test('a plan of another policy version is not used: the partition is swept anew'
   const daemon = await daemonOf(world.config, prefix);
   await untilCleared(world, name, name);
   await expectExactlyOnce(world, name, name, records);
-  expect((await queues.sweep.getCompleted()).map(({ id }) => id)).toContain(`sweep-${name}`);
+  await until('a sweep of it is over', async () =>
+    (await queues.sweep.getCompleted()).some((job) => job.id === `sweep-${name}`),
+  );
   await daemon.close();
 });
 
