@@ -23,12 +23,10 @@ Ctrl-C does not wait.
 `;
 
 export async function commandsPage(): Promise<string> {
-  const program = await buildProgram(null);
-  return [
-    INTRODUCTION,
-    section(program, 'moraine', 2),
-    ...program.commands.flatMap((command) => sections(command)),
-  ].join('\n');
+  const [whole, program] = [await buildProgram(''), await buildProgram(null)];
+  return [INTRODUCTION, section(whole, 'moraine', 2), ...program.commands.flatMap((command) => sections(command))].join(
+    '\n',
+  );
 }
 
 function sections(command: Command): readonly string[] {
