@@ -1,6 +1,7 @@
 /** `moraine console`: the dashboard, until it is told to stop. It reads the ledger and changes nothing. */
 import { type Command, InvalidArgumentError } from 'commander';
 import { openBoard } from '../../jobs/board.ts';
+import { queuePrefix } from '../../jobs/queues.ts';
 import { startConsole } from '../console/server.ts';
 import { createLog } from '../log.ts';
 import { acting, EXIT, newCommand } from './command.ts';
@@ -37,7 +38,7 @@ export function consoleCommand(): Command {
             ? null
             : openBoard({
                 url: config.redis.url,
-                installation: app.installation.id,
+                prefix: queuePrefix(app.installation.id),
                 isWritable: config.console.bullBoardWritable,
                 log,
               });

@@ -81,15 +81,7 @@ async function buildServer(options: ConsoleOptions & { readonly host: string }):
   server.addHook('onRequest', refuseForeignHost(host));
   // Before the scopes below, so that whatever answers, also an error, carries them.
   server.addHook('onRequest', setSecurityHeaders(PAGE_CSP));
-  if (queues.length > 0) {
-    await mountBoard(server, { path: BOARD_PATH, queues, isWritable: config.console.bullBoardWritable });
-  }
-  await server.register(async (scope) => {
-    scope.addHook('onRequest', refuseChanges);
-    registerRoutes(scope, sight);
-    registerMachines(scope, sight, metrics);
-    registerAssets(scope);
-  });
+  // Scopes take over what handles errors when they are made.
   server.setNotFoundHandler({ preHandler: refuseChanges }, async (request, reply) => {
     reply.code(404);
     if (isForMachines(request.url)) return { error: { code: 'NOT_FOUND', message: 'There is no such address.' } };
@@ -103,6 +95,15 @@ async function buildServer(options: ConsoleOptions & { readonly host: string }):
     const { code, message, hint } = problem;
     if (isForMachines(request.url)) return { error: { code, message, hint } };
     return reply.type(HTML).send(layout(frameOf(sight, sight.context.clock.now()), problemPage(problem)));
+  });
+  if (queues.length > 0) {
+    await mountBoard(server, { path: BOARD_PATH, queues, isWritable: config.console.bullBoardWritable });
+  }
+  await server.register(async (scope) => {
+    scope.addHook('onRequest', refuseChanges);
+    registerRoutes(scope, sight);
+    registerMachines(scope, sight, metrics);
+    registerAssets(scope);
   });
   return server;
 }

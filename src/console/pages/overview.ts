@@ -60,7 +60,7 @@ const MEANINGS: Readonly<Record<ArchiveState, string>> = {
 const PHASES: readonly { readonly title: string; readonly note: string; readonly states: readonly ArchiveState[] }[] = [
   { title: 'Being archived', note: 'the originals are still in place', states: UNCLEARED_STATES },
   { title: 'Archived', note: 'originals deleted', states: ['cleared'] },
-  { title: 'Destroyed', note: 'only the evidence stays', states: ['purging', 'purged', 'confirmed'] },
+  { title: 'Destruction', note: 'only the evidence stays', states: ['purging', 'purged', 'confirmed'] },
 ];
 
 /** The life of an archive, with how many are where. */
@@ -71,12 +71,12 @@ function life(overview: Overview): Html {
     const archives = figures?.archives ?? 0;
     return html`<li class="step${archives === 0 ? ' none' : ''}"><a href="/archives?state=${state}" title="${MEANINGS[state]}">
 <span class="step-name">${state}</span><span class="step-count">${count(archives)}</span>
-<span class="step-size">${counted(figures?.records ?? 0, 'record')}<br>${bytes(figures?.bytes ?? 0)}</span></a></li>
+<span class="step-size">${counted(figures?.records ?? 0, 'record')}${figures !== undefined && figures.bytes > 0 && html`<br>${bytes(figures.bytes)}`}</span></a></li>
 `;
   };
   const aside = (['quarantined', 'abandoned'] as const).map((state) => {
     const archives = figuresOf(state)?.archives ?? 0;
-    return html`<a class="${archives > 0 && state === 'quarantined' ? 'warn-text' : 'muted'}" href="/archives?state=${state}" title="${MEANINGS[state]}">${count(archives)} ${state}</a> `;
+    return html`<a class="${archives > 0 && state === 'quarantined' ? 'warn-text' : 'muted'}" href="/archives?state=${state}" title="${MEANINGS[state]}">${count(archives)} ${state}</a>`;
   });
   const isEmpty = overview.states.every(({ archives }) => archives === 0);
   const picture = html`<div class="life">${PHASES.map(
@@ -114,20 +114,22 @@ function duePurges({ duePurges, overduePurges }: Overview, now: Date): Html {
   return table(
     'Archives due for purge within 30 days',
     [
-      { title: 'Due', cell: ({ dueAt }) => html`${day(dueAt)} <span class="muted">${relative(dueAt, now)}</span>` },
+      {
+        title: 'Due',
+        cell: ({ archive, dueAt }) =>
+          html`${purgeBadge(overdue.has(archive), dueAt <= now)} ${day(dueAt)} <span class="muted">${relative(dueAt, now)}</span>`,
+      },
       { title: 'Archive', cell: ({ archive }) => archiveLink(archive) },
       { title: 'Owner', cell: ({ owner }) => owner },
-      { title: 'Customer', cell: ({ customer }) => customer },
-      {
-        title: 'State',
-        cell: ({ archive, dueAt }) =>
-          overdue.has(archive)
-            ? html`<span class="badge bad">overdue</span>`
-            : html`<span class="badge ${dueAt <= now ? 'warn' : ''}">${dueAt <= now ? 'due' : 'soon'}</span>`,
-      },
+      { title: 'Customer', cell: ({ customer }) => html`<span class="long">${customer}</span>` },
     ],
     duePurges,
   );
+}
+
+function purgeBadge(isOverdue: boolean, isDue: boolean): Html | null {
+  if (isOverdue) return html`<span class="badge bad">overdue</span>`;
+  return isDue ? html`<span class="badge warn">due</span>` : null;
 }
 
 function oldestRecords({ oldestRecords }: Overview, now: Date): Html {
