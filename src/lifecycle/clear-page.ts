@@ -14,7 +14,7 @@
  * A crash anywhere leaves a page without outcomes that the next worker takes up at step 1. Counts of the delete command
  * decide nothing.
  */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { MoraineError } from '../errors.ts';
 import type { RecordOutcome } from '../ledger/archive-document.ts';
 import type { PageState } from '../ledger/clearing.ts';
@@ -116,7 +116,7 @@ async function look(
 }
 
 function isSame(sha256: Uint8Array, raw: Uint8Array): boolean {
-  return createHash('sha256').update(raw).digest().equals(sha256);
+  return hash('sha256', raw, 'buffer').equals(sha256);
 }
 
 function tooSlow({ namespace }: DatasetShape): MoraineError {

@@ -3,7 +3,7 @@
  * AWS Encryption SDK and tar into the parts of an upload; nothing touches the disk and no step holds the archive in
  * memory. A failed attempt is abandoned and its key destroyed at once, so what arrives late is noise.
  */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { FacetCollector } from '../archive/facets.ts';
 import { ArchiveWriter, estimateFileBytes, type WrittenArchive } from '../archive/writer.ts';
 import { isMoraineError, MoraineError } from '../errors.ts';
@@ -114,7 +114,7 @@ async function seal(
   const hasFacets = Object.keys(shape.facets).length > 0;
   try {
     const selection = await selectRecords(context, lease, policy, async (record) => {
-      const sha256 = createHash('sha256').update(record.raw).digest();
+      const sha256 = hash('sha256', record.raw, 'buffer');
       const { segment } = await writer.add({ raw: record.raw, idBytes: record.idBytes, sha256 });
       if (hasFacets) facets.add(context.source.facets(shape, record.raw));
       await roster.add({ id: record.idBytes, sha256, segment }, record.raw.length);
@@ -144,7 +144,9 @@ async function acknowledge(
   stored: StoredArchive,
 ): Promise<ArchiveDocument> {
   const { written, selection, rosterPages } = sealed;
-  await writeFacets(context.store, lease.document, sealed.facets);
+  // A first attempt without facets has nothing to write and nothing to replace.
+  const isPlain = !sealed.facets.coversEverything && sealed.facets.codes.length === 0;
+  if (!isPlain || lease.document.attemptCount > 1) await writeFacets(context.store, lease.document, sealed.facets);
   await acknowledgeAttempt(
     context.store,
     context.clock,
@@ -167,6 +169,7 @@ async function acknowledge(
   };
   await moveArchive(context.audit, context.clock, lease, {
     to: 'stored',
+    auditLater: true,
     set: {
       stored: facts,
       dueAt: selection.lastPurgeAt,
