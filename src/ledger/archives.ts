@@ -2,8 +2,9 @@
  * Archives in the ledger: planned, claimed, moved from state to state by fenced compare-and-set.
  *
  * One function makes every move, so the table in `states.ts` cannot be walked round. The audit entry of a move travels
- * in the same compare-and-set (`unaudited`) and is put into the chain right after; a crash in between leaves it in the
- * document, and whoever claims the archive next puts it in. So a move without its entry cannot stay.
+ * in the same compare-and-set (`unaudited`) and is put into the chain with the next append for the archive, at the latest
+ * when its worker lets go of it; a crash in between leaves it in the document, and whoever moves the archive next, or
+ * `settleUnaudited`, puts it in. So a move without its entry cannot stay.
  */
 
 import type { Clock } from '../clock.ts';
@@ -53,16 +54,15 @@ export async function highestUncleared(store: Store, partition: PartitionId): Pr
   return null;
 }
 
-/** Claims an archive and puts into the audit chain what an earlier worker may have left out of it. */
+/** Claims an archive. What an earlier worker may have left out of the audit chain goes in with the first move. */
 export async function claimArchive(
   store: Store,
-  audit: AuditLog,
+  _audit: AuditLog,
   archive: ArchiveId,
   by: { readonly worker: WorkerId; readonly clock: Clock; readonly signal?: AbortSignal | undefined },
 ): Promise<ArchiveLease> {
   const lease = await claimLease(store, archives(store), archive, by);
   assertReadable(lease.document);
-  await settleAudit(audit, lease);
   return lease;
 }
 
@@ -71,6 +71,8 @@ export interface Move {
   readonly set?: Partial<Omit<ArchiveDocument, '_id' | 'v' | 'rev' | 'state' | 'epoch' | 'lease' | 'unaudited'>>;
   /** Counts, ids and reasons for the audit entry; no record content. */
   readonly details?: Readonly<Record<string, string | number | boolean | null>>;
+  /** The entry need not be in the chain before what comes next: it goes in with the next append. */
+  readonly auditLater?: boolean;
 }
 
 /**
@@ -113,7 +115,7 @@ export async function moveArchive(
       unaudited: [...document.unaudited, entry],
     };
   });
-  await settleAudit(audit, lease);
+  if (move.auditLater !== true) await settleAudit(audit, lease);
   return lease.document;
 }
 
@@ -146,9 +148,14 @@ function moveEntry(archive: ArchiveDocument, move: Move, epoch: number): AuditEn
   };
 }
 
-/** Idempotent by the entries' keys. The emptied list is written with the document's next write. */
-async function settleAudit(audit: AuditLog, lease: ArchiveLease): Promise<void> {
-  if (lease.document.unaudited.length === 0) return;
-  await audit.appendOnce(lease.document.unaudited);
-  lease.remember({ ...lease.document, unaudited: [] });
+/** Puts what waits, and then these, into the chain. Idempotent by the entries' keys. The emptied list is written with the document's next write. */
+export async function settleAudit(
+  audit: AuditLog,
+  lease: ArchiveLease,
+  more: readonly AuditEntryBody[] = [],
+): Promise<void> {
+  const entries = [...lease.document.unaudited, ...more];
+  if (entries.length === 0) return;
+  await audit.appendOnce(entries);
+  if (lease.document.unaudited.length > 0) lease.remember({ ...lease.document, unaudited: [] });
 }

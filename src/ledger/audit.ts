@@ -145,7 +145,8 @@ export class AuditLog {
 
   async #writeBlock(bodies: readonly AuditEntryBody[]): Promise<void> {
     for (let clash = 0; clash <= MAX_CLASHES; clash++) {
-      const missing = await this.#notYetIn(bodies);
+      // Mostly they are new, and the unique index on the keys says when one is not: looked for only then.
+      const missing = clash === 0 ? distinct(bodies) : await this.#notYetIn(bodies);
       if (missing.length === 0) return;
       const end = this.#end ?? (await lastEntry(this.#blocks)) ?? GENESIS;
       const entries = this.#chain(end, missing);
@@ -161,7 +162,7 @@ export class AuditLog {
     throw new MoraineError('LEDGER_CONTENTION', `The audit chain grew under us ${MAX_CLASHES} times.`);
   }
 
-  /** The unique index on the keys decides a race of two processes; this keeps the ordinary repetition from clashing with itself. */
+  /** The unique index on the keys decides; this finds out which of them are in the chain after it did. */
   async #notYetIn(bodies: readonly AuditEntryBody[]): Promise<AuditEntryBody[]> {
     const missing = new Map(bodies.map((body) => [body.key, body]));
     for await (const block of this.#blocks.find({ 'entries.key': { $in: [...missing.keys()] } })) {
@@ -181,6 +182,11 @@ export class AuditLog {
       return { ...unhashed, hash };
     });
   }
+}
+
+/** The first of each key. */
+function distinct(bodies: readonly AuditEntryBody[]): AuditEntryBody[] {
+  return [...new Map(bodies.map((body) => [body.key, body])).values()];
 }
 
 /** The newest entry's place, or null for an empty chain. */

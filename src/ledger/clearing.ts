@@ -76,20 +76,10 @@ export async function writePageIntent(
   lease.assertHeld();
   const archive = lease.subject;
   const _id = pageId(archive, page);
+  const first = { _id, v: 1, archive, page, intended: present, tries: 1, outcomes: null };
+  if ((await clearingPages(store).insert(first)) === 'inserted') return 1;
   const found = await clearingPages(store).get(_id);
-  if (found === null) {
-    const outcome = await clearingPages(store).insert({
-      _id,
-      v: 1,
-      archive,
-      page,
-      intended: present,
-      tries: 1,
-      outcomes: null,
-    });
-    if (outcome === 'duplicate') throw anotherWorker(archive);
-    return 1;
-  }
+  if (found === null || found.outcomes !== null) throw anotherWorker(archive);
   const intended = [...new Set([...found.intended, ...present])].sort((a, b) => a - b);
   const replaced = await clearingPages(store).replace({ ...found, intended, tries: found.tries + 1 });
   if (replaced === null) throw anotherWorker(archive);

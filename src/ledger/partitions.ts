@@ -1,6 +1,7 @@
 /** Partitions: one document for each dataset, owner and customer, with the lease under which plans are made. */
 import { createHash } from 'node:crypto';
 import type { Clock } from '../clock.ts';
+import { isMoraineError } from '../errors.ts';
 import { type CustomerId, id, type Namespace, type OwnerId, type PartitionId, type WorkerId } from '../ids.ts';
 import type { LeaseField } from './archive-document.ts';
 import { claimLease, type HeldLease } from './leases.ts';
@@ -37,8 +38,11 @@ export async function claimPartition(
   by: { readonly worker: WorkerId; readonly clock: Clock; readonly signal?: AbortSignal | undefined },
 ): Promise<PartitionLease> {
   const _id = partitionId(of.namespace, of.owner, of.customer);
-  if ((await partitions(store).get(_id)) === null) {
+  try {
+    return await claimLease(store, partitions(store), _id, by);
+  } catch (error) {
+    if (!isMoraineError(error, 'ARCHIVE_UNKNOWN')) throw error;
     await partitions(store).insert({ _id, v: 1, ...of, epoch: 0, lease: null, planned: 0 });
+    return await claimLease(store, partitions(store), _id, by);
   }
-  return await claimLease(store, partitions(store), _id, by);
 }

@@ -4,7 +4,7 @@
  */
 import type { ArchiveId } from '../ids.ts';
 import type { ArchiveDocument } from '../ledger/archive-document.ts';
-import { claimArchive } from '../ledger/archives.ts';
+import { claimArchive, settleAudit } from '../ledger/archives.ts';
 import { type Policy, policyVersion, toShape } from '../policy/policy.ts';
 import { clearArchive, shrinkClearedRoster } from './clear.ts';
 import type { Context } from './context.ts';
@@ -23,6 +23,7 @@ export async function carryOn(context: Context, archive: ArchiveId, given: Polic
     if (document.state === 'stored') document = await verifyByChecksum(context, lease);
     if (document.state === 'verified') document = await clearArchive(context, lease, toShape(policy));
     if (document.state === 'cleared') document = await shrinkClearedRoster(context, lease);
+    await settleAudit(context.audit, lease);
     return document;
   } finally {
     await lease.giveUp();

@@ -2,7 +2,7 @@
 import pMap from 'p-map';
 import { MoraineError } from '../errors.ts';
 import type { ArchiveDocument, Outcomes, RecordOutcome } from '../ledger/archive-document.ts';
-import { type ArchiveLease, amendArchive, moveArchive } from '../ledger/archives.ts';
+import { type ArchiveLease, moveArchive, settleAudit } from '../ledger/archives.ts';
 import {
   ClearingPermit,
   countOutcomes,
@@ -42,12 +42,10 @@ export async function clearArchive(
       return marked;
     },
   };
-  await audit.appendOnce([intentEntry(archive, stored.records)]);
-  try {
-    await eachPage(stored.rosterPages, (page) => clearOnePage(context, lease, subject, page));
-  } finally {
-    await permit.end();
-  }
+  await settleAudit(audit, lease, [intentEntry(archive, stored.records)]);
+  await eachPage(stored.rosterPages, (page) => clearOnePage(context, lease, subject, page));
+  // Not after a failure: a delete whose reply was lost may still be on its way, and a hold must wait for it.
+  await permit.end();
   const outcomes = await countOutcomes(store, archive._id, stored.records);
   assertSettled(archive, outcomes);
   await moveArchive(audit, clock, lease, { to: 'cleared', set: { outcomes }, details: { ...outcomes } });
@@ -121,7 +119,9 @@ export async function shrinkClearedRoster(context: Context, lease: ArchiveLease)
   });
   await removeRostersOf(store, archive._id);
   await removeClearingPages(store, archive._id);
-  return await amendArchive(lease, { rosterShrunk: true });
+  // Written when the lease is given up. Where that fails, the next worker finds nothing left to shrink and says so.
+  lease.remember({ ...lease.document, rosterShrunk: true });
+  return lease.document;
 }
 
 /** Without them it cannot be told which copies are void. */

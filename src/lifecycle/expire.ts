@@ -138,25 +138,23 @@ async function deleteExpired(context: Context, lease: ExpirationLease, policy: P
     },
   };
   await removeRosterFrom(store, _id, lease.document.pages);
-  try {
-    for (let page = 0; page < lease.document.pages; page++) await clearOne(context, subject, _id, page);
-    if (!lease.document.scanned) {
-      for await (const { records, after } of expiredPages(context, lease, policy)) {
-        const page = lease.document.pages;
-        await writeRosterPage(store, { archive: _id, attempt: _id, epoch: lease.epoch }, page, records);
-        await lease.write((document) => ({
-          ...document,
-          pages: page + 1,
-          records: document.records + records.length,
-          after,
-        }));
-        await clearOne(context, subject, _id, page);
-      }
-      await lease.write((document) => ({ ...document, scanned: true }));
+  for (let page = 0; page < lease.document.pages; page++) await clearOne(context, subject, _id, page);
+  if (!lease.document.scanned) {
+    for await (const { records, after } of expiredPages(context, lease, policy)) {
+      const page = lease.document.pages;
+      await writeRosterPage(store, { archive: _id, attempt: _id, epoch: lease.epoch }, page, records);
+      await lease.write((document) => ({
+        ...document,
+        pages: page + 1,
+        records: document.records + records.length,
+        after,
+      }));
+      await clearOne(context, subject, _id, page);
     }
-  } finally {
-    await permit.end();
+    await lease.write((document) => ({ ...document, scanned: true }));
   }
+  // Not after a failure: a delete whose reply was lost may still be on its way, and a hold must wait for it.
+  await permit.end();
   return await finish(context, lease);
 }
 

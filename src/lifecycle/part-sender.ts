@@ -9,13 +9,18 @@ import { rememberUpload } from '../ledger/attempts.ts';
 import type { Store } from '../ledger/store.ts';
 import type { StoredArchive, UploadHandle, UploadIntent, VaultLocation, VaultPort } from '../vault/port.ts';
 
+const FIRST_BUFFER_BYTES = 256 * 1024;
+const GROWTH = 4;
+
 export class PartSender {
   readonly #vault: VaultPort;
   readonly #location: VaultLocation;
   readonly #intent: UploadIntent;
   readonly #lease: ArchiveLease;
   readonly #store: Store;
-  readonly #part: Buffer;
+  readonly #partBytes: number;
+  /** Grows up to a part: most files of small customers end long before. */
+  #part: Buffer;
   #filled = 0;
   #sent = 0;
   #upload: UploadHandle | null = null;
@@ -31,19 +36,29 @@ export class PartSender {
     this.#lease = lease;
     this.#location = to.location;
     this.#intent = to.intent;
-    this.#part = Buffer.allocUnsafe(to.partBytes);
+    this.#partBytes = to.partBytes;
+    this.#part = Buffer.allocUnsafe(Math.min(to.partBytes, FIRST_BUFFER_BYTES));
   }
 
   /** Takes the next bytes of the file. Waits while a full part is on its way and another is full. */
   async take(bytes: Uint8Array): Promise<void> {
     let at = 0;
     while (at < bytes.length) {
+      // Full from before only after a failure: sending it fails again, instead of never ending.
+      if (this.#filled === this.#partBytes) await this.#sendFullPart();
+      if (this.#filled === this.#part.length) this.#grow();
       const taken = Math.min(bytes.length - at, this.#part.length - this.#filled);
       this.#part.set(bytes.subarray(at, at + taken), this.#filled);
       this.#filled += taken;
       at += taken;
-      if (this.#filled === this.#part.length) await this.#sendFullPart();
+      if (this.#filled === this.#partBytes) await this.#sendFullPart();
     }
+  }
+
+  #grow(): void {
+    const larger = Buffer.allocUnsafe(Math.min(this.#partBytes, this.#part.length * GROWTH));
+    this.#part.copy(larger, 0, 0, this.#filled);
+    this.#part = larger;
   }
 
   /** Sends what is left and completes the file. */
@@ -97,7 +112,7 @@ export class PartSender {
   }
 
   async #begin(): Promise<UploadHandle> {
-    const upload = await this.#vault.beginUpload(this.#location, this.#intent, this.#part.length);
+    const upload = await this.#vault.beginUpload(this.#location, this.#intent, this.#partBytes);
     await rememberUpload(this.#store, this.#intent.attempt, upload);
     return upload;
   }

@@ -9,7 +9,7 @@
 import { isMoraineError } from '../errors.ts';
 import type { ArchiveId } from '../ids.ts';
 import type { ArchiveDocument } from '../ledger/archive-document.ts';
-import { amendArchive, archives, claimArchive, findArchives, moveArchive } from '../ledger/archives.ts';
+import { amendArchive, archives, claimArchive, findArchives, moveArchive, settleAudit } from '../ledger/archives.ts';
 import { attempts, attemptsToCleanUp, markCleanedUp, proveAbandoned } from '../ledger/attempts.ts';
 import { takeInventory } from '../ledger/inventories.ts';
 import { purgeOf } from '../ledger/purging.ts';
@@ -236,6 +236,7 @@ async function withLease(
   const lease = await claimArchive(context.store, context.audit, archive, context);
   try {
     await work(lease);
+    await settleAudit(context.audit, lease);
   } finally {
     await lease.giveUp();
   }

@@ -82,6 +82,7 @@ async function markVerified(
   }
   const verified = await moveArchive(context.audit, context.clock, lease, {
     to: 'verified',
+    auditLater: true,
     set: { verifiedAt: context.clock.now() },
     details,
   });
