@@ -39,7 +39,8 @@ export function archivesCommand(): Command {
           ...(policy === undefined ? {} : { policy }),
         };
         const found: ArchiveDocument[] = [];
-        for await (const archive of findArchives(app.store, filter, { sort: { _id: 1 } })) found.push(archive);
+        for await (const archive of findArchives(app.store, filter, { sort: { createdAt: 1, _id: 1 } }))
+          found.push(archive);
         session.output.result(found.map(archiveListed), () =>
           found.length === 0 ? ['There are no archives.'] : [archivesTable(found)],
         );

@@ -17,12 +17,16 @@ export function exitCodeOf(error: unknown): ExitCode {
   return exitCodeOfClass(errorClass(error));
 }
 
-/** For one problem among others, by its code: a record or archive that was put aside needs a person, the rest was done. */
+/**
+ * For one problem of a command that did the rest, by its code: a record or archive that was put aside, and an owner that
+ * the configuration lacks, need a person; 2 is for what was not started at all.
+ */
 export function exitCodeOfProblem(code: string): ExitCode {
   const kind = Object.entries(ERROR_KINDS).find(([name]) => name === code)?.[1];
-  if (kind?.class === 'quarantine') return EXIT.person;
-  return kind === undefined ? EXIT.failed : exitCodeOfClass(kind.class);
+  return kind !== undefined && FOR_A_PERSON.includes(kind.class) ? EXIT.person : EXIT.failed;
 }
+
+const FOR_A_PERSON: readonly ErrorClass[] = ['quarantine', 'person', 'usage'];
 
 /** What weighs most decides: a failure, then a wrong policy, then what needs a person. */
 export function worst(codes: Iterable<ExitCode>): ExitCode {

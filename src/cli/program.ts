@@ -88,5 +88,5 @@ const EXIT_CODES = `
 Exit codes:
   0  done
   1  failed
-  2  wrong usage, configuration or policy; nothing was started
+  2  wrong usage, configuration or policy
   3  done, and this command met something new that needs a person`;

@@ -1,8 +1,9 @@
 /** `moraine reconcile`: the ledger against the vaults' inventories and against the source. */
 import type { Command } from 'commander';
-import { dueNow } from '../lifecycle/context.ts';
+import { errorClass } from '../errors.ts';
+import { type Context, dueNow } from '../lifecycle/context.ts';
 import { type ReconcileReport, reconcile } from '../lifecycle/reconcile.ts';
-import { acting, EXIT, newCommand } from './command.ts';
+import { acting, EXIT, newCommand, type Session } from './command.ts';
 import { worst } from './exit-code.ts';
 import { waitForNextLook, waitingUntil } from './follow.ts';
 import { table } from './output.ts';
@@ -39,7 +40,7 @@ export function reconcileCommand(): Command {
         const app = await session.openApp();
         const work = workProgress(session, 'reconcile');
         const context = session.contextOf(app, work.progress);
-        await safeToDestroy(session, context);
+        await orCompareOnly(session, context);
         const report = await recordRun(context, { command: 'reconcile', by: session.actor, policies: [] }, async () => {
           const what = { all: options.all === true, source: options.source === true };
           let value = await reconcile(context, what);
@@ -63,11 +64,23 @@ export function reconcileCommand(): Command {
           return { value, totals, error: failed ? 'VAULT_UNAVAILABLE' : null };
         });
         work.end();
-        session.output.result({ asOf: dueNow(context), ...report }, () => reportText(report));
+        session.output.result({ asOf: dueNow(context), ...report, notes: session.output.notes }, () =>
+          reportText(report),
+        );
         const failed = report.vaults.some(({ state }) => state === 'failed');
         return worst([failed ? EXIT.failed : EXIT.done, needsPerson(report) ? EXIT.person : EXIT.done]);
       }),
     );
+}
+
+/** An alarm or a clock stops what destroys, not the looking: this command is how a person finds out. */
+async function orCompareOnly(session: Session, context: Context): Promise<void> {
+  try {
+    await safeToDestroy(session, context);
+  } catch (error) {
+    if (errorClass(error) !== 'person' || !(error instanceof Error)) throw error;
+    session.output.note(`This only compares; nothing is cleared or removed: ${error.message}`);
+  }
 }
 
 function isWaiting({ vaults }: ReconcileReport): boolean {

@@ -271,10 +271,22 @@ function runText(ran: Ran, archives: readonly ArchiveDocument[]): readonly strin
     ...(run.newlyQuarantined > 0
       ? [`  ! ${counted(run.newlyQuarantined, 'record')} went into quarantine: \`moraine quarantine list\`.`]
       : []),
-    ...run.problems.flatMap(({ code, text, hint, owner, customer }) => [
-      `  ✗ ${owner === undefined ? '' : `${owner}, ${customer}: `}${text} (${code})`,
-      `    ${hint}`,
-    ]),
+    ...problemLines(run.problems),
     '',
   ];
+}
+
+/** Those of one kind are told once, with an example: a missing owner would be said for each of its customers. */
+function problemLines(problems: PolicyRun['problems']): readonly string[] {
+  const kinds = new Map<string, PolicyRun['problems'][number][]>();
+  for (const problem of problems) {
+    const kind = `${problem.code} ${problem.owner ?? ''}`;
+    kinds.set(kind, [...(kinds.get(kind) ?? []), problem]);
+  }
+  return [...kinds.values()].flatMap(([first, ...others]) => {
+    if (first === undefined) return [];
+    const where = first.owner === undefined ? '' : `${first.owner}, ${first.customer}: `;
+    const more = others.length === 0 ? '' : ` And ${counted(others.length, 'more', 'more')} like it.`;
+    return [`  ✗ ${where}${first.text}${more} (${first.code})`, `    ${first.hint}`];
+  });
 }

@@ -239,6 +239,10 @@ test('a long pause of the clock: asked in the foreground, accepted by check --ye
   } as never);
   expect((await world.moraine('run', '--json')).json).toMatchObject({ error: { code: 'LEDGER_BEHIND_VAULT' } });
   expect((await world.moraine('check')).exitCode).toBe(3);
+  // To look is not to destroy: it is what the alarm asks for.
+  const looked = await world.moraine('reconcile', '--json');
+  expect(looked.exitCode).toBe(0);
+  expect(looked.json).toMatchObject({ notes: [expect.stringContaining('restored backup')] });
   expect(await world.moraine('check', '--yes')).toMatchObject({ exitCode: 0 });
 });
 

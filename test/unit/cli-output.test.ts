@@ -19,9 +19,9 @@ describe('exit codes', () => {
     expect(exitCodeOf(new Error('a bug'))).toBe(1);
   });
 
-  test('of a problem beside work that was done: what was put aside needs a person; an unknown code failed', () => {
+  test('of a problem beside work that was done: what was put aside or not configured needs a person; an unknown code failed', () => {
     expect(exitCodeOfProblem('KEY_MISSING')).toBe(3);
-    expect(exitCodeOfProblem('OWNER_UNKNOWN')).toBe(2);
+    expect(exitCodeOfProblem('OWNER_UNKNOWN')).toBe(3);
     expect(exitCodeOfProblem('VAULT_UNAVAILABLE')).toBe(1);
     expect(exitCodeOfProblem('SOMETHING')).toBe(1);
   });
