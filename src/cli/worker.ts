@@ -55,6 +55,7 @@ export function workerCommand(): Command {
         const metrics = createMetrics();
         const { progress } = metrics;
         const daemon = await startDaemon({ config, app, log, signal, concurrency, progress });
+        session.atEnd(() => daemon.close());
         const dashboard = options.console ? await openDashboard({ config, app, log, daemon, metrics }) : null;
         const address = withoutCredentials(config.redis?.url ?? '');
         const installation = app.installation.id;
@@ -65,8 +66,7 @@ export function workerCommand(): Command {
         await ended(signal);
         // The timer holds nothing up; it ends a process that a call which never returns would keep alive.
         setTimeout(() => process.exit(EXIT.done), EXIT_WITHIN_MS).unref();
-        await dashboard?.close();
-        await daemon.close();
+        await Promise.all([dashboard?.close(), daemon.close()]);
         log.info({}, 'The daemon has stopped; its work was given back.');
         return EXIT.done;
       }),

@@ -41,6 +41,8 @@ async function scene(customers: number, each: number) {
   await insertRecords(world, name, customers, each);
   await world.publish(policyYaml(name, `${names.database}_data.${name}`));
   const prefix = `${names.prefix}-${serial}`;
+  // Nothing was lost: the policies of the other tests, in the same ledger, are not swept again here.
+  await redis.set(`${prefix}:watchdog`, '1');
   return { name, prefix, records: customers * each, queues: openQueues(redis, prefix) };
 }
 
@@ -72,6 +74,51 @@ test('run --queue for all policies: one sweep for each that is in force', async 
   });
   await untilCleared(world, name, name);
   await expectExactlyOnce(world, name, name, records);
+  await daemon.close();
+});
+
+test('the repeated jobs: an inventory verifies and clears, a purge destroys what is due under its cap, an inventory confirms', async () => {
+  const { name, prefix, records, queues } = await scene(1, 6);
+  const yaml = policyYaml(name, `${names.database}_data.${name}`);
+  await world.publish(yaml.replace('verify: checksum', 'verify: inventory').replace('records: 100000', 'records: 6'));
+  const daemon = await daemonOf(world.config, prefix);
+  const isIn = async (state: string) => (await archivesOf(world, name)).every((archive) => archive.state === state);
+  const reconcileUntil = async (state: string) => {
+    await until(state, async () => {
+      if (await isIn(state)) return true;
+      if (await putJob(queues, 'reconcile', { by: 'test' }, new Date())) await world.emulator.advance('PT12H');
+      return false;
+    });
+  };
+  await enqueueRun(urls.redis, [name], { prefix, flush: true, by: 'person:test' });
+  await until('it is stored', async () => (await archivesOf(world, name)).length === 1 && (await isIn('stored')));
+  expect(await world.collection(name).countDocuments()).toBe(records);
+  await reconcileUntil('cleared');
+  expect(await queues.clear.getCompletedCount()).toBeGreaterThan(0);
+  await expectExactlyOnce(world, name, name, records);
+
+  await putJob(queues, 'purge', { by: 'test' }, new Date());
+  await until('nothing is due', async () => (await queues.purge.getCompletedCount()) === 1);
+  expect(await isIn('cleared')).toBe(true);
+  const ledger = world.client.db(`${names.database}_ledger`).collection('archives');
+  await ledger.updateMany({ policy: name }, { $set: { dueAt: new Date(Date.now() - 1000) } });
+  await world.publish(yaml.replace('records: 100000', 'records: 5'));
+  await putJob(queues, 'purge', { by: 'test' }, new Date());
+  await until('a cap refused it', async () => {
+    for await (const run of latestRuns(world.app.store, { limit: 1, command: 'purge' }))
+      return run.error === 'BLAST_CAP';
+    return false;
+  });
+  expect(await isIn('cleared')).toBe(true);
+  await world.publish(yaml);
+  await until('it is purged', async () => {
+    await putJob(queues, 'purge', { by: 'test' }, new Date());
+    return await isIn('purged');
+  });
+  await reconcileUntil('confirmed');
+  await putJob(queues, 'retrieve', { by: 'test' }, new Date());
+  await until('no retrieval is open', async () => (await queues.retrieve.getCompletedCount()) === 1);
+  expect(await failedJobs(queues)).toEqual([]);
   await daemon.close();
 });
 
@@ -145,6 +192,34 @@ test('the vault is away for longer than all attempts would last: said once, the 
   expect(said()).toEqual(['error', 'info']);
   await daemon.close();
   await vault.cut();
+});
+
+test('MongoDB is away mid-archive: said once, no job is failed for good, and the work goes on', async () => {
+  const { name, prefix, records, queues } = await scene(3, 10);
+  const mongodb = await TcpProxy.start(urls.mongodb);
+  const slow = await TcpProxy.start(world.emulator.endpoint);
+  slow.latencyMs = 150;
+  const { log, lines } = recordingLog();
+  const url = `${mongodb.url}&serverSelectionTimeoutMS=500`;
+  const config = { ...withAddresses(world.config, { glacier: slow.url }), mongodb: { ...world.config.mongodb, url } };
+  const daemon = await daemonOf(config, prefix, { log });
+  await enqueueRun(urls.redis, [name], { prefix, flush: true, by: 'person:test' });
+  await until('bytes are on their way', async () => (await archivesOf(world, name)).some((a) => a.state === 'storing'));
+  await mongodb.cut();
+  const said = () => lines.filter(({ text }) => text.startsWith('MongoDB is')).map(({ level }) => level);
+  await until('it is missed', async () => said().length === 1);
+  // The lease of a worker that could not give it up ends by itself after minutes; tests do not wait for that.
+  await world.client
+    .db(`${names.database}_ledger`)
+    .collection('archives')
+    .updateMany({ lease: { $ne: null } }, { $set: { 'lease.until': new Date(0) } });
+  await mongodb.restore();
+  await untilCleared(world, name, name);
+  await expectExactlyOnce(world, name, name, records);
+  expect(said()).toEqual(['error', 'info']);
+  expect(await failedJobs(queues)).toEqual([]);
+  await daemon.close();
+  await Promise.all([mongodb.cut(), slow.cut()]);
 });
 
 test('the clock jumped: destructive work stops, says so once, and goes on when a person has accepted it', async () => {

@@ -1,7 +1,8 @@
 /** What becomes of a job by the error's class, and when a schedule last came round. Pure: no queue is there. */
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { MARGINS } from '../../jobs/margins.ts';
-import { jobId, QUEUE_NAMES, readJobData } from '../../jobs/queues.ts';
+import { MARGINS, MAX_STALLED_COUNT } from '../../jobs/margins.ts';
+import { JOB_OPTIONS, jobId, QUEUE_NAMES, readJobData } from '../../jobs/queues.ts';
 import { FIXED_SCHEDULES, previousRun } from '../../jobs/schedules.ts';
 import { settle } from '../../jobs/settle-job.ts';
 import { ERROR_KINDS, type ErrorCode, MoraineError } from '../../src/errors.ts';
@@ -75,6 +76,31 @@ describe('jobs', () => {
     for (const queue of QUEUE_NAMES) expect(readJobData(queue, { by: 'x', record: {} })).toBeNull();
     expect(readJobData('clear', { archive: 'x' })).toEqual({ archive: 'x' });
     expect(readJobData('clear', { archive: '' })).toBeNull();
+  });
+});
+
+describe('docs/jobs.md', () => {
+  const page = readFileSync(new URL('../../docs/jobs.md', import.meta.url), 'utf8');
+
+  it('its table has every queue, and no other', () => {
+    expect([...page.matchAll(/^\| `(\w+)` /gm)].map(([, queue]) => queue)).toEqual(QUEUE_NAMES);
+  });
+
+  it('its figures are those of the code', () => {
+    const seconds = (ms: number) => ms / 1000;
+    const flat = page.replace(/\s+/g, ' ');
+    expect(flat).toContain(`looks again after ${seconds(MARGINS.leaseRetryMs)} seconds`);
+    expect(flat).toContain(
+      `Jobs have ${seconds(MARGINS.giveBackWithinMs)} seconds for that, closing the connections ${seconds(MARGINS.closeWithinMs)}`,
+    );
+    expect(flat).toContain(
+      `after ${seconds(MARGINS.giveBackWithinMs + 2 * MARGINS.closeWithinMs)} seconds the process ends`,
+    );
+    expect(flat).toContain(`${JOB_OPTIONS.attempts} attempts`);
+    expect(flat).toContain(`the ${MAX_STALLED_COUNT + 1}st`);
+    const minute = (pattern: string) => `minute ${pattern.split(' ')[0]} of every hour`;
+    expect(flat).toContain(minute(FIXED_SCHEDULES.purge));
+    expect(flat).toContain(minute(FIXED_SCHEDULES.reconcile));
   });
 });
 
