@@ -62,7 +62,7 @@ export function purgeCommand(): Command {
                     waiting: waiting.length,
                     failed: failed.length,
                   };
-                  return { value, totals, error: failed.length > 0 ? 'VAULT_REFUSED' : null };
+                  return { value, totals, error: failed[0]?.code ?? null };
                 },
               );
         session.output.result({ ...report, capped: plan.capped }, () => [
@@ -91,6 +91,6 @@ function reportText({ purged, held, waiting, failed }: PurgeReport): readonly st
       : []),
     ...held.map((id) => `! ${id} is held and stays.`),
     ...waiting.map(({ id, reason }) => `! ${id} stays for now: ${reason}.`),
-    ...failed.map(({ id, reason }) => `✗ ${id}: ${reason}`),
+    ...failed.map(({ id, code, reason }) => `✗ ${id}: ${reason} (${code})`),
   ];
 }

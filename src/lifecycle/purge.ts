@@ -29,7 +29,13 @@ export interface PurgeReport {
   readonly held: readonly ArchiveId[];
   /** Not purged for another reason that ends by itself: a retrieval is open, another worker is busy with it; or it is in a state in which nothing is purged. */
   readonly waiting: readonly { readonly id: ArchiveId; readonly reason: string }[];
-  readonly failed: readonly { readonly id: ArchiveId; readonly reason: string; readonly needsPerson: boolean }[];
+  readonly failed: readonly {
+    readonly id: ArchiveId;
+    /** Of src/errors.ts. */
+    readonly code: string;
+    readonly reason: string;
+    readonly needsPerson: boolean;
+  }[];
 }
 
 /** Archives that are due for purge at `asOf`, the oldest due first, and those whose purge was begun. */
@@ -53,7 +59,7 @@ export async function purgeArchives(context: Context, due: readonly ArchiveId[])
   const purged: ArchiveId[] = [];
   const held: ArchiveId[] = [];
   const waiting: { id: ArchiveId; reason: string }[] = [];
-  const failed: { id: ArchiveId; reason: string; needsPerson: boolean }[] = [];
+  const failed: { id: ArchiveId; code: string; reason: string; needsPerson: boolean }[] = [];
   await ensureSafeToDestroy(context);
   for (const archive of due) {
     assertNotStopped(context);
@@ -65,9 +71,10 @@ export async function purgeArchives(context: Context, due: readonly ArchiveId[])
     } catch (error) {
       if (isMoraineError(error, 'WORK_STOPPED')) throw error;
       const reason = error instanceof Error ? error.message : String(error);
-      context.log.error({ archive, code: error instanceof MoraineError ? error.code : 'INTERNAL' }, reason);
+      const code = error instanceof MoraineError ? error.code : 'INTERNAL';
+      context.log.error({ archive, code }, reason);
       if (errorClass(error) === 'later') waiting.push({ id: archive, reason });
-      else failed.push({ id: archive, reason, needsPerson: errorClass(error) === 'person' });
+      else failed.push({ id: archive, code, reason, needsPerson: errorClass(error) === 'person' });
     }
   }
   return { asOf, purged, held, waiting, failed };
