@@ -3,6 +3,7 @@ import { type Command, InvalidArgumentError } from 'commander';
 import { openBoard } from '../../jobs/board.ts';
 import { queuePrefix } from '../../jobs/queues.ts';
 import { startConsole } from '../console/server.ts';
+import { MoraineError } from '../errors.ts';
 import { createLog } from '../log.ts';
 import { acting, EXIT, newCommand } from './command.ts';
 
@@ -29,9 +30,14 @@ export function consoleCommand(): Command {
     .option('--host <address>', 'address to listen on; on other machines only what moraine.yaml names')
     .action(
       acting<ConsoleOptions>(async (session, _args, options) => {
-        const { config } = session;
+        const { config, globals } = session;
+        if (globals.asOf !== undefined) {
+          throw new MoraineError('AS_OF_REFUSED', 'The console shows the ledger as it is now: --as-of is refused.', {
+            hint: 'Leave --as-of away; `moraine plan --as-of` says what will be due.',
+          });
+        }
         // A person watches it: what goes wrong while it serves has no other way to be seen.
-        const log = createLog(session.globals.logLevel ?? 'warn');
+        const log = createLog(globals.logLevel ?? 'warn');
         const app = await session.openApp();
         const board =
           config.redis === null
