@@ -11,7 +11,7 @@ import { findArchives, settleUnaudited } from '../ledger/archives.ts';
 import { attempts, attemptsToCleanUp, proveAbandoned } from '../ledger/attempts.ts';
 import { auditHead } from '../ledger/audit.ts';
 import { removeEndedAnnouncements } from '../ledger/in-flight.ts';
-import { needInventory } from '../ledger/inventories.ts';
+import { needInventory, openInventories, wantedInventories } from '../ledger/inventories.ts';
 import { segmentsOf } from '../ledger/record-index.ts';
 import { removeSpentMarks } from '../ledger/record-marks.ts';
 import { toShape } from '../policy/policy.ts';
@@ -156,7 +156,12 @@ async function knownVaults(context: Context, options: ReconcileOptions): Promise
   for await (const { location, endedAt } of attemptsToCleanUp(context.store, context.clock))
     if (endedAt !== null) need(location, endedAt);
   for (const { location, since } of needed.values()) await needInventory(context.store, location, since);
-  return [...needed.values()].map(({ location }) => location);
+  const vaults = new Map([...needed].map(([key, { location }]) => [key, location]));
+  // What an earlier look asked for is followed to its end, whatever this one asks for.
+  for await (const { location } of openInventories(context.store)) vaults.set(locationKey(location), location);
+  for await (const { location } of wantedInventories(context.store, context.clock))
+    vaults.set(locationKey(location), location);
+  return [...vaults.values()];
 }
 
 function neededSince(archive: ArchiveDocument, options: ReconcileOptions): Date | null {
