@@ -8,6 +8,15 @@ export function withoutCredentials(text: string): string {
   return text.replace(CREDENTIALS, '$1***@').replace(SECRET_PARAMETER, (_all, start: string) => `${start}***`);
 }
 
+/**
+ * The hosts and database of a connection string, without user, password and options; nothing of what is none, for
+ * nobody knows where a secret is in it.
+ */
+export function mongoAddress(url: string): string {
+  const parts = /^(mongodb(?:\+srv)?:\/\/)(?:.*@)?([^/?#]*)(\/[^?#]*)?/.exec(url);
+  return parts === null ? '(not a mongodb:// url)' : `${parts[1]}${parts[2]}${parts[3] ?? ''}`;
+}
+
 /** Greedy up to the last `@` before the path: a password may hold an `@` that somebody forgot to escape. */
 const CREDENTIALS = /([a-z][a-z0-9+.-]*:\/\/)[^/?#\s]*@/gi;
 

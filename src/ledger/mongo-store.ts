@@ -5,9 +5,9 @@
  */
 import { BSON, type Collection, type Db, type Document, MongoClient } from 'mongodb';
 import { MoraineError } from '../errors.ts';
-import { withoutCredentials } from '../without-credentials.ts';
+import { mongoAddress } from '../without-credentials.ts';
 import type { LedgerIndex, PreparedStore } from './indexes.ts';
-import { insertedBesideDuplicates, isDuplicateKey, translateMongoError } from './mongo-errors.ts';
+import { insertedBesideDuplicates, isDuplicateKey, translateStoreError } from './mongo-errors.ts';
 import type { Filter, FindOptions, LedgerDocument, StoreCollection } from './store.ts';
 
 /** Long enough for an election's usual second or two, short enough for a person who waits for the message. */
@@ -36,7 +36,7 @@ export interface MongoStoreOptions {
  * or CONFIG_INVALID, with the address but never its credentials.
  */
 export async function connectMongoStore(options: MongoStoreOptions): Promise<MongoStore> {
-  const address = withoutCredentials(options.url);
+  const address = mongoAddress(options.url);
   const client = newClient(options.url, address);
   try {
     await client.connect();
@@ -45,7 +45,7 @@ export async function connectMongoStore(options: MongoStoreOptions): Promise<Mon
   } catch (error) {
     // The first error is the one to show; a client that never connected has nothing to lose when its close fails.
     await client.close().catch(() => undefined);
-    throw translateMongoError(error, `connecting to ${address}`, 'Nothing was changed.');
+    throw translateStoreError(error, `connect to ${address}`, 'Nothing was changed.');
   }
 }
 
@@ -79,7 +79,7 @@ export class MongoStore implements PreparedStore {
 
   /** The primary's clock as it answered; half a round trip old. */
   async serverTime(): Promise<Date> {
-    const hello = await guarded('asking for the server time', () =>
+    const hello = await guarded('ask for the server time', () =>
       this.#database.command({ hello: 1 }, { readPreference: 'primary' }),
     );
     const time: unknown = hello['localTime'];
@@ -95,7 +95,7 @@ export class MongoStore implements PreparedStore {
 
   async ensureIndexes(indexes: readonly LedgerIndex[]): Promise<void> {
     for (const index of indexes) {
-      await guarded(`creating an index of ledger collection ${index.collection}`, () =>
+      await guarded(`create an index of ledger collection ${index.collection}`, () =>
         this.#database.collection(index.collection).createIndex({ ...index.keys }, { unique: index.unique ?? false }),
       );
     }
@@ -103,7 +103,7 @@ export class MongoStore implements PreparedStore {
 
   /** Removes the whole database. For tests and for a sandbox's own reset. */
   async drop(): Promise<void> {
-    await guarded('dropping the ledger', () => this.#database.dropDatabase(WRITE));
+    await guarded('drop the ledger', () => this.#database.dropDatabase(WRITE));
   }
 
   async close(): Promise<void> {
@@ -125,7 +125,7 @@ class MongoCollection<T extends LedgerDocument> implements StoreCollection<T> {
   }
 
   async insert(document: Omit<T, 'rev'>): Promise<'inserted' | 'duplicate'> {
-    return this.#guarded('inserting into', async () => {
+    return this.#guarded('insert into', async () => {
       try {
         await this.#collection.insertOne(asNew(document), WRITE);
         return 'inserted';
@@ -143,7 +143,7 @@ class MongoCollection<T extends LedgerDocument> implements StoreCollection<T> {
   }
 
   async get(id: string): Promise<T | null> {
-    const document = await this.#guarded('reading', () => this.#collection.findOne({ _id: id }, READ));
+    const document = await this.#guarded('read', () => this.#collection.findOne({ _id: id }, READ));
     return document === null ? null : this.#asDocument(document);
   }
 
@@ -158,7 +158,7 @@ class MongoCollection<T extends LedgerDocument> implements StoreCollection<T> {
     }
     try {
       for (;;) {
-        const document = await this.#guarded('reading', () => cursor.next());
+        const document = await this.#guarded('read', () => cursor.next());
         if (document === null) return;
         yield this.#asDocument(document);
       }
@@ -169,12 +169,12 @@ class MongoCollection<T extends LedgerDocument> implements StoreCollection<T> {
   }
 
   async count(filter: Filter): Promise<number> {
-    return this.#guarded('counting', () => this.#collection.countDocuments({ ...filter }, READ));
+    return this.#guarded('count', () => this.#collection.countDocuments({ ...filter }, READ));
   }
 
   async replace(document: T): Promise<T | null> {
     const next = { ...document, rev: document.rev + 1 };
-    return this.#guarded('replacing in', async () => {
+    return this.#guarded('replace in', async () => {
       try {
         const result = await this.#collection.replaceOne({ _id: document._id, rev: document.rev }, next, WRITE);
         return result.matchedCount === 1 ? next : null;
@@ -187,17 +187,17 @@ class MongoCollection<T extends LedgerDocument> implements StoreCollection<T> {
   }
 
   async remove(id: string, rev: number): Promise<boolean> {
-    const result = await this.#guarded('removing from', () => this.#collection.deleteOne({ _id: id, rev }, WRITE));
+    const result = await this.#guarded('remove from', () => this.#collection.deleteOne({ _id: id, rev }, WRITE));
     return result.deletedCount === 1;
   }
 
   async removeMany(filter: Filter): Promise<number> {
-    const result = await this.#guarded('removing from', () => this.#collection.deleteMany({ ...filter }, WRITE));
+    const result = await this.#guarded('remove from', () => this.#collection.deleteMany({ ...filter }, WRITE));
     return result.deletedCount;
   }
 
   async #insertBatch(batch: StoredDocument[]): Promise<number> {
-    return this.#guarded('inserting into', async () => {
+    return this.#guarded('insert into', async () => {
       try {
         // Unordered: a document that is there already does not stop those after it.
         const result = await this.#collection.insertMany(batch, { ...WRITE, ordered: false });
@@ -227,7 +227,7 @@ async function guarded<R>(doing: string, call: () => Promise<R>): Promise<R> {
   try {
     return await call();
   } catch (error) {
-    throw translateMongoError(error, doing);
+    throw translateStoreError(error, doing);
   }
 }
 

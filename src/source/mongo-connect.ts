@@ -1,7 +1,8 @@
 /** Opens a connection that fails at once and clearly when there is no server. */
 import { MongoClient } from 'mongodb';
 import { MoraineError } from '../errors.ts';
-import { translateMongoError } from './mongo-errors.ts';
+import { mongoAddress } from '../without-credentials.ts';
+import { translateMongoError } from './driver-errors.ts';
 
 /** How long a command looks for a usable server before it says that there is none. */
 const SERVER_SELECTION_MS = 5_000;
@@ -11,7 +12,7 @@ const SERVER_SELECTION_MS = 5_000;
  * wrong credentials. No text holds the credentials of the url.
  */
 export async function connectMongo(options: { readonly url: string; readonly appName?: string }): Promise<MongoClient> {
-  const shown = redactUrl(options.url);
+  const shown = mongoAddress(options.url);
   let client: MongoClient;
   try {
     client = new MongoClient(options.url, {
@@ -36,10 +37,4 @@ export async function connectMongo(options: { readonly url: string; readonly app
     await client.close().catch(() => undefined); // It never opened; the first error is the one that counts.
     throw translateMongoError(error, `answer at ${shown}`);
   }
-}
-
-/** The url without user, password and options. */
-export function redactUrl(url: string): string {
-  const parts = /^(mongodb(?:\+srv)?:\/\/)(?:.*@)?([^/?#]*)(\/[^?#]*)?/.exec(url);
-  return parts === null ? '(not a mongodb:// url)' : `${parts[1]}${parts[2]}${parts[3] ?? ''}`;
 }

@@ -4,7 +4,7 @@
  */
 import type { Document, MongoClient } from 'mongodb';
 import type { Namespace } from '../ids.ts';
-import { asking, translateMongoError } from './mongo-errors.ts';
+import { asking, translateMongoError } from './driver-errors.ts';
 import { collectionOf, scanSort, splitNamespace } from './mongo-query.ts';
 import type { DatasetFinding, DatasetReport, DatasetShape } from './port.ts';
 

@@ -7,7 +7,7 @@ import { type Document, type Filter, type MongoClient, ObjectId, UUID } from 'mo
 import { MoraineError } from '../errors.ts';
 import { type CustomerId, id, type OwnerId, partyId, partyValue } from '../ids.ts';
 import { fieldPath, findPath } from './bson-walk.ts';
-import { asking } from './mongo-errors.ts';
+import { asking } from './driver-errors.ts';
 import { collectionOf, ofUsableType, partitionFilter, partyFilter, triggerBounds } from './mongo-query.ts';
 import type { DatasetShape, FieldOrValue, Partition } from './port.ts';
 import { partyIdOf } from './raw-document.ts';

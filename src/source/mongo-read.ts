@@ -2,8 +2,8 @@
 import { type Document, type MongoClient, ObjectId } from 'mongodb';
 import { MoraineError } from '../errors.ts';
 import type { Namespace } from '../ids.ts';
+import { asking } from './driver-errors.ts';
 import { idCandidates } from './id-candidates.ts';
-import { asking } from './mongo-errors.ts';
 import { collectionOf, partitionFilter, READ_RAW, triggerBounds } from './mongo-query.ts';
 import type { Partition, PartitionSummary, RawRecord, TriggerRange } from './port.ts';
 import { idValue, rawRecord, recordsFrom } from './raw-document.ts';

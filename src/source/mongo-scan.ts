@@ -3,7 +3,7 @@
  * forgets it or the connection breaks, a new one starts right after the last record that was handed out.
  */
 import { type Document, type FindCursor, type MongoClient, MongoError, MongoServerSelectionError } from 'mongodb';
-import { translateMongoError } from './mongo-errors.ts';
+import { translateMongoError } from './driver-errors.ts';
 import {
   collectionOf,
   isBytes,

@@ -7,7 +7,7 @@
  * index says that it holds any (it is multikey), or does not say.
  */
 import type { Document, Filter, MongoClient } from 'mongodb';
-import { translateMongoError } from './mongo-errors.ts';
+import { translateMongoError } from './driver-errors.ts';
 import { customersOf, FIRST_UUID, LAST_UUID, ownersOf } from './mongo-partitions.ts';
 import { collectionOf, partitionFilter, partyFilter, READ_RAW } from './mongo-query.ts';
 import { batchesOf } from './mongo-scan.ts';

@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { canonicalJson, hashCanonicalJson } from '../../src/canonical-json.ts';
 import { MoraineError } from '../../src/errors.ts';
 import { MemoryStore } from '../../src/ledger/memory-store.ts';
-import { insertedBesideDuplicates, translateMongoError } from '../../src/ledger/mongo-errors.ts';
+import { insertedBesideDuplicates, translateStoreError } from '../../src/ledger/mongo-errors.ts';
 import { type LedgerDocument, MAX_CLASHES, type StoreCollection } from '../../src/ledger/store.ts';
 import { update } from '../../src/ledger/update.ts';
 import { assertReadable, readableCollection } from '../../src/ledger/versions.ts';
@@ -141,7 +141,7 @@ describe('errors of the driver', () => {
     [serverError(18, 'AuthenticationFailed'), 'MONGODB_REFUSED'],
     [new TypeError('record content'), 'INTERNAL'],
   ])('%s is %s, and its message is not passed on', (error, code) => {
-    const translated = translateMongoError(error, 'reading');
+    const translated = translateStoreError(error, 'read');
     expect(translated.code).toBe(code);
     expect(translated.message).not.toContain('record content');
     expect(translated.cause).toBe(error);
@@ -159,7 +159,7 @@ describe('errors of the driver', () => {
     expect(insertedBesideDuplicates(bulk([{ code: 11000 }], undefined, {}))).toBeNull();
     const cut = bulk([{ code: 11000 }], new MongoNetworkError('cut'));
     expect(insertedBesideDuplicates(cut)).toBeNull();
-    expect(translateMongoError(cut, 'inserting').code).toBe('MONGODB_UNAVAILABLE');
+    expect(translateStoreError(cut, 'insert').code).toBe('MONGODB_UNAVAILABLE');
     expect(insertedBesideDuplicates(new Error('x'))).toBeNull();
   });
 });
