@@ -56,7 +56,11 @@ export function errorsPage(): string {
   return [HEAD, ...sections].join('\n');
 }
 
+/** Columns as wide as their widest cell, as the formatter wants them. */
 function table(rows: readonly (readonly string[])[]): string {
+  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
+  const line = (row: readonly string[], fill: string) =>
+    `| ${widths.map((width, column) => (row[column] ?? '').padEnd(width, fill)).join(' | ')} |`;
   const [head = [], ...body] = rows;
-  return [head, head.map(() => '---'), ...body].map((row) => `| ${row.join(' | ')} |`).join('\n');
+  return [line(head, ' '), line([], '-'), ...body.map((row) => line(row, ' '))].join('\n');
 }
