@@ -1,15 +1,18 @@
 /** `moraine purge`: destroy the archives whose period is over. */
 import type { Command } from 'commander';
 import { isMoraineError, MoraineError } from '../errors.ts';
+import type { ArchiveId } from '../ids.ts';
+import type { ArchiveDocument } from '../ledger/archive-document.ts';
 import { getArchive } from '../ledger/archives.ts';
+import type { Context } from '../lifecycle/context.ts';
 import { type PurgeReport, purgeArchives } from '../lifecycle/purge.ts';
 import { planPurge } from '../lifecycle/purge-caps.ts';
 import { archivesTable } from './archive-document.ts';
-import { acting, EXIT, newCommand } from './command.ts';
+import { acting, EXIT, newCommand, type Session } from './command.ts';
 import { confirm } from './confirm.ts';
 import { worst } from './exit-code.ts';
 import { safeToDestroy } from './preflight.ts';
-import { workProgress } from './progress.ts';
+import { type WorkProgress, workProgress } from './progress.ts';
 import { recordRun } from './record-run.ts';
 import { counted } from './words.ts';
 
@@ -40,31 +43,7 @@ export function purgeCommand(): Command {
           session.output.say(archivesTable(due));
           await confirm(session, `Destroy ${counted(due.length, 'archive')} for ever?`);
         }
-        const report =
-          due.length === 0
-            ? { asOf: plan.asOf, purged: [], held: [], waiting: [], failed: [] }
-            : await recordRun(
-                context,
-                { command: 'purge', by: session.actor, policies: [...new Set(due.map(({ policy }) => policy))] },
-                async () => {
-                  const value = await purgeArchives(context, plan.due).catch((error: unknown) => {
-                    if (!isMoraineError(error, 'WORK_STOPPED')) throw error;
-                    throw new MoraineError('WORK_STOPPED', 'The purge was told to stop.', {
-                      changed: work.done(),
-                      hint: 'Run `moraine purge` again; it goes on where this one stopped.',
-                      cause: error,
-                    });
-                  });
-                  const { purged, held, waiting, failed } = value;
-                  const totals = {
-                    purged: purged.length,
-                    held: held.length,
-                    waiting: waiting.length,
-                    failed: failed.length,
-                  };
-                  return { value, totals, error: failed[0]?.code ?? null };
-                },
-              );
+        const report = due.length === 0 ? nothing(plan.asOf) : await purgeNow(session, context, due, work);
         session.output.result({ ...report, capped: plan.capped }, () => [
           ...reportText(report),
           ...plan.capped.map(
@@ -78,6 +57,42 @@ export function purgeCommand(): Command {
         ]);
       }),
     );
+}
+
+function nothing(asOf: Date): PurgeReport {
+  return { asOf, purged: [], held: [], waiting: [], failed: [] };
+}
+
+async function purgeNow(
+  session: Session,
+  context: Context,
+  due: readonly ArchiveDocument[],
+  work: WorkProgress,
+): Promise<PurgeReport> {
+  const policies = [...new Set(due.map(({ policy }) => policy))];
+  return await recordRun(context, { command: 'purge', by: session.actor, policies }, async () => {
+    const value = await purgeOrStop(
+      context,
+      due.map(({ _id }) => _id),
+      work,
+    );
+    const { purged, held, waiting, failed } = value;
+    const totals = { purged: purged.length, held: held.length, waiting: waiting.length, failed: failed.length };
+    return { value, totals, error: failed[0]?.code ?? null };
+  });
+}
+
+async function purgeOrStop(context: Context, due: readonly ArchiveId[], work: WorkProgress): Promise<PurgeReport> {
+  try {
+    return await purgeArchives(context, due);
+  } catch (error) {
+    if (!isMoraineError(error, 'WORK_STOPPED')) throw error;
+    throw new MoraineError('WORK_STOPPED', 'The purge was told to stop.', {
+      changed: work.done(),
+      hint: 'Run `moraine purge` again; it goes on where this one stopped.',
+      cause: error,
+    });
+  }
 }
 
 function reportText({ purged, held, waiting, failed }: PurgeReport): readonly string[] {

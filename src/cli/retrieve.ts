@@ -2,9 +2,15 @@
 import { type Command, Option } from 'commander';
 import { id } from '../ids.ts';
 import { getArchive } from '../ledger/archives.ts';
-import { findRetrievals, liveRetrievals, type RetrievalDocument } from '../ledger/retrievals.ts';
+import { findRetrievals, getRetrieval, liveRetrievals, type RetrievalDocument } from '../ledger/retrievals.ts';
 import type { Context } from '../lifecycle/context.ts';
-import { estimateRetrieval, refreshRetrieval, refreshRetrievals, requestRetrieval } from '../lifecycle/retrieve.ts';
+import {
+  cancelRetrieval,
+  estimateRetrieval,
+  refreshRetrieval,
+  refreshRetrievals,
+  requestRetrieval,
+} from '../lifecycle/retrieve.ts';
 import type { Tier } from '../vault/port.ts';
 import { acting, EXIT, newCommand } from './command.ts';
 import { confirm } from './confirm.ts';
@@ -37,6 +43,7 @@ export function retrieveCommand(): Command {
     .addOption(new Option('--tier <tier>', 'how fast').choices(TIERS).default('standard'))
     .option('--wait', 'wait until it is ready')
     .addCommand(listCommand())
+    .addCommand(cancelCommand())
     .action(
       acting<RetrieveOptions>(async (session, [archiveId = ''], options) => {
         const app = await session.openApp();
@@ -96,6 +103,35 @@ function listCommand(): Command {
                   instant(each.expiresAt),
                 ]),
               ),
+        ]);
+        return EXIT.done;
+      }),
+    );
+}
+
+function cancelCommand(): Command {
+  return newCommand('cancel', {
+    description: [
+      'Give a retrieval up: it no longer keeps its archive from being purged, and the archive can be retrieved anew. What',
+      'the vault was asked for is paid for all the same.',
+    ].join('\n'),
+    examples: [['moraine retrieve cancel 20261122-5f6a7b8c9d', '']],
+  })
+    .summary('give one up')
+    .argument('<retrieval>', 'its id, as `retrieve list` shows it')
+    .action(
+      acting(async (session, [retrievalId = '']) => {
+        const app = await session.openApp();
+        const context = session.contextOf(app);
+        const { archive } = await getRetrieval(app.store, retrievalId);
+        const subject = { archive, retrieval: retrievalId };
+        await context.audit.append([{ act: 'archive retrieve', phase: 'intent', subject, details: { cancel: true } }]);
+        const retrieval = await cancelRetrieval(context, retrievalId);
+        await context.audit.append([
+          { act: 'archive retrieve', phase: 'outcome', subject, details: { cancelled: true } },
+        ]);
+        session.output.result(retrievalDocument(retrieval), () => [
+          `✓ Retrieval ${retrieval._id} of archive ${archive} is cancelled.`,
         ]);
         return EXIT.done;
       }),

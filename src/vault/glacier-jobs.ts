@@ -33,6 +33,9 @@ const JOB_MS: Readonly<Record<string, number>> = {
 const INVENTORY_JOB_MS = 300 * MINUTE_MS;
 const INVENTORY_CHUNK_BYTES = 4 * MIB;
 
+/** On the way back nothing is sent again by itself, as it is on the way out. */
+const OTHER_BYTES_HINT = 'Run it again. If it happens again, `moraine retrieve cancel` and retrieve the archive anew.';
+
 export async function requestInventory(context: GlacierContext, location: VaultLocation): Promise<string> {
   try {
     const reply = await context.client.send(
@@ -126,6 +129,7 @@ export async function readRetrieval(
       throw new MoraineError(
         'VAULT_CHECKSUM',
         `The vault sent ${bytes.byteLength} bytes of ${range.end - range.start}.`,
+        { hint: OTHER_BYTES_HINT },
       );
     }
     if (reply.checksum !== undefined && reply.checksum !== treeHash(bytes)) {
@@ -133,6 +137,7 @@ export async function readRetrieval(
         'VAULT_CHECKSUM',
         `The vault sent other bytes ${range.start}-${range.end} than it stored.`,
         {
+          hint: OTHER_BYTES_HINT,
           ids: { vault: location.name },
         },
       );

@@ -1,5 +1,5 @@
 /** Identities through the real command line: passphrases from a file, proof, and handing an owner's keys to somebody new. */
-import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type CliWorld, openCliWorld } from '../harness/cli.ts';
@@ -105,4 +105,51 @@ test('rewrap: bob opens the archive only after alice has wrapped its key for him
   expect((await world.moraine('administrator', 'rewrap', '--identity', 'bob.key', '--owner', 'nobody')).exitCode).toBe(
     2,
   );
+});
+
+async function retrieved(): Promise<void> {
+  expect(await world.moraine('retrieve', archive, '--yes')).toMatchObject({ exitCode: 0 });
+  await world.emulator.advance('PT6H');
+}
+
+test('another archive in its place: named, exit 1, nothing of it is restored', async () => {
+  await world.collection('calls').insertOne({ _id: 2, tenant: 'north', at: new Date('2022-01-02') } as never);
+  expect(await world.moraine('run', '--flush', ...AS_OF)).toMatchObject({ exitCode: 0 });
+  const archives: { id: string; vaultArchiveId: string }[] = JSON.parse(
+    (await world.moraine('archives', '--json')).stdout,
+  );
+  const mine = archives.find(({ id }) => id === archive)?.vaultArchiveId;
+  const other = archives.find(({ id }) => id !== archive)?.vaultArchiveId;
+  const ledger = world.client.db(`${names.database}_ledger`).collection<{ _id: string }>('archives');
+  await ledger.updateOne({ _id: archive }, { $set: { 'stored.vaultArchiveId': other } });
+  await retrieved();
+  const { exitCode, json } = await world.moraine('restore', archive, '--identity', 'bob.key', '--out', 'bad', '--json');
+  await ledger.updateOne({ _id: archive }, { $set: { 'stored.vaultArchiveId': mine } });
+  expect(json).toMatchObject({ error: { code: 'ARCHIVE_CORRUPT', message: expect.stringContaining('manifest.json') } });
+  expect(exitCode).toBe(1);
+  expect(readdirSync(world.folder).filter((name) => name.startsWith('bad'))).toEqual([]);
+});
+
+test('one byte flipped in the vault: refused by its checksum, exit 1, nothing of it is restored', async () => {
+  // The one of the swapped archive is still open and would be read.
+  const [open] = JSON.parse((await world.moraine('retrieve', 'list', '--json')).stdout);
+  expect((await world.moraine('retrieve', 'cancel', open.id, '--json')).json).toMatchObject({ state: 'cancelled' });
+  const [{ bytes }] = JSON.parse((await world.moraine('archives', '--json')).stdout);
+  const files = readdirSync(world.emulator.state, { recursive: true, encoding: 'utf8' })
+    .map((name) => join(world.emulator.state, name))
+    .filter((name) => statSync(name).isFile() && statSync(name).size === bytes);
+  expect(files.length).toBeGreaterThan(0);
+  for (const file of files) {
+    const content = readFileSync(file);
+    const at = content.indexOf('segments/') + 700;
+    content[at] = (content[at] ?? 0) ^ 1;
+    writeFileSync(file, content);
+  }
+  await retrieved();
+  const { exitCode, json } = await world.moraine('restore', archive, '--identity', 'bob.key', '--out', 'bad', '--json');
+  expect(exitCode).toBe(1);
+  expect(json).toMatchObject({
+    error: { code: 'VAULT_CHECKSUM', hint: expect.stringContaining('moraine retrieve cancel') },
+  });
+  expect(readdirSync(world.folder).filter((name) => name.startsWith('bad'))).toEqual([]);
 });
