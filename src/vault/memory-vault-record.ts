@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { treeHash as treeHashOf } from '../archive/tree-hash.ts';
 import { MoraineError } from '../errors.ts';
-import type { ByteRange, UploadIntent } from './port.ts';
+import type { ByteRange, JobState, UploadIntent } from './port.ts';
 
 export interface MemoryArchive {
   readonly vaultArchiveId: string;
@@ -32,6 +32,8 @@ export type MemoryJob =
     };
 
 const DAY_MS = 24 * 3_600_000;
+/** Of a job's output, from the moment that it was ready. */
+const OUTPUT_KEPT_MS = DAY_MS;
 /** Amazon Glacier's archive ids have 138 characters of base64url, which is 103 bytes and a half. */
 const ARCHIVE_ID_CHARACTERS = 138;
 
@@ -39,7 +41,7 @@ export class MemoryVaultRecord {
   readonly name: string;
   readonly tags: Readonly<Record<string, string>>;
   readonly uploads = new Map<string, MemoryUpload>();
-  readonly jobs = new Map<string, MemoryJob>();
+  readonly #jobs = new Map<string, MemoryJob>();
   readonly #createdAt: Date;
   readonly #archives = new Map<string, MemoryArchive>();
 
@@ -64,8 +66,33 @@ export class MemoryVaultRecord {
 
   addJob(job: MemoryJob): string {
     const jobId = randomBytes(16).toString('base64url');
-    this.jobs.set(jobId, job);
+    this.#jobs.set(jobId, job);
     return jobId;
+  }
+
+  jobState(jobId: string, now: Date): JobState {
+    const job = this.#jobs.get(jobId);
+    if (job === undefined) return { state: 'gone' };
+    if (job.kind === 'inventory' && job.inventoryAt === null) {
+      // Asked for before there was any: to be asked for again once there is one.
+      return this.lastInventoryAt(now) === null ? { state: 'pending', expectedAt: null } : { state: 'gone' };
+    }
+    const nowMs = now.getTime();
+    const readyMs = job.readyAt.getTime();
+    if (nowMs < readyMs) return { state: 'pending', expectedAt: job.readyAt };
+    if (job.kind === 'retrieval' && job.archive.deletedAt !== null && job.archive.deletedAt.getTime() < readyMs) {
+      return { state: 'gone' };
+    }
+    if (nowMs >= readyMs + OUTPUT_KEPT_MS) return { state: 'gone' };
+    return { state: 'ready', readyAt: job.readyAt, expiresAt: new Date(readyMs + OUTPUT_KEPT_MS) };
+  }
+
+  readyJob(jobId: string, now: Date): MemoryJob {
+    const { state } = this.jobState(jobId, now);
+    const job = this.#jobs.get(jobId);
+    if (state === 'gone' || job === undefined) throw new MoraineError('VAULT_NOT_FOUND', 'There is no such job.');
+    if (state === 'pending') throw new MoraineError('RETRIEVAL_NOT_READY', `Job ${jobId} has no output yet.`);
+    return job;
   }
 
   present(): readonly MemoryArchive[] {
@@ -114,4 +141,14 @@ export class MemoryVaultRecord {
     if (archive === undefined) throw new MoraineError('INTERNAL', `Archive ${vaultArchiveId} was never in this vault.`);
     return archive;
   }
+}
+
+/** The file that the parts of an upload make; null when one is missing, or one that is not the last is too short. */
+export function joinedParts({ parts, partBytes }: MemoryUpload): Uint8Array | null {
+  const indexes = [...parts.keys()].sort((a, b) => a - b);
+  const isWhole = indexes.every(
+    (index, position) =>
+      index === position && (position === indexes.length - 1 || parts.get(index)?.byteLength === partBytes),
+  );
+  return isWhole ? Buffer.concat(indexes.map((index) => parts.get(index) ?? new Uint8Array())) : null;
 }

@@ -9,8 +9,7 @@
  * It forbids more than Glacier does: an upload whose intent is not for that vault, parts of another size than announced,
  * a second completion with other totals, a delete without a claim that is good at that moment, an id that was never here.
  *
- * Faults that it may inject, each for the next calls of one operation (`failNext`): `throttle` and `unavailable` (nothing
- * happened), `lost-reply` (it happened), `veto` (deletes only). Any number may be waiting at once.
+ * The faults that it may inject (`failNext`) are those of `memory-faults.ts`.
  */
 import { randomUUID } from 'node:crypto';
 import { MIB, treeHash as treeHashOf } from '../archive/tree-hash.ts';
@@ -19,7 +18,8 @@ import { MoraineError } from '../errors.ts';
 import { type CustomerId, id, type OwnerId, type VaultKey } from '../ids.ts';
 import type { AbandonedUpload, PurgeClaim } from '../ledger/warrants.ts';
 import { describeIntent, readIntent } from './intent.ts';
-import { type MemoryArchive, type MemoryJob, MemoryVaultRecord } from './memory-vault-record.ts';
+import { type MemoryFault, MemoryFaults, type MemoryOperation } from './memory-faults.ts';
+import { joinedParts, type MemoryArchive, MemoryVaultRecord } from './memory-vault-record.ts';
 import { defaultVaultPrefix, ownershipTags, vaultName } from './naming.ts';
 import { isTaggedAs } from './ownership.ts';
 import { assertPartBytes, assertReadRange, assertRetrievalRange } from './part-size.ts';
@@ -37,15 +37,8 @@ import type {
 } from './port.ts';
 import { estimateRetrieval } from './prices.ts';
 
-export type MemoryFault = 'throttle' | 'unavailable' | 'lost-reply' | 'veto';
-export type MemoryOperation = Exclude<
-  keyof VaultPort,
-  'backend' | 'smallestPartBytes' | 'locate' | 'estimateRetrieval'
->;
-
 const HOUR_MS = 3_600_000;
 const VAULTS_MAX = 1_000;
-const OUTPUT_KEPT_MS = 24 * HOUR_MS;
 const INVENTORY_JOB_MS = 4 * HOUR_MS;
 const TIER_MS: Readonly<Record<Tier, number>> = { expedited: HOUR_MS / 12, standard: 5 * HOUR_MS, bulk: 12 * HOUR_MS };
 
@@ -55,7 +48,7 @@ export class MemoryVault implements VaultPort {
   readonly #key: VaultKey;
   readonly #clock: Clock;
   readonly #vaults = new Map<string, MemoryVaultRecord>();
-  readonly #faults: { readonly operation: MemoryOperation; readonly fault: MemoryFault }[] = [];
+  readonly #faults = new MemoryFaults();
   #advancedMs = 0;
 
   constructor(options: { readonly key?: VaultKey; readonly clock: Clock }) {
@@ -75,7 +68,7 @@ export class MemoryVault implements VaultPort {
 
   /** The next `times` calls of this operation meet this fault. */
   failNext(operation: MemoryOperation, fault: MemoryFault, times = 1): void {
-    for (let i = 0; i < times; i += 1) this.#faults.push({ operation, fault });
+    this.#faults.failNext(operation, fault, times);
   }
 
   /** What is stored there now, for assertions. */
@@ -108,11 +101,11 @@ export class MemoryVault implements VaultPort {
   }
 
   serverTime(): Promise<Date> {
-    return this.#answer('serverTime', () => this.now());
+    return this.#faults.answer('serverTime', () => this.now());
   }
 
   ensure(location: VaultLocation): Promise<void> {
-    return this.#answer('ensure', () => {
+    return this.#faults.answer('ensure', () => {
       const tags = ownershipTags(location);
       const found = this.#vaults.get(location.name);
       if (found !== undefined && isTaggedAs(found.tags, tags, location)) return;
@@ -124,7 +117,7 @@ export class MemoryVault implements VaultPort {
   }
 
   vaultCount() {
-    return this.#answer('vaultCount', () => ({ used: this.#vaults.size, limit: VAULTS_MAX }));
+    return this.#faults.answer('vaultCount', () => ({ used: this.#vaults.size, limit: VAULTS_MAX }));
   }
 
   storeWhole(
@@ -133,7 +126,7 @@ export class MemoryVault implements VaultPort {
     bytes: Uint8Array,
     treeHash: string,
   ): Promise<StoredArchive> {
-    return this.#answer('storeWhole', () => {
+    return this.#faults.answer('storeWhole', () => {
       const vault = this.#vault(location);
       this.#assertIntent(location, intent);
       if (bytes.byteLength === 0) throw new MoraineError('VAULT_REFUSED', 'An archive of no bytes is not allowed.');
@@ -143,7 +136,7 @@ export class MemoryVault implements VaultPort {
   }
 
   beginUpload(location: VaultLocation, intent: UploadIntent, partBytes: number): Promise<UploadHandle> {
-    return this.#answer('beginUpload', () => {
+    return this.#faults.answer('beginUpload', () => {
       assertPartBytes(partBytes, this.smallestPartBytes);
       this.#assertIntent(location, intent);
       const vault = this.#vault(location);
@@ -161,7 +154,7 @@ export class MemoryVault implements VaultPort {
   }
 
   sendPart(location: VaultLocation, upload: UploadHandle, index: number, bytes: Uint8Array): Promise<void> {
-    return this.#answer('sendPart', () => {
+    return this.#faults.answer('sendPart', () => {
       const open = this.#vault(location).upload(upload.uploadId);
       if (open.completed !== null) throw notFound('upload');
       if (!Number.isInteger(index) || index < 0 || bytes.byteLength === 0 || bytes.byteLength > open.partBytes) {
@@ -176,7 +169,7 @@ export class MemoryVault implements VaultPort {
     upload: UploadHandle,
     total: { readonly bytes: number; readonly treeHash: string },
   ): Promise<StoredArchive> {
-    return this.#answer('completeUpload', () => {
+    return this.#faults.answer('completeUpload', () => {
       const vault = this.#vault(location);
       const open = vault.upload(upload.uploadId);
       if (open.completed !== null) {
@@ -184,14 +177,8 @@ export class MemoryVault implements VaultPort {
         if (!isSame) throw new MoraineError('INTERNAL', 'An upload was completed a second time with other totals.');
         return this.#stored(open.completed);
       }
-      const indexes = [...open.parts.keys()].sort((a, b) => a - b);
-      const isWhole = indexes.every(
-        (index, position) =>
-          index === position &&
-          (position === indexes.length - 1 || open.parts.get(index)?.byteLength === open.partBytes),
-      );
-      const bytes = Buffer.concat(indexes.map((index) => open.parts.get(index) ?? new Uint8Array()));
-      if (!isWhole || bytes.byteLength !== total.bytes || treeHashOf(bytes) !== total.treeHash) {
+      const bytes = joinedParts(open);
+      if (bytes === null || bytes.byteLength !== total.bytes || treeHashOf(bytes) !== total.treeHash) {
         throw new MoraineError('VAULT_CHECKSUM', `The parts of archive ${upload.intent.archive} are not the file.`);
       }
       const archive = vault.store(bytes, describeIntent(open.intent), this.now());
@@ -202,21 +189,21 @@ export class MemoryVault implements VaultPort {
   }
 
   abortUpload(location: VaultLocation, uploadId: string): Promise<void> {
-    return this.#answer('abortUpload', () => {
+    return this.#faults.answer('abortUpload', () => {
       const { uploads } = this.#vault(location);
       if (uploads.get(uploadId)?.completed === null) uploads.delete(uploadId);
     });
   }
 
   async *listUploads(location: VaultLocation): AsyncGenerator<OpenUpload> {
-    const open = await this.#answer('listUploads', () => [...this.#vault(location).uploads]);
+    const open = await this.#faults.answer('listUploads', () => [...this.#vault(location).uploads]);
     for (const [uploadId, { intent, createdAt, completed }] of open) {
       if (completed === null) yield { uploadId, intent, createdAt };
     }
   }
 
   requestInventory(location: VaultLocation): Promise<string> {
-    return this.#answer('requestInventory', () => {
+    return this.#faults.answer('requestInventory', () => {
       const vault = this.#vault(location);
       const inventoryAt = vault.lastInventoryAt(this.now());
       return vault.addJob({ kind: 'inventory', readyAt: this.#later(INVENTORY_JOB_MS), inventoryAt });
@@ -224,13 +211,13 @@ export class MemoryVault implements VaultPort {
   }
 
   inventoryState(location: VaultLocation, jobId: string): Promise<JobState> {
-    return this.#answer('inventoryState', () => this.#state(location, jobId));
+    return this.#faults.answer('inventoryState', () => this.#vault(location).jobState(jobId, this.now()));
   }
 
   readInventory(location: VaultLocation, jobId: string): Promise<Inventory> {
-    return this.#answer('readInventory', () => {
+    return this.#faults.answer('readInventory', () => {
       const vault = this.#vault(location);
-      const job = this.#readyJob(location, jobId);
+      const job = vault.readyJob(jobId, this.now());
       if (job.kind !== 'inventory' || job.inventoryAt === null) throw notFound('inventory');
       const inventoryDate = job.inventoryAt;
       const entries = vault.presentAt(inventoryDate).map((archive) => ({
@@ -260,7 +247,7 @@ export class MemoryVault implements VaultPort {
     tier: Tier,
     range: ByteRange | null,
   ): Promise<string> {
-    return this.#answer('requestRetrieval', () => {
+    return this.#faults.answer('requestRetrieval', () => {
       assertRetrievalRange(range);
       const vault = this.#vault(location);
       const archive = vault.archive(vaultArchiveId);
@@ -273,13 +260,13 @@ export class MemoryVault implements VaultPort {
   }
 
   retrievalState(location: VaultLocation, jobId: string): Promise<JobState> {
-    return this.#answer('retrievalState', () => this.#state(location, jobId));
+    return this.#faults.answer('retrievalState', () => this.#vault(location).jobState(jobId, this.now()));
   }
 
   readRetrieval(location: VaultLocation, jobId: string, range: ByteRange): Promise<Uint8Array> {
-    return this.#answer('readRetrieval', () => {
+    return this.#faults.answer('readRetrieval', () => {
       assertReadRange(range);
-      const job = this.#readyJob(location, jobId);
+      const job = this.#vault(location).readyJob(jobId, this.now());
       if (job.kind !== 'retrieval') throw notFound('retrieval');
       const output =
         job.range === null ? job.archive.bytes : job.archive.bytes.subarray(job.range.start, job.range.end);
@@ -291,7 +278,7 @@ export class MemoryVault implements VaultPort {
   }
 
   deleteArchive(location: VaultLocation, claim: PurgeClaim): Promise<{ readonly at: Date }> {
-    return this.#answer('deleteArchive', () => {
+    return this.#faults.answer('deleteArchive', () => {
       claim.assertGood();
       const archive = this.#vault(location).everStored(claim.vaultArchiveId);
       const intent = readIntent(archive.description);
@@ -304,30 +291,13 @@ export class MemoryVault implements VaultPort {
   }
 
   deleteAbandoned(location: VaultLocation, vaultArchiveId: string, proof: AbandonedUpload): Promise<void> {
-    return this.#answer('deleteAbandoned', () => {
+    return this.#faults.answer('deleteAbandoned', () => {
       const archive = this.#vault(location).everStored(vaultArchiveId);
       if (!proof.isProof || readIntent(archive.description)?.attempt !== proof.attempt) {
         throw new MoraineError('INTERNAL', `The archive is not what attempt ${proof.attempt} left behind.`);
       }
       archive.deletedAt ??= this.now();
     });
-  }
-
-  /** Every call passes here: it waits one turn, as a network would, and meets the faults that wait for it. */
-  async #answer<Result>(operation: MemoryOperation, act: () => Result): Promise<Result> {
-    await Promise.resolve();
-    const waiting = this.#faults.findIndex((entry) => entry.operation === operation);
-    const fault = waiting < 0 ? null : (this.#faults.splice(waiting, 1)[0]?.fault ?? null);
-    if (fault === 'throttle') throw new MoraineError('VAULT_THROTTLED', `${operation}: slow down.`);
-    if (fault === 'unavailable') throw new MoraineError('VAULT_UNAVAILABLE', `${operation}: nobody answers.`);
-    if (fault === 'veto') throw new MoraineError('VAULT_VETO', `${operation}: a lock refuses.`);
-    const result = act();
-    if (fault === 'lost-reply') {
-      throw new MoraineError('VAULT_OUTCOME_UNKNOWN', `${operation}: the reply was lost.`, {
-        changed: `${operation} may have taken effect.`,
-      });
-    }
-    return result;
   }
 
   #vault(location: VaultLocation): MemoryVaultRecord {
@@ -341,33 +311,6 @@ export class MemoryVault implements VaultPort {
     if (!isHis || intent.installation !== location.installation) {
       throw new MoraineError('INTERNAL', `Archive ${intent.archive} was about to go to the vault of somebody else.`);
     }
-  }
-
-  #readyJob(location: VaultLocation, jobId: string): MemoryJob {
-    const { state } = this.#state(location, jobId);
-    if (state === 'gone') throw notFound('job');
-    if (state === 'pending') throw new MoraineError('RETRIEVAL_NOT_READY', `Job ${jobId} has no output yet.`);
-    const job = this.#vault(location).jobs.get(jobId);
-    if (job === undefined) throw notFound('job');
-    return job;
-  }
-
-  #state(location: VaultLocation, jobId: string): JobState {
-    const vault = this.#vault(location);
-    const job = vault.jobs.get(jobId);
-    if (job === undefined) return { state: 'gone' };
-    if (job.kind === 'inventory' && job.inventoryAt === null) {
-      // Asked for before there was any: to be asked for again once there is one.
-      return vault.lastInventoryAt(this.now()) === null ? { state: 'pending', expectedAt: null } : { state: 'gone' };
-    }
-    const nowMs = this.now().getTime();
-    const readyMs = job.readyAt.getTime();
-    if (nowMs < readyMs) return { state: 'pending', expectedAt: job.readyAt };
-    if (job.kind === 'retrieval' && job.archive.deletedAt !== null && job.archive.deletedAt.getTime() < readyMs) {
-      return { state: 'gone' };
-    }
-    if (nowMs >= readyMs + OUTPUT_KEPT_MS) return { state: 'gone' };
-    return { state: 'ready', readyAt: job.readyAt, expiresAt: new Date(readyMs + OUTPUT_KEPT_MS) };
   }
 
   #stored(archive: MemoryArchive): StoredArchive {
