@@ -52,7 +52,7 @@ export function layout(frame: Frame, page: Page): string {
 </head>
 <body>
 <a class="skip" href="#main">Skip to content</a>
-<header class="side">
+<header class="side"><div class="rail">
 <a class="brand" href="/"><img src="/assets/mark.svg" alt="" width="30" height="30"><span>Moraine</span></a>
 <nav aria-label="Pages"><ul>${SECTIONS.map(
     ([path, title]) =>
@@ -60,7 +60,7 @@ export function layout(frame: Frame, page: Page): string {
   )}</ul></nav>
 <div class="where"><span class="badge env-${environment}" title="${ENVIRONMENT_NOTES[environment] ?? ''}">${environment}</span>
 <span class="muted">Installation <code>${installation}</code></span></div>
-</header>
+</div></header>
 <main id="main"${page.isLive ? html` data-live` : ''}>
 <div class="heading"><h1>${page.title}</h1><p class="read muted">As of ${instant(now)}</p></div>
 ${page.lead !== undefined && html`<p class="lead">${page.lead}</p>`}

@@ -29,14 +29,29 @@ ${panel('Queues', queueTable(overview.queues), html`<a href="/queues">Queue dash
   };
 }
 
-function attention({ attention }: Overview): Html {
+function attention({ attention, oldestRecords, states }: Overview): Html {
   if (attention.length === 0) {
-    return html`<section class="verdict good" aria-label="Verdict"><h2>Everything is in order</h2><p>No alarm, nothing overdue, nothing in quarantine.</p></section>`;
+    // Without a policy nothing is looked after, and before the source has answered nobody knows whether anything is late.
+    if (oldestRecords === null) {
+      return verdict('info', 'Nothing needs a person so far', html`The source is still being asked what is due in it.`);
+    }
+    if (oldestRecords.length === 0 && states.every(({ archives }) => archives === 0)) {
+      return verdict(
+        'info',
+        'No policy is in force yet',
+        html`Put one into force: ${hintOf('moraine policy publish')}`,
+      );
+    }
+    return verdict('good', 'Everything is in order', html`No alarm, nothing overdue, nothing in quarantine.`);
   }
   const isAlarm = attention.some(({ level }) => level === 'alarm');
   const title = `${counted(attention.length, 'thing')} ${attention.length === 1 ? 'needs' : 'need'} a person`;
   return html`<section class="verdict ${isAlarm ? 'bad' : 'warn'}" aria-label="Verdict"><h2>${title}</h2>
 <ul>${attention.map(attentionItem)}</ul></section>`;
+}
+
+function verdict(kind: 'good' | 'info', title: string, text: Html): Html {
+  return html`<section class="verdict ${kind}" aria-label="Verdict"><h2>${title}</h2><p>${text}</p></section>`;
 }
 
 function attentionItem({ level, text, hint, page }: Attention): Html {
@@ -116,20 +131,19 @@ function duePurges({ duePurges, overduePurges }: Overview, now: Date): Html {
     [
       {
         title: 'Due',
-        cell: ({ archive, dueAt }) =>
-          html`${purgeBadge(overdue.has(archive), dueAt <= now)} ${day(dueAt)} <span class="muted">${relative(dueAt, now)}</span>`,
+        cell: ({ dueAt }) => html`${day(dueAt)} <span class="muted nowrap">${relative(dueAt, now)}</span>`,
       },
+      { title: 'State', cell: ({ archive, dueAt }) => purgeBadge(overdue.has(archive), dueAt <= now) },
       { title: 'Archive', cell: ({ archive }) => archiveLink(archive) },
-      { title: 'Owner', cell: ({ owner }) => owner },
-      { title: 'Customer', cell: ({ customer }) => html`<span class="long">${customer}</span>` },
+      { title: 'Whose', cell: ({ owner, customer }) => html`<span class="long">${owner} / ${customer}</span>` },
     ],
     duePurges,
   );
 }
 
-function purgeBadge(isOverdue: boolean, isDue: boolean): Html | null {
+function purgeBadge(isOverdue: boolean, isDue: boolean): Html {
   if (isOverdue) return html`<span class="badge bad">overdue</span>`;
-  return isDue ? html`<span class="badge warn">due</span>` : null;
+  return isDue ? html`<span class="badge warn">due</span>` : html`<span class="badge">soon</span>`;
 }
 
 function oldestRecords({ oldestRecords }: Overview, now: Date): Html {

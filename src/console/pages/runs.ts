@@ -20,7 +20,8 @@ export function runTable(runs: readonly RunView[], now: Date): Html {
       },
       {
         title: 'Took',
-        cell: ({ startedAt, endedAt }) => (endedAt === null ? '–' : took(endedAt.getTime() - startedAt.getTime())),
+        cell: ({ startedAt, endedAt }) =>
+          endedAt === null ? '–' : html`<span class="nowrap">${took(endedAt.getTime() - startedAt.getTime())}</span>`,
       },
       { title: 'By', cell: ({ by }) => by },
       { title: 'Policies', cell: ({ policies }) => (policies.length === 0 ? 'all' : policies.join(', ')) },

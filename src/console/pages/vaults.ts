@@ -28,7 +28,7 @@ export function vaultsPage(vaults: readonly VaultFigures[], now: Date): Page {
               {
                 title: 'Vault',
                 cell: ({ name, prefix, backend, region }) =>
-                  html`<span class="mono">${name}${prefix !== '' && html`/${prefix}`}</span> <span class="muted">${backend}, ${region}</span>`,
+                  html`<span class="mono">${name}${prefix !== '' && html`/${prefix}`}</span> <span class="muted nowrap">${backend}, ${region}</span>`,
               },
               { title: 'Archives', isNumber: true, cell: ({ archives }) => count(archives) },
               { title: 'Records', isNumber: true, cell: ({ records }) => count(records) },
