@@ -15,7 +15,10 @@ import type { Lease } from './warrants.ts';
 
 /** How long a claim lasts without being renewed. A dead worker's archive waits this long at most. */
 export const LEASE_MS = 5 * 60_000;
-/** The longest that one outside call may take: the request timeout of the vault and source adapters is below it. */
+/**
+ * The longest that an outside call can be under way without a sign of life: the idle timeouts of the adapters are a
+ * minute. An upload that makes progress may take longer; once its attempt is abandoned it is noise (its key is gone).
+ */
 export const LONGEST_CALL_MS = 90_000;
 /** Race: a call begun just before the lease ends takes effect after another worker claimed. So no call begins in this margin. */
 export const LEASE_STOP_BEFORE_END_MS = LONGEST_CALL_MS + 30_000;

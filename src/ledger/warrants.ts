@@ -1,7 +1,7 @@
 /**
  * Proofs that a destructive leaf asks for in its signature (design 5). Nothing but the function that established the
- * fact can make one: the constructors are private to this module's `issue…` functions, which only `clear-page.ts`'s and
- * `claim-purge.ts`'s ledger functions call. A proof ages: it carries the epoch and its end, and the leaf looks at both
+ * fact can make one: the constructors are private, and only `clearing.ts`, `expirations.ts`, `purging.ts` and
+ * `attempts.ts` of this folder call the `issue` functions. A proof ages: it carries the epoch and its end, and the leaf looks at both
  * right before the call.
  */
 import type { Clock } from '../clock.ts';

@@ -1,4 +1,5 @@
 /** Attacks on the promises of design section 2, on the in-memory world. Each asserts what must still be there as carefully as what must be gone. */
+import { randomBytes } from 'node:crypto';
 import { BSON } from 'bson';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { id } from '../../src/ids.ts';
@@ -408,6 +409,66 @@ describe('run', () => {
 function idBytes(text: string): Uint8Array {
   return Uint8Array.from([BSON.BSONType.string, ...BSON.serialize({ _id: text }).subarray(9, -1)]);
 }
+
+describe('store', () => {
+  const large = () => record('large', undefined, { noise: new BSON.Binary(randomBytes(9 * 1024 * 1024)) });
+
+  test('a file in parts, the reply to its completion lost: asked again, the same attempt is acknowledged', async () => {
+    put(large());
+    world.vault.failNext('completeUpload', 'lost-reply');
+    expect(await run()).toMatchObject({ problems: [], totals: { archived: 1, deleted: 1 } });
+    expect(await theArchive()).toMatchObject({ attemptCount: 1 });
+    expect(world.vault.archivesIn((await theArchive()).vault)).toHaveLength(1);
+  });
+
+  test.each(['beginUpload', 'sendPart', 'completeUpload'] as const)(
+    'a file in parts, %s fails: the upload is aborted, its key destroyed, nothing of it stays; the next run stores it',
+    async (operation) => {
+      put(large());
+      world.vault.failNext(operation, 'unavailable');
+      expect((await run()).problems).toMatchObject([{ code: 'VAULT_UNAVAILABLE' }]);
+      const archive = await theArchive();
+      expect(archive).toMatchObject({ state: 'planned', attempt: null, attemptCount: 1 });
+      const open: unknown[] = [];
+      for await (const upload of world.vault.listUploads(archive.vault)) open.push(upload);
+      expect(open).toEqual([]);
+      const [attempt] = await world.all('attempts');
+      await expect(world.context().keys.readBack(id.attempt(attempt?._id ?? ''))).rejects.toMatchObject({
+        code: 'KEY_DESTROYED',
+      });
+      expect(await world.all('rosterPages')).toEqual([]);
+      expect(world.idsIn(policy)).toEqual(['large']);
+      expect((await run()).totals).toMatchObject({ archived: 1, deleted: 1 });
+    },
+  );
+
+  test('the source fails in the middle of a scan while a part is on its way: nothing of the attempt stays behind', async () => {
+    put(large(), record('b', '2020-01-02T00:00:00Z'));
+    const context = world.context(undefined, { asOf: RUN_AT });
+    let scans = 0;
+    const attacked = around(context, {
+      source: {
+        scan: async function* (...args: Parameters<SourcePort['scan']>) {
+          yield* context.source.scan(...args);
+          scans += 1;
+          if (scans > 1) throw new Error('cut');
+        },
+      },
+      vault: {
+        sendPart: async (...args: Parameters<VaultPort['sendPart']>) => {
+          for (let turn = 0; turn < 50; turn++) await new Promise((resolve) => setImmediate(resolve));
+          await world.vault.sendPart(...args);
+        },
+      },
+    });
+    expect((await run(attacked)).problems).toHaveLength(1);
+    const open: unknown[] = [];
+    for await (const upload of world.vault.listUploads((await theArchive()).vault)) open.push(upload);
+    expect(open).toEqual([]);
+    expect(await world.all('rosterPages')).toEqual([]);
+    expect((await run()).totals).toMatchObject({ archived: 2, deleted: 2 });
+  });
+});
 
 describe('purge', () => {
   beforeEach(async () => {
