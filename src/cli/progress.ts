@@ -58,7 +58,9 @@ export function workProgress(session: Session, title: string): WorkProgress {
         ...(counts.deleted > 0 ? [`${counted(counts.deleted, 'record')} deleted`] : []),
         ...(counts.purged > 0 ? [`${counted(counts.purged, 'archive')} purged`] : []),
       ];
-      return parts.length === 0 ? 'Nothing was finished before it stopped.' : `Before it stopped: ${parts.join(', ')}.`;
+      const finished =
+        parts.length === 0 ? 'Nothing was finished before it stopped.' : `Before it stopped: ${parts.join(', ')}.`;
+      return `${finished} What was under way is settled by the next run.`;
     },
     end: () => bar?.stop(),
   };
