@@ -5,9 +5,10 @@
  */
 import { MoraineError } from '../errors.ts';
 import { holdsCovering } from '../ledger/holds.ts';
+import { policiesInForce } from '../ledger/policies.ts';
 import { type Context, dueNow } from '../lifecycle/context.ts';
 import { assertUsable } from '../lifecycle/plan.ts';
-import { policiesToRun } from '../lifecycle/published.ts';
+import { pinnedPolicy } from '../lifecycle/published.ts';
 import { marksOf } from '../lifecycle/read-marks.ts';
 import { type CompiledPolicy, compile } from '../policy/compile.ts';
 import { type Policy, toShape } from '../policy/policy.ts';
@@ -25,10 +26,14 @@ export interface OldestRecord {
   readonly problem: { readonly code: string; readonly text: string; readonly hint: string } | null;
 }
 
-/** A policy whose source cannot be read says so and stops no other. */
+/** A policy that cannot be read, or whose source cannot, says so and stops no other. */
 export async function oldestRecords(context: Context): Promise<readonly OldestRecord[]> {
   const oldest: OldestRecord[] = [];
-  for (const policy of await policiesToRun(context.store, null)) oldest.push(await oldestOf(context, policy));
+  for await (const { name, version } of policiesInForce(context.store)) {
+    oldest.push(
+      await orProblem(context, name, async () => oldestOf(context, await pinnedPolicy(context.store, version))),
+    );
+  }
   return oldest;
 }
 
@@ -38,25 +43,30 @@ export function overdueMs(oldest: OldestRecord, now: Date): number | null {
   return oldest.overdueFrom === null ? 0 : Math.max(0, now.getTime() - oldest.overdueFrom.getTime());
 }
 
-async function oldestOf(context: Context, policy: Policy): Promise<OldestRecord> {
-  const readAt = context.clock.now();
+async function orProblem(context: Context, policy: string, read: () => Promise<OldestRecord>): Promise<OldestRecord> {
   try {
-    assertUsable(policy, await context.source.inspect(toShape(policy)));
-    const compiled = compile(policy);
-    const now = dueNow(context).getTime();
-    let dueAt = Number.POSITIVE_INFINITY;
-    const { dueBefore } = compiled.superset(now);
-    for await (const partition of context.source.partitions(toShape(policy), dueBefore)) {
-      dueAt = Math.min(dueAt, (await firstDue(context, compiled, partition, now)) ?? dueAt);
-    }
-    if (!Number.isFinite(dueAt)) return { policy: policy.name, readAt, dueAt: null, overdueFrom: null, problem: null };
-    const overdueFrom = new Date(overdueAfter(dueAt, policy));
-    return { policy: policy.name, readAt, dueAt: new Date(dueAt), overdueFrom, problem: null };
+    return await read();
   } catch (error) {
     const code = error instanceof MoraineError ? error.code : 'INTERNAL';
-    context.log.warn({ policy: policy.name, code }, 'The source could not be asked for its oldest record.');
-    return { policy: policy.name, readAt, dueAt: null, overdueFrom: null, problem: describe(error) };
+    context.log.warn({ policy, code }, 'The source could not be asked for its oldest record.');
+    const readAt = context.clock.now();
+    return { policy, readAt, dueAt: null, overdueFrom: null, problem: describe(error) };
   }
+}
+
+async function oldestOf(context: Context, policy: Policy): Promise<OldestRecord> {
+  const readAt = context.clock.now();
+  assertUsable(policy, await context.source.inspect(toShape(policy)));
+  const compiled = compile(policy);
+  const now = dueNow(context).getTime();
+  let dueAt = Number.POSITIVE_INFINITY;
+  const { dueBefore } = compiled.superset(now);
+  for await (const partition of context.source.partitions(toShape(policy), dueBefore)) {
+    dueAt = Math.min(dueAt, (await firstDue(context, compiled, partition, now)) ?? dueAt);
+  }
+  if (!Number.isFinite(dueAt)) return { policy: policy.name, readAt, dueAt: null, overdueFrom: null, problem: null };
+  const overdueFrom = new Date(overdueAfter(dueAt, policy));
+  return { policy: policy.name, readAt, dueAt: new Date(dueAt), overdueFrom, problem: null };
 }
 
 /** When the partition's first due record became due (ms). Records that are exempt, in quarantine or held are not late. */

@@ -3,6 +3,7 @@
  * so that two figures on a page never come from two moments, and a scrape costs nothing while a page is fresh.
  */
 
+import { MoraineError } from '../errors.ts';
 import { type ArchiveDocument, NO_OUTCOMES, type Outcomes } from '../ledger/archive-document.ts';
 import { findArchives } from '../ledger/archives.ts';
 import { expirations } from '../ledger/expirations.ts';
@@ -92,7 +93,8 @@ export async function readSnapshot(context: Context): Promise<LedgerSnapshot> {
   const tally = new Tally(at);
   const policies = new PinnedPolicies(context);
   for await (const archive of findArchives(context.store, {})) {
-    tally.add(archive, archive.state === 'cleared' || archive.state === 'purging' ? await policies.of(archive) : null);
+    const isToPurge = archive.state === 'cleared' || archive.state === 'purging';
+    tally.add(archive, isToPurge && archive.dueAt !== null ? await policies.overdueFrom(archive, archive.dueAt) : null);
   }
   for await (const { policy, outcomes } of expirations(context.store).find({})) {
     if (outcomes !== null) tally.addExpired(policy, outcomes);
@@ -114,18 +116,35 @@ export function recordsOf(archive: ArchiveDocument): number {
 
 class PinnedPolicies {
   readonly #context: Context;
-  readonly #known = new Map<string, Policy>();
+  readonly #known = new Map<string, Policy | null>();
 
   constructor(context: Context) {
     this.#context = context;
   }
 
-  async of(archive: ArchiveDocument): Promise<Policy> {
-    const known = this.#known.get(archive.policyVersion);
+  /** When the archive's purge is overdue (ms). Without its policy there is no grace that anybody could grant. */
+  async overdueFrom(archive: ArchiveDocument, dueAt: Date): Promise<number> {
+    const policy = await this.#policyOf(archive);
+    return policy === null ? dueAt.getTime() : overdueAfter(dueAt.getTime(), policy);
+  }
+
+  async #policyOf({ policyVersion, policy: name }: ArchiveDocument): Promise<Policy | null> {
+    const known = this.#known.get(policyVersion);
     if (known !== undefined) return known;
-    const policy = await pinnedPolicy(this.#context.store, archive.policyVersion);
-    this.#known.set(archive.policyVersion, policy);
+    const policy = await this.#read(policyVersion, name);
+    this.#known.set(policyVersion, policy);
     return policy;
+  }
+
+  /** Null for a version that the ledger has lost, or that was changed in it: one policy must not hide the figures of all. */
+  async #read(version: ArchiveDocument['policyVersion'], policy: string): Promise<Policy | null> {
+    try {
+      return await pinnedPolicy(this.#context.store, version);
+    } catch (error) {
+      if (!(error instanceof MoraineError) || error.class === 'retry') throw error;
+      this.#context.log.error({ policy, version, code: error.code }, error.message);
+      return null;
+    }
   }
 }
 
@@ -149,8 +168,8 @@ class Tally {
     this.#now = now.getTime();
   }
 
-  /** `policy`: the pinned one, where it is needed to tell whether a purge is overdue. */
-  add(archive: ArchiveDocument, policy: Policy | null): void {
+  /** `overdueFrom` (ms): for an archive that waits for its purge, else null. */
+  add(archive: ArchiveDocument, overdueFrom: number | null): void {
     const state = this.#states[archive.state];
     state.archives += 1;
     state.records += recordsOf(archive);
@@ -161,7 +180,7 @@ class Tally {
     ofPolicy.outcomes = sum(ofPolicy.outcomes, archive.outcomes);
     ofPolicy.recordBytes += archive.state === 'abandoned' ? 0 : (archive.stored?.recordBytes ?? 0);
     this.#addVault(archive, ofPolicy);
-    if (policy !== null && archive.dueAt !== null) this.#addPurge(archive, archive.dueAt, policy, ofPolicy);
+    if (overdueFrom !== null && archive.dueAt !== null) this.#addPurge(archive, archive.dueAt, overdueFrom, ofPolicy);
   }
 
   addExpired(policy: string, outcomes: Outcomes): void {
@@ -195,12 +214,12 @@ class Tally {
     }
   }
 
-  #addPurge(archive: ArchiveDocument, dueAt: Date, policy: Policy, ofPolicy: PolicyTally): void {
+  #addPurge(archive: ArchiveDocument, dueAt: Date, overdueFrom: number, ofPolicy: PolicyTally): void {
     const { _id, owner, customer } = archive;
     if (dueAt.getTime() > this.#now + SOON_MS) return;
     const date = { archive: _id, policy: archive.policy, owner, customer, dueAt };
     this.#due.push(date);
-    if (overdueAfter(dueAt.getTime(), policy) >= this.#now) return;
+    if (overdueFrom >= this.#now) return;
     this.#overdue.push(date);
     ofPolicy.overduePurges += 1;
     ofPolicy.oldestOverduePurge = earlier(ofPolicy.oldestOverduePurge, dueAt);

@@ -275,7 +275,8 @@ describe('/metrics', () => {
       for (const sample of samples.filter((each) => each.name === name))
         expect(Object.keys(sample.labels).sort()).toEqual([...labels].sort());
     }
-    expect(samples.every(({ value: each }) => Number.isFinite(each))).toBe(true);
+    const ours = samples.filter(({ name }) => name.startsWith('moraine_'));
+    expect(ours.filter(({ value: each }) => !Number.isFinite(each))).toEqual([]);
   });
 
   it('says what the ledger says', () => {
@@ -343,6 +344,32 @@ describe('proofs', () => {
     const fresh = await world.start({ withQueues: false });
     expect(verdict.parse(await json(fresh.url, '/api/audit/verify'))).toMatchObject({ ok: false, firstBad: 17 });
     expect((await ask(fresh.url, '/audit/verify')).text).toContain('does not hold at entry 17');
+  });
+
+  it('a policy that was changed in the ledger: named as a problem, and every figure of the others is there', async () => {
+    const versions = world.client
+      .db(world.ledger)
+      .collection<{ _id: string; name: string; json: string }>('policyVersions');
+    const before = await versions.findOne({ name: 'calls' });
+    await versions.updateOne({ name: 'calls' }, { $set: { json: before?.json.replace('P7D', 'P9D') ?? '' } });
+    const fresh = await world.start({ withQueues: false });
+    const seen = z
+      .object({
+        states: z.array(z.object({ archives: z.number() })),
+        oldestRecords: z.array(z.object({ policy: z.string(), problem: z.object({ text: z.string() }).nullable() })),
+      })
+      .parse(await json(fresh.url, '/api/overview'));
+    expect(seen.states.reduce((total, { archives }) => total + archives, 0)).toBe(world.seeded.archives.length);
+    expect(seen.oldestRecords.map(({ policy, problem }) => [policy, problem !== null])).toEqual([
+      ['calls', true],
+      ['chats', false],
+      ['tickets', false],
+    ]);
+    expect((await ask(fresh.url, '/metrics')).text).toContain('moraine_source_readable{policy="calls"} 0');
+    const page = await ask(fresh.url, '/policies');
+    expect(page.status).toBe(500);
+    expect(page.text).toContain('of policy calls in the ledger is not what was published');
+    await versions.updateOne({ name: 'calls' }, { $set: { json: before?.json ?? '' } });
   });
 
   it('an alarm is the first thing on the first page, and a metric', async () => {

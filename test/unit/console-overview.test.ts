@@ -28,7 +28,6 @@ function overview(changes: Partial<Overview>): Overview {
     outcomes: NO_OUTCOMES,
     recordBytes: 0,
     vaultBytes: 0,
-    policies: 1,
     oldestRecords: [record],
     duePurges: [],
     duePurgeCount: 0,

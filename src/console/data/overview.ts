@@ -22,7 +22,6 @@ export interface Overview {
   /** BSON bytes of all records that were sealed, and bytes of archives that are in vaults now. */
   readonly recordBytes: number;
   readonly vaultBytes: number;
-  readonly policies: number;
   /** Null until the source has answered the first time. */
   readonly oldestRecords: readonly (OldestRecord & { readonly overdueSeconds: number | null })[] | null;
   readonly duePurges: readonly PurgeDate[];
@@ -73,7 +72,6 @@ export async function readOverview(sight: Sight): Promise<Overview> {
     outcomes: figures.outcomes,
     recordBytes: ofPolicies.reduce((sum, { recordBytes }) => sum + recordBytes, 0),
     vaultBytes: figures.vaults.reduce((sum, { bytes }) => sum + bytes, 0),
-    policies: oldestRecords?.length ?? ofPolicies.length,
     duePurges: figures.duePurges,
     duePurgeCount: figures.duePurgeCount,
     holds,
