@@ -56,11 +56,18 @@ export function awsClientOptions(address: ServiceAddress, maxAttempts: number) {
 export class ReplyDates {
   readonly #dates = new WeakMap<object, Date>();
 
-  /** For a middleware of the SDK's deserialize step: the reply, and what the SDK made of it. */
-  remember(output: unknown, response: unknown): void {
-    const date = dateHeader(response);
-    if (date !== null && typeof output === 'object' && output !== null) this.#dates.set(output, date);
-  }
+  /** To be added to a client's middleware with {@link REMEMBER_DATES}: it sees the reply, and what the SDK made of it. */
+  readonly middleware = <Args, Result extends { readonly output?: unknown; readonly response: unknown }>(
+    next: (args: Args) => Promise<Result>,
+  ): ((args: Args) => Promise<Result>) => {
+    return async (args) => {
+      const result = await next(args);
+      const { output, response } = result;
+      const date = dateHeader(response);
+      if (date !== null && typeof output === 'object' && output !== null) this.#dates.set(output, date);
+      return result;
+    };
+  };
 
   /**
    * The last moment at which the service can have done what this output says. The header has whole seconds: an
@@ -77,6 +84,9 @@ export class ReplyDates {
     return date;
   }
 }
+
+/** Where the middleware of {@link ReplyDates} stands: right behind the step that reads the reply. */
+export const REMEMBER_DATES = { step: 'deserialize', priority: 'high', name: 'rememberReplyDate' } as const;
 
 /** The time in the Date header of an HTTP response of the SDK; null when it has none. */
 export function dateHeader(response: unknown): Date | null {

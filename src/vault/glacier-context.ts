@@ -3,6 +3,7 @@ import {
   AWS_MAX_ATTEMPTS,
   AWS_SINGLE_ATTEMPT,
   awsClientOptions,
+  REMEMBER_DATES,
   ReplyDates,
   type ServiceAddress,
 } from './aws-client.ts';
@@ -35,14 +36,7 @@ export function glacierContext(settings: GlacierSettings): GlacierContext {
   const dates = new ReplyDates();
   const connect = (maxAttempts: number) => {
     const client = new GlacierClient(awsClientOptions(settings, maxAttempts));
-    client.middlewareStack.add(
-      (next) => async (args) => {
-        const result = await next(args);
-        dates.remember(result.output, result.response);
-        return result;
-      },
-      { step: 'deserialize', priority: 'high', name: 'rememberReplyDate' },
-    );
+    client.middlewareStack.add(dates.middleware, REMEMBER_DATES);
     return client;
   };
   return { settings, client: connect(AWS_MAX_ATTEMPTS), once: connect(AWS_SINGLE_ATTEMPT), dates };

@@ -14,6 +14,7 @@ import { addressOf, type GlacierContext } from './glacier-context.ts';
 import { describeIntent, readIntent } from './intent.ts';
 import type { OpenUpload, StoredArchive, UploadHandle, UploadIntent, VaultLocation } from './port.ts';
 import { isServiceError, translateError, translating } from './translate-error.ts';
+import { aborting, beginning, completing, listingUploads, sendingPart, storing } from './upload-calls.ts';
 
 export async function storeWhole(
   context: GlacierContext,
@@ -25,11 +26,7 @@ export async function storeWhole(
   const computed = treeHashOf(bytes);
   if (computed !== treeHash) throw wrongChecksum(location, intent, 'before it was sent', treeHash, computed);
   const reply = await translating(
-    {
-      what: `store archive ${intent.archive}`,
-      location,
-      effect: `Archive ${intent.archive}, attempt ${intent.attempt}, may be stored.`,
-    },
+    storing(intent, location),
     // Made twice, this call stores two archives: it is never retried.
     () =>
       context.once.send(
@@ -50,20 +47,14 @@ export async function beginUpload(
   intent: UploadIntent,
   partBytes: number,
 ): Promise<UploadHandle> {
-  const reply = await translating(
-    {
-      what: `begin the upload of archive ${intent.archive}`,
-      location,
-      effect: `An upload for attempt ${intent.attempt} may be open.`,
-    },
-    () =>
-      context.once.send(
-        new InitiateMultipartUploadCommand({
-          ...addressOf(location),
-          archiveDescription: describeIntent(intent),
-          partSize: String(partBytes),
-        }),
-      ),
+  const reply = await translating(beginning(intent, location), () =>
+    context.once.send(
+      new InitiateMultipartUploadCommand({
+        ...addressOf(location),
+        archiveDescription: describeIntent(intent),
+        partSize: String(partBytes),
+      }),
+    ),
   );
   return { uploadId: required(reply.uploadId, 'an upload id'), partBytes, intent };
 }
@@ -78,18 +69,16 @@ export async function sendPart(
 ): Promise<void> {
   const start = index * upload.partBytes;
   const checksum = treeHashOf(bytes);
-  const reply = await translating(
-    { what: `send part ${index} of archive ${upload.intent.archive}`, location, effect: null },
-    () =>
-      context.client.send(
-        new UploadMultipartPartCommand({
-          ...addressOf(location),
-          uploadId: upload.uploadId,
-          range: `bytes ${start}-${start + bytes.byteLength - 1}/*`,
-          checksum,
-          body: bufferOf(bytes),
-        }),
-      ),
+  const reply = await translating(sendingPart(upload.intent, index, location), () =>
+    context.client.send(
+      new UploadMultipartPartCommand({
+        ...addressOf(location),
+        uploadId: upload.uploadId,
+        range: `bytes ${start}-${start + bytes.byteLength - 1}/*`,
+        checksum,
+        body: bufferOf(bytes),
+      }),
+    ),
   );
   if (reply.checksum !== checksum) {
     throw wrongChecksum(location, upload.intent, `part ${index}`, checksum, String(reply.checksum));
@@ -126,11 +115,7 @@ export async function completeUpload(
         },
       );
     }
-    throw translateError(error, {
-      what: `complete the upload of archive ${intent.archive}`,
-      location,
-      effect: `Archive ${intent.archive}, attempt ${intent.attempt}, may be stored.`,
-    });
+    throw translateError(error, completing(intent, location));
   }
 }
 
@@ -140,7 +125,7 @@ export async function abortUpload(context: GlacierContext, location: VaultLocati
   } catch (error) {
     // Gone is what we want: aborted before, completed, or ended by the service after a day.
     if (isServiceError(error, 'ResourceNotFoundException')) return;
-    throw translateError(error, { what: 'abort an upload', location, effect: null });
+    throw translateError(error, aborting(location));
   }
 }
 
@@ -157,7 +142,7 @@ export async function* listUploads(context: GlacierContext, location: VaultLocat
       }
     }
   } catch (error) {
-    throw translateError(error, { what: 'list the uploads', location, effect: null });
+    throw translateError(error, listingUploads(location));
   }
 }
 

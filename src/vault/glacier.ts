@@ -12,7 +12,7 @@ import { defaultVaultPrefix, ownershipTags, vaultName } from './naming.ts';
 import { assertPartBytes, assertReadRange, assertRetrievalRange } from './part-size.ts';
 import type { ByteRange, Tier, UploadHandle, UploadIntent, VaultLocation, VaultPort } from './port.ts';
 import { estimateRetrieval } from './prices.ts';
-import { isServiceError, translateError, translating } from './translate-error.ts';
+import { deleting, translating } from './translate-error.ts';
 
 export class GlacierVault implements VaultPort {
   readonly backend = 'glacier';
@@ -116,21 +116,12 @@ export class GlacierVault implements VaultPort {
   /** The service answers 204 for an archive that is gone already. One try only: the claim was looked at right before. */
   async #delete(location: VaultLocation, archiveId: string, what: string): Promise<{ readonly at: Date }> {
     const { once, dates } = this.#context;
-    try {
-      const reply = await once.send(new DeleteArchiveCommand({ ...addressOf(location), archiveId }));
-      return { at: dates.latestOf(reply) };
-    } catch (error) {
-      if (isServiceError(error, 'AccessDeniedException')) {
-        throw new MoraineError('VAULT_VETO', `A vault lock or the access rights refuse to delete ${what}.`, {
-          cause: error,
-          ids: { vault: location.name },
-        });
-      }
-      throw translateError(error, {
-        what: `delete ${what}`,
-        location,
-        effect: `The delete of ${what} may have been accepted.`,
-      });
-    }
+    const reply = await deleting(
+      what,
+      { location, effect: `The delete of ${what} may have been accepted.` },
+      { code: 'AccessDeniedException', by: 'A vault lock or the access rights' },
+      () => once.send(new DeleteArchiveCommand({ ...addressOf(location), archiveId })),
+    );
+    return { at: dates.latestOf(reply) };
   }
 }

@@ -5,6 +5,7 @@ import {
   AWS_MAX_ATTEMPTS,
   AWS_SINGLE_ATTEMPT,
   awsClientOptions,
+  REMEMBER_DATES,
   ReplyDates,
   type ServiceAddress,
 } from './aws-client.ts';
@@ -32,14 +33,7 @@ export function s3Context(settings: S3Settings, clock: Clock): S3Context {
     // An own endpoint has no names such as bucket.host: the bucket goes into the path.
     const forcePathStyle = settings.endpoint !== undefined;
     const client = new S3Client({ ...awsClientOptions(settings, maxAttempts), forcePathStyle });
-    client.middlewareStack.add(
-      (next) => async (args) => {
-        const result = await next(args);
-        dates.remember(result.output, result.response);
-        return result;
-      },
-      { step: 'deserialize', priority: 'high', name: 'rememberReplyDate' },
-    );
+    client.middlewareStack.add(dates.middleware, REMEMBER_DATES);
     return client;
   };
   return { settings, clock, client: connect(AWS_MAX_ATTEMPTS), once: connect(AWS_SINGLE_ATTEMPT), dates };

@@ -23,6 +23,7 @@ import type { OpenUpload, StoredArchive, UploadHandle, UploadIntent, VaultLocati
 import { archiveIdOf, type S3Context, versionOf } from './s3-context.ts';
 import { compositeSha256, partOf, type SentParts, sha256Base64, treeHashOfParts } from './s3-part-list.ts';
 import { isServiceError, translateError, translating } from './translate-error.ts';
+import { aborting, beginning, completing, listingUploads, sendingPart, storing } from './upload-calls.ts';
 
 interface Totals {
   readonly bytes: number;
@@ -63,11 +64,7 @@ export async function storeWhole(
     };
   } catch (error) {
     if (isServiceError(error, EXISTS)) return adopt(context, location, intent, { ...total, sha256: ChecksumSHA256 });
-    throw translateError(error, {
-      what: `store archive ${intent.archive}`,
-      location,
-      effect: `Archive ${intent.archive}, attempt ${intent.attempt}, may be stored.`,
-    });
+    throw translateError(error, storing(intent, location));
   }
 }
 
@@ -78,22 +75,16 @@ export async function beginUpload(
   partBytes: number,
 ): Promise<UploadHandle> {
   const Key = objectKey(location.prefix, intent);
-  const reply = await translating(
-    {
-      what: `begin the upload of archive ${intent.archive}`,
-      location,
-      effect: `An upload for attempt ${intent.attempt} may be open.`,
-    },
-    () =>
-      context.client.send(
-        new CreateMultipartUploadCommand({
-          Bucket: location.name,
-          Key,
-          ChecksumAlgorithm: 'SHA256',
-          ChecksumType: 'COMPOSITE',
-          ...objectSettings(context, intent),
-        }),
-      ),
+  const reply = await translating(beginning(intent, location), () =>
+    context.client.send(
+      new CreateMultipartUploadCommand({
+        Bucket: location.name,
+        Key,
+        ChecksumAlgorithm: 'SHA256',
+        ChecksumType: 'COMPOSITE',
+        ...objectSettings(context, intent),
+      }),
+    ),
   );
   if (reply.UploadId === undefined) throw new MoraineError('VAULT_REFUSED', 'S3 answered without an upload id.');
   return { uploadId: uploadIdOf(Key, reply.UploadId), partBytes, intent };
@@ -108,18 +99,16 @@ export async function sendPart(
   bytes: Uint8Array,
 ): Promise<void> {
   const part = partOf(bytes);
-  const reply = await translating(
-    { what: `send part ${index} of archive ${upload.intent.archive}`, location, effect: null },
-    () =>
-      context.client.send(
-        new UploadPartCommand({
-          Bucket: location.name,
-          ...keyAndUpload(upload.uploadId),
-          PartNumber: index + 1,
-          Body: bytes,
-          ChecksumSHA256: part.sha256,
-        }),
-      ),
+  const reply = await translating(sendingPart(upload.intent, index, location), () =>
+    context.client.send(
+      new UploadPartCommand({
+        Bucket: location.name,
+        ...keyAndUpload(upload.uploadId),
+        PartNumber: index + 1,
+        Body: bytes,
+        ChecksumSHA256: part.sha256,
+      }),
+    ),
   );
   if (reply.ChecksumSHA256 !== part.sha256) {
     throw wrongChecksum(location, upload.intent, `S3 acknowledged another checksum for part ${index}`);
@@ -172,11 +161,7 @@ export async function completeUpload(
     if (isServiceError(error, EXISTS, 'NoSuchUpload')) {
       return adopt(context, location, intent, { ...total, sha256: ourSha256 });
     }
-    throw translateError(error, {
-      what: `complete the upload of archive ${intent.archive}`,
-      location,
-      effect: `Archive ${intent.archive}, attempt ${intent.attempt}, may be stored.`,
-    });
+    throw translateError(error, completing(intent, location));
   }
 }
 
@@ -186,7 +171,7 @@ export async function abortUpload(context: S3Context, location: VaultLocation, u
   } catch (error) {
     // Gone is what we want: aborted before, or completed.
     if (isServiceError(error, 'NoSuchUpload')) return;
-    throw translateError(error, { what: 'abort an upload', location, effect: null });
+    throw translateError(error, aborting(location));
   }
 }
 
@@ -209,7 +194,7 @@ function listUploadPage(
   location: VaultLocation,
   after: ListMultipartUploadsCommandOutput | null,
 ): Promise<ListMultipartUploadsCommandOutput> {
-  return translating({ what: 'list the uploads', location, effect: null }, () =>
+  return translating(listingUploads(location), () =>
     context.client.send(
       new ListMultipartUploadsCommand({
         Bucket: location.name,

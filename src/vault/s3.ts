@@ -17,7 +17,7 @@ import * as inventories from './s3-inventory.ts';
 import { SentParts } from './s3-part-list.ts';
 import * as retrievals from './s3-retrievals.ts';
 import * as uploads from './s3-uploads.ts';
-import { isServiceError, translateError } from './translate-error.ts';
+import { deleting, isServiceError, translateError } from './translate-error.ts';
 
 export class S3Vault implements VaultPort {
   readonly backend = 's3';
@@ -135,22 +135,13 @@ export class S3Vault implements VaultPort {
   async #delete(location: VaultLocation, vaultArchiveId: string, what: string): Promise<{ readonly at: Date }> {
     const { once, dates } = this.#context;
     const { key, versionId } = objectOf(vaultArchiveId);
-    try {
-      const reply = await once.send(new DeleteObjectCommand({ Bucket: location.name, Key: key, VersionId: versionId }));
-      return { at: dates.latestOf(reply) };
-    } catch (error) {
-      if (isServiceError(error, 'AccessDenied')) {
-        throw new MoraineError('VAULT_VETO', `Object Lock or the access rights refuse to delete ${what}.`, {
-          cause: error,
-          ids: { vault: location.name },
-        });
-      }
-      throw translateError(error, {
-        what: `delete ${what}`,
-        location,
-        effect: `The delete of ${what} may have happened.`,
-      });
-    }
+    const reply = await deleting(
+      what,
+      { location, effect: `The delete of ${what} may have happened.` },
+      { code: 'AccessDenied', by: 'Object Lock or the access rights' },
+      () => once.send(new DeleteObjectCommand({ Bucket: location.name, Key: key, VersionId: versionId })),
+    );
+    return { at: dates.latestOf(reply) };
   }
 }
 

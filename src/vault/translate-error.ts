@@ -63,6 +63,30 @@ export async function translating<Output>(meaning: CallMeaning, call: () => Prom
   }
 }
 
+/**
+ * Runs a call that deletes.
+ * @param refusal The code with which the service refuses access, and who may be behind it: "Object Lock or the access rights".
+ */
+export async function deleting<Output>(
+  what: string,
+  meaning: { readonly location: VaultLocation; readonly effect: string },
+  refusal: { readonly code: string; readonly by: string },
+  call: () => Promise<Output>,
+): Promise<Output> {
+  const { location } = meaning;
+  try {
+    return await call();
+  } catch (error) {
+    if (isServiceError(error, refusal.code)) {
+      throw new MoraineError('VAULT_VETO', `${refusal.by} refuse to delete ${what}.`, {
+        cause: error,
+        ids: { vault: location.name },
+      });
+    }
+    throw translateError(error, { ...meaning, what: `delete ${what}` });
+  }
+}
+
 /** A MoraineError for what the SDK threw; anything that is not the world's fault comes back as it is. */
 export function translateError(error: unknown, meaning: CallMeaning): unknown {
   if (!(error instanceof Error) || error instanceof MoraineError) return error;
