@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { BSON } from 'bson';
 import { beforeEach, describe, expect, test } from 'vitest';
+import { MoraineError } from '../../src/errors.ts';
 import { id } from '../../src/ids.ts';
 import { unwrapArchiveKey } from '../../src/keys/administrator.ts';
 import { newIdentity, openIdentity } from '../../src/keys/identity-file.ts';
@@ -263,6 +264,18 @@ describe('clear', () => {
     expect((await restored((await world.archives())[0] ?? (await theArchive()), context)).ids).toEqual([]);
   });
 
+  test('the reply of a delete is lost: the announcement stays until its end, so that a hold waits for what may be on its way', async () => {
+    put(record('a'));
+    const context = world.context(undefined, { asOf: RUN_AT });
+    const lost = new MoraineError('MONGODB_UNAVAILABLE', 'The connection was cut.');
+    await run(around(context, { source: { deleteGuarded: async () => Promise.reject(lost) } }));
+    expect(await world.all('inFlight')).toMatchObject([{ act: 'clear', customer: 'north' }]);
+    await run();
+    expect(world.idsIn(policy)).toEqual([]);
+    // That of the second run is withdrawn, the first ends by itself.
+    expect(await world.all('inFlight')).toHaveLength(1);
+  });
+
   test('a ledger that cannot read its holds deletes nothing', async () => {
     put(record('a'));
     await holds(world.store).insert({
@@ -411,7 +424,7 @@ function idBytes(text: string): Uint8Array {
 }
 
 describe('store', () => {
-  const large = () => record('large', undefined, { noise: new BSON.Binary(randomBytes(9 * 1024 * 1024)) });
+  const large = (_id = 'large') => record(_id, undefined, { noise: new BSON.Binary(randomBytes(9 * 1024 * 1024)) });
 
   test('a file in parts, the reply to its completion lost: asked again, the same attempt is acknowledged', async () => {
     put(large());
@@ -443,30 +456,41 @@ describe('store', () => {
   );
 
   test('the source fails in the middle of a scan while a part is on its way: nothing of the attempt stays behind', async () => {
-    put(large(), record('b', '2020-01-02T00:00:00Z'));
+    put(large('a'), large('b'), large('c'));
     const context = world.context(undefined, { asOf: RUN_AT });
     let scans = 0;
+    let partsUnderWay = 0;
+    const partsUnderWayAtAbort: number[] = [];
     const attacked = around(context, {
       source: {
         scan: async function* (...args: Parameters<SourcePort['scan']>) {
           yield* context.source.scan(...args);
           scans += 1;
-          if (scans > 1) throw new Error('cut');
+          if (scans === 1) return;
+          while (partsUnderWay === 0) await new Promise((resolve) => setImmediate(resolve));
+          throw new Error('cut');
         },
       },
       vault: {
         sendPart: async (...args: Parameters<VaultPort['sendPart']>) => {
+          partsUnderWay += 1;
           for (let turn = 0; turn < 50; turn++) await new Promise((resolve) => setImmediate(resolve));
           await world.vault.sendPart(...args);
+          partsUnderWay -= 1;
+        },
+        abortUpload: async (...args: Parameters<VaultPort['abortUpload']>) => {
+          partsUnderWayAtAbort.push(partsUnderWay);
+          await world.vault.abortUpload(...args);
         },
       },
     });
     expect((await run(attacked)).problems).toHaveLength(1);
+    expect(partsUnderWayAtAbort).toEqual([0]);
     const open: unknown[] = [];
     for await (const upload of world.vault.listUploads((await theArchive()).vault)) open.push(upload);
     expect(open).toEqual([]);
     expect(await world.all('rosterPages')).toEqual([]);
-    expect((await run()).totals).toMatchObject({ archived: 2, deleted: 2 });
+    expect((await run()).totals).toMatchObject({ archived: 3, deleted: 3 });
   });
 });
 
