@@ -13,7 +13,7 @@ import type { Namespace } from '../ids.ts';
 import { ClearingWarrant } from '../ledger/warrants.ts';
 import { compareValues } from './bson-order.ts';
 import type { BsonValue } from './bson-walk.ts';
-import { DELETE_BATCH_RECORDS, deleteBatches, deleteStatement, fitnessOf } from './guarded-delete.ts';
+import { DELETE_BATCH_RECORDS, deleteBatches, deleteStatement } from './guarded-delete.ts';
 import { idCandidates } from './id-candidates.ts';
 import { keyOf } from './id-key.ts';
 import { createIndexText } from './mongo-inspect.ts';
@@ -28,16 +28,8 @@ import type {
   SourcePort,
   TriggerRange,
 } from './port.ts';
-import {
-  facetsOf,
-  factsOf,
-  idBytesOf,
-  partsOfPosition,
-  positionOf,
-  rawRecord,
-  typedBytes,
-  versionOf,
-} from './raw-document.ts';
+import { PureAnswers } from './pure-answers.ts';
+import { factsOf, idBytesOf, partsOfPosition, positionOf, rawRecord, typedBytes, versionOf } from './raw-document.ts';
 
 const MOST_IDS_IN_ONE_READ = 1_000;
 const BATCH_DOCUMENTS = 1_000;
@@ -53,12 +45,13 @@ interface MemoryCollection {
   settings: MemoryCollectionSettings;
 }
 
-export class MemorySource implements SourcePort {
+export class MemorySource extends PureAnswers implements SourcePort {
   readonly #clock: Clock;
   readonly #collections = new Map<Namespace, MemoryCollection>();
 
   /** @param options.clock The server's clock: what `until` is compared with. */
   constructor(options: { readonly clock: Clock }) {
+    super();
     this.#clock = options.clock;
   }
 
@@ -153,26 +146,6 @@ export class MemorySource implements SourcePort {
     for (let at = 0; at < unfit.length; at += BATCH_DOCUMENTS) {
       yield unfit.slice(at, at + BATCH_DOCUMENTS).map(rawRecord);
     }
-  }
-
-  facts(dataset: DatasetShape, raw: Uint8Array) {
-    return factsOf(dataset, raw);
-  }
-
-  fitness(dataset: DatasetShape, raw: Uint8Array) {
-    return fitnessOf(dataset, raw);
-  }
-
-  facets(dataset: DatasetShape, raw: Uint8Array) {
-    return facetsOf(dataset, raw);
-  }
-
-  position(dataset: DatasetShape, raw: Uint8Array) {
-    return positionOf(dataset, raw);
-  }
-
-  keyOf(idBytes: Uint8Array) {
-    return keyOf(idBytes);
   }
 
   async readByIds(namespace: Namespace, idBytes: readonly Uint8Array[]): Promise<ReadonlyMap<string, RawRecord>> {

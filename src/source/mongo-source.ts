@@ -2,8 +2,6 @@
 import type { MongoClient } from 'mongodb';
 import type { Namespace } from '../ids.ts';
 import type { ClearingWarrant } from '../ledger/warrants.ts';
-import { fitnessOf } from './guarded-delete.ts';
-import { keyOf } from './id-key.ts';
 import { inspect } from './mongo-inspect.ts';
 import { partitionsOf } from './mongo-partitions.ts';
 import { findOne, readByIds, serverTime, summarise } from './mongo-read.ts';
@@ -11,13 +9,14 @@ import { type ScanRange, scanPartition } from './mongo-scan.ts';
 import { unfitRecords } from './mongo-unfit.ts';
 import { deleteGuarded, insertMissing } from './mongo-write.ts';
 import type { DatasetShape, Partition, RawRecord, SourcePort, TriggerRange } from './port.ts';
-import { facetsOf, factsOf, positionOf } from './raw-document.ts';
+import { PureAnswers } from './pure-answers.ts';
 
-export class MongoSource implements SourcePort {
+export class MongoSource extends PureAnswers implements SourcePort {
   readonly #client: MongoClient;
 
   /** @param client From `connectMongo`; closed by whoever opened it. */
   constructor(client: MongoClient) {
+    super();
     this.#client = client;
   }
 
@@ -45,28 +44,8 @@ export class MongoSource implements SourcePort {
     return unfitRecords(this.#client, dataset);
   }
 
-  facts(dataset: DatasetShape, raw: Uint8Array) {
-    return factsOf(dataset, raw);
-  }
-
-  fitness(dataset: DatasetShape, raw: Uint8Array) {
-    return fitnessOf(dataset, raw);
-  }
-
-  facets(dataset: DatasetShape, raw: Uint8Array) {
-    return facetsOf(dataset, raw);
-  }
-
-  position(dataset: DatasetShape, raw: Uint8Array) {
-    return positionOf(dataset, raw);
-  }
-
   readByIds(namespace: Namespace, idBytes: readonly Uint8Array[]) {
     return readByIds(this.#client, namespace, idBytes);
-  }
-
-  keyOf(idBytes: Uint8Array) {
-    return keyOf(idBytes);
   }
 
   deleteGuarded(dataset: DatasetShape, records: readonly RawRecord[], warrant: ClearingWarrant) {
