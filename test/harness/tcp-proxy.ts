@@ -1,4 +1,4 @@
-/** A TCP proxy on loopback in front of a server: cut it off, bring it back, or make it slow. The port stays the same. */
+/** A TCP proxy on loopback in front of a server: cut it off, bring it back, or make it slow. */
 import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -8,16 +8,22 @@ export class TcpProxy {
   latencyMs = 0;
   readonly #target: URL;
   readonly #sockets = new Set<Socket>();
-  #server: Server | null = null;
+  readonly #server: Server;
+  #isCut = false;
   #port = 0;
 
   private constructor(target: URL) {
     this.#target = target;
+    this.#server = createServer((client) => this.#forward(client));
   }
 
   static async start(target: string): Promise<TcpProxy> {
     const proxy = new TcpProxy(new URL(target));
-    await proxy.restore();
+    proxy.#server.listen(0, '127.0.0.1');
+    await once(proxy.#server, 'listening');
+    const address = proxy.#server.address();
+    if (address === null || typeof address === 'string') throw new Error('the proxy has no port');
+    proxy.#port = address.port;
     return proxy;
   }
 
@@ -29,27 +35,30 @@ export class TcpProxy {
     return url.href.replace(/\/$/, '');
   }
 
-  /** Connections are refused, and those that were open are cut. */
-  async cut(): Promise<void> {
-    const server = this.#server;
-    this.#server = null;
+  /**
+   * Connections are reset, those that are open and every new one. The port stays taken: given back, it could become
+   * somebody else's, or even a client's own end of a connection to itself.
+   */
+  cut(): void {
+    this.#isCut = true;
     for (const socket of this.#sockets) socket.destroy();
-    if (server === null) return;
-    server.close();
-    await once(server, 'close');
   }
 
-  async restore(): Promise<void> {
-    if (this.#server !== null) return;
-    this.#server = createServer((client) => this.#forward(client));
-    this.#server.listen(this.#port, '127.0.0.1');
-    await once(this.#server, 'listening');
-    const address = this.#server.address();
-    if (address === null || typeof address === 'string') throw new Error('the proxy has no port');
-    this.#port = address.port;
+  restore(): void {
+    this.#isCut = false;
+  }
+
+  async close(): Promise<void> {
+    this.cut();
+    this.#server.close();
+    await once(this.#server, 'close');
   }
 
   #forward(client: Socket): void {
+    if (this.#isCut) {
+      client.resetAndDestroy();
+      return;
+    }
     const server = connect(Number(this.#target.port), this.#target.hostname);
     for (const [one, other] of [
       [client, server],

@@ -1,10 +1,16 @@
 /** The daemon on real servers: what it promises when there are several, when it is stopped, and when servers go away. */
+import { once } from 'node:events';
 import { Queue, Worker } from 'bullmq';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { enqueueRun } from '../../jobs/enqueue.ts';
+import { MARGINS } from '../../jobs/margins.ts';
+import { Outages } from '../../jobs/outages.ts';
+import { processorOf } from '../../jobs/processor.ts';
 import { JOB_OPTIONS, openQueues, putJob, type Queues } from '../../jobs/queues.ts';
 import { latestRuns } from '../../src/ledger/runs.ts';
+import { assertNotStopped } from '../../src/lifecycle/context.ts';
+import { silentLog } from '../../src/log.ts';
 import {
   archivesOf,
   daemonOf,
@@ -94,7 +100,7 @@ test('the repeated jobs: an inventory verifies and clears, a purge destroys what
   await until('it is stored', async () => (await archivesOf(world, name)).length === 1 && (await isIn('stored')));
   expect(await world.collection(name).countDocuments()).toBe(records);
   await reconcileUntil('cleared');
-  expect(await queues.clear.getCompletedCount()).toBeGreaterThan(0);
+  await until('its job is over', async () => (await queues.clear.getCompletedCount()) > 0);
   await expectExactlyOnce(world, name, name, records);
 
   await putJob(queues, 'purge', { by: 'test' }, new Date());
@@ -139,7 +145,7 @@ test('a stalled job is given to a second worker while the first still runs: the 
   expect(lines.filter(({ text }) => text.includes('lost its worker')).length).toBeGreaterThan(0);
   expect((await archivesOf(world, name)).length).toBe(1);
   await Promise.all([frozen.close(), second.close()]);
-  await slow.cut();
+  await slow.close();
 });
 
 test('closing mid-archive gives the work back as waiting, and another daemon finishes it', async () => {
@@ -158,7 +164,7 @@ test('closing mid-archive gives the work back as waiting, and another daemon fin
   expect(archives.some(({ state }) => state !== 'cleared')).toBe(true);
   expect(archives.every(({ lease }) => lease === null)).toBe(true);
   expect(await failedJobs(queues)).toEqual([]);
-  await slow.cut();
+  await slow.close();
 
   const second = await daemonOf(world.config, prefix);
   await untilCleared(world, name, name);
@@ -169,7 +175,7 @@ test('closing mid-archive gives the work back as waiting, and another daemon fin
 test('the vault is away for longer than all attempts would last: said once, the job waits and then goes on', async () => {
   const { name, prefix, records, queues } = await scene(1, 10);
   const vault = await TcpProxy.start(world.emulator.endpoint);
-  await vault.cut();
+  vault.cut();
   const { log, lines } = recordingLog();
   const daemon = await daemonOf(withAddresses(world.config, { glacier: vault.url }), prefix, { log });
   await enqueueRun(urls.redis, [name], { prefix, flush: true, by: 'person:test' });
@@ -184,14 +190,14 @@ test('the vault is away for longer than all attempts would last: said once, the 
   expect((await queues.archive.getJobs(['delayed', 'active', 'waiting'])).every((job) => job.attemptsMade === 0)).toBe(
     true,
   );
-  await vault.restore();
+  vault.restore();
   await untilCleared(world, name, name);
   await expectExactlyOnce(world, name, name, records);
   const said = () => lines.filter(({ text }) => text.startsWith('The vault service')).map(({ level }) => level);
   await until('it says that the vault is back', async () => said().length === 2);
   expect(said()).toEqual(['error', 'info']);
   await daemon.close();
-  await vault.cut();
+  await vault.close();
 });
 
 test('MongoDB is away mid-archive: said once, no job is failed for good, and the work goes on', async () => {
@@ -205,7 +211,7 @@ test('MongoDB is away mid-archive: said once, no job is failed for good, and the
   const daemon = await daemonOf(config, prefix, { log });
   await enqueueRun(urls.redis, [name], { prefix, flush: true, by: 'person:test' });
   await until('bytes are on their way', async () => (await archivesOf(world, name)).some((a) => a.state === 'storing'));
-  await mongodb.cut();
+  mongodb.cut();
   const said = () => lines.filter(({ text }) => text.startsWith('MongoDB is')).map(({ level }) => level);
   await until('it is missed', async () => said().length === 1);
   // The lease of a worker that could not give it up ends by itself after minutes; tests do not wait for that.
@@ -213,13 +219,13 @@ test('MongoDB is away mid-archive: said once, no job is failed for good, and the
     .db(`${names.database}_ledger`)
     .collection('archives')
     .updateMany({ lease: { $ne: null } }, { $set: { 'lease.until': new Date(0) } });
-  await mongodb.restore();
+  mongodb.restore();
   await untilCleared(world, name, name);
   await expectExactlyOnce(world, name, name, records);
   expect(said()).toEqual(['error', 'info']);
   expect(await failedJobs(queues)).toEqual([]);
   await daemon.close();
-  await Promise.all([mongodb.cut(), slow.cut()]);
+  await Promise.all([mongodb.close(), slow.close()]);
 });
 
 test('the clock jumped: destructive work stops, says so once, and goes on when a person has accepted it', async () => {
@@ -296,25 +302,42 @@ test('what reaches Redis names ids and codes: no record content, no text of an e
   await daemon.close();
 });
 
-test('trap: a plain worker hands the signal to three parameters only', async () => {
+test('trap: BullMQ hands the signal to three parameters only; ours has them, and a cancelled job is given back', async () => {
   const prefix = `${names.prefix}-signal`;
-  const seen: unknown[] = [];
-  const queue = new Queue('traps', { connection: redis, prefix });
-  const two = new Worker('traps', async (_job, _token) => void seen.push(null), {
-    connection: redis,
-    prefix,
-    autorun: false,
-  });
-  const three = new Worker('traps', async (_job, _token, signal) => void seen.push(signal), {
-    connection: redis,
-    prefix,
-    autorun: false,
-  });
-  expect(Reflect.get(two, 'processorAcceptsSignal')).toBe(false);
-  expect(Reflect.get(three, 'processorAcceptsSignal')).toBe(true);
-  void three.run();
-  await queue.add('job', {});
-  await until('it ran', async () => seen.length === 1);
-  expect(seen[0]).toBeInstanceOf(AbortSignal);
-  await Promise.all([two.close(), three.close(), queue.close()]);
+  const queues = openQueues(redis, prefix);
+  const seen: boolean[] = [];
+  const processor = processorOf(
+    'purge',
+    async ({ context }) => {
+      seen.push(context.signal?.aborted === true);
+      // The second time round, after it was given back, it has nothing to wait for.
+      if (seen.length === 1) await once(context.signal ?? new EventTarget(), 'abort');
+      assertNotStopped(context);
+      return null;
+    },
+    {
+      contextFor: (signal) => world.app.context({ signal }),
+      queues,
+      outages: new Outages(silentLog),
+      margins: MARGINS,
+      stop: new AbortController().signal,
+    },
+  );
+  expect(processor.length).toBeGreaterThanOrEqual(3);
+  const given: unknown[] = [];
+  const options = { connection: redis, prefix, autorun: false };
+  const deaf = new Worker('deaf', async (_job, _token, ...more) => void given.push(...more), options);
+  const ours = new Worker('purge', processor, options);
+  void deaf.run();
+  void ours.run();
+  await new Queue('deaf', { connection: redis, prefix }).add('job', {});
+  await putJob(queues, 'purge', { by: 'test' }, new Date());
+  await until('it works', async () => seen.length === 1);
+  ours.cancelAllJobs('for the test');
+  await until('it is done at the second try', async () => (await queues.purge.getCompletedCount()) === 1);
+  const [job] = await queues.purge.getCompleted();
+  expect([seen, job?.attemptsStarted, job?.attemptsMade]).toEqual([[false, false], 2, 1]);
+  // Two named parameters and a rest: `length` is 2, and the signal does not come.
+  expect(given).toEqual([undefined]);
+  await Promise.all([deaf.close(), ours.close()]);
 });

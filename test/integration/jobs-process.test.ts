@@ -89,7 +89,7 @@ test('SIGKILL, twice, mid-archive: the job is not failed for good, and a third w
   expect(await queues.archive.getFailedCount()).toBe(0);
   await expectExactlyOnce(world, 'kill', 'kill', 30);
   await third.close();
-  await slow.cut();
+  await slow.close();
 });
 
 test('SIGTERM mid-archive: the process ends by itself with its work given back, and another finishes it', async () => {
@@ -112,7 +112,7 @@ test('SIGTERM mid-archive: the process ends by itself with its work given back, 
   await untilCleared(world, 'term', 'term');
   await expectExactlyOnce(world, 'term', 'term', 60);
   await second.close();
-  await slow.cut();
+  await slow.close();
 });
 
 test('moraine worker and run --queue, end to end: it serves, works, shows it, and ends on SIGTERM', async () => {

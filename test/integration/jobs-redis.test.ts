@@ -83,7 +83,7 @@ test('FLUSHALL mid-archive: schedules and lost jobs are put back, and every reco
   await untilCleared(world, name, name);
   await expectExactlyOnce(world, name, name, records);
   await daemon.close();
-  await slow.cut();
+  await slow.close();
 });
 
 test('FLUSHALL while no daemon runs: what was unfinished is finished by the next one', async () => {
@@ -94,7 +94,7 @@ test('FLUSHALL while no daemon runs: what was unfinished is finished by the next
   await enqueueRun(url, [name], { prefix, flush: true, by: 'person:test' });
   await until('bytes are on their way', async () => (await archivesOf(world, name)).some((a) => a.state === 'storing'));
   await first.close();
-  await slow.cut();
+  await slow.close();
   await redis.flushall();
   const left = (await archivesOf(world, name)).filter(({ state }) => state !== 'cleared');
   expect(left.length).toBeGreaterThan(0);
@@ -121,20 +121,20 @@ test('obliterate takes the schedulers along: the watchdog puts them back', async
 test('Redis is away at the start, comes, goes and comes again: said once each time, and work goes on', async () => {
   const { name, prefix, records } = await scene(2, 10);
   const proxy = await TcpProxy.start(url);
-  await proxy.cut();
+  proxy.cut();
   const { log, lines } = recordingLog();
   const daemon = await daemonOf(withAddresses(world.config, { redis: proxy.url }), prefix, { log });
-  await proxy.restore();
+  proxy.restore();
   await daemon.ready;
-  await proxy.cut();
+  proxy.cut();
   await until('it is missed', async () => said(lines).length === 3);
-  await proxy.restore();
+  proxy.restore();
   await enqueueRun(url, [name], { prefix, flush: true, by: 'person:test' });
   await untilCleared(world, name, name, 40_000);
   await expectExactlyOnce(world, name, name, records);
   expect(said(lines)).toEqual(['error', 'info', 'error', 'info']);
   await daemon.close();
-  await proxy.cut();
+  await proxy.close();
 });
 
 const said = (lines: ReturnType<typeof recordingLog>['lines']) =>
@@ -154,17 +154,17 @@ test('close with Redis down, idle or working: ends within its deadline', async (
       await enqueueRun(url, [name], { prefix, flush: true, by: 'person:test' });
       await until('it works', async () => (await archivesOf(world, name)).length > 0);
     }
-    await proxy.cut();
+    proxy.cut();
     const startedAt = Date.now();
     await daemon.close();
     expect(Date.now() - startedAt).toBeLessThan(deadlineMs);
-    await slow.cut();
+    await slow.close();
   }
 });
 
 test('a Redis that is away fails a command at once, with REDIS_UNAVAILABLE', async () => {
   const proxy = await TcpProxy.start(url);
-  await proxy.cut();
+  proxy.cut();
   const startedAt = Date.now();
   const options = { prefix: names.prefix, by: 'person:test' };
   await expect(enqueueRun(proxy.url, ['any'], options)).rejects.toMatchObject({ code: 'REDIS_UNAVAILABLE' });
