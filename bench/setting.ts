@@ -6,10 +6,9 @@ import { type App, openApp } from '../src/app.ts';
 import type { Config } from '../src/config.ts';
 import { id } from '../src/ids.ts';
 import { newIdentity } from '../src/keys/identity-file.ts';
-import { publishPolicy } from '../src/ledger/policies.ts';
 import { silentLog } from '../src/log.ts';
-import { loadPolicy } from '../src/policy/load.ts';
-import { type Policy, policyVersion } from '../src/policy/policy.ts';
+import type { Policy } from '../src/policy/policy.ts';
+import { publishText } from '../test/harness/publish-policy.ts';
 
 export interface Setting {
   readonly urls: StackUrls;
@@ -77,15 +76,5 @@ then: archive
 archive: { for: 70 years, vault: cold, verify: checksum, dueWindow: 40 years }
 limits: { records: 100000000, share: 1.0 }
 `;
-  const result = loadPolicy('bench.yaml', text);
-  if (result.loaded === null) throw new Error(JSON.stringify(result.problems));
-  const { policy } = result.loaded;
-  await publishPolicy(setting.app.store, setting.app.context().clock, {
-    name: policy.name,
-    namespace: policy.dataset.collection,
-    version: policyVersion(policy),
-    policy: JSON.parse(JSON.stringify(policy)),
-    by: 'bench',
-  });
-  return policy;
+  return publishText(setting.app.store, setting.app.context().clock, text);
 }

@@ -9,14 +9,13 @@ import type { Config } from '../../src/config.ts';
 import { id } from '../../src/ids.ts';
 import { type AdministratorIdentity, unwrapArchiveKey } from '../../src/keys/administrator.ts';
 import { newIdentity, openIdentity } from '../../src/keys/identity-file.ts';
-import { publishPolicy } from '../../src/ledger/policies.ts';
 import type { Context } from '../../src/lifecycle/context.ts';
 import { reconcile } from '../../src/lifecycle/reconcile.ts';
 import { type PolicyRun, type RunOptions, runPolicy } from '../../src/lifecycle/run-policy.ts';
 import { silentLog } from '../../src/log.ts';
-import { loadPolicy } from '../../src/policy/load.ts';
-import { type Policy, policyVersion } from '../../src/policy/policy.ts';
+import type { Policy } from '../../src/policy/policy.ts';
 import { EmulatorProcess } from '../integration/glacier-emulator-process.ts';
+import { publishText } from './publish-policy.ts';
 import { stackUrls, type TestNames } from './stack.ts';
 
 export interface World {
@@ -101,20 +100,7 @@ export async function openWorld(names: TestNames, options: WorldOptions = {}): P
     identity,
     recipient,
     at: (asOf) => app.context({ asOf: new Date(asOf) }),
-    publish: async (yaml) => {
-      const result = loadPolicy('policy.yaml', yaml);
-      if (result.loaded === null) throw new Error(JSON.stringify(result.problems, null, 2));
-      const { policy } = result.loaded;
-      const version = policyVersion(policy);
-      await publishPolicy(app.store, app.context().clock, {
-        name: policy.name,
-        namespace: policy.dataset.collection,
-        version,
-        policy: JSON.parse(JSON.stringify(policy)),
-        by: 'test',
-      });
-      return policy;
-    },
+    publish: (yaml) => publishText(app.store, app.context().clock, yaml),
     run: (asOf, policy, run = {}) =>
       runPolicy(app.context({ asOf: new Date(asOf) }), policy, { flush: true, expired: null, ...run }),
     collection: (name) => client.db(`${names.database}_data`).collection<Document>(name),

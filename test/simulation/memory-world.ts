@@ -17,13 +17,12 @@ import { ASKING_MARGIN_MS } from '../../src/ledger/inventories.ts';
 import { LEASE_MS } from '../../src/ledger/leases.ts';
 import { LEDGER_INDEXES } from '../../src/ledger/ledger-indexes.ts';
 import { MemoryStore } from '../../src/ledger/memory-store.ts';
-import { publishPolicy } from '../../src/ledger/policies.ts';
 import type { LedgerDocument, Store, StoreCollection } from '../../src/ledger/store.ts';
 import type { Context } from '../../src/lifecycle/context.ts';
-import { loadPolicy } from '../../src/policy/load.ts';
-import { type Policy, policyVersion, toShape } from '../../src/policy/policy.ts';
+import { type Policy, toShape } from '../../src/policy/policy.ts';
 import { MemorySource } from '../../src/source/memory-source.ts';
 import { MemoryVault } from '../../src/vault/memory-vault.ts';
+import { publishText } from '../harness/publish-policy.ts';
 import { Process } from './faults.ts';
 
 /** The recipient of an identity that nobody needs here: the daemon's side never opens an archive. */
@@ -102,18 +101,8 @@ export class MemoryWorld {
     };
   }
 
-  async publish(yaml: string): Promise<Policy> {
-    const { loaded, problems } = loadPolicy('policy.yaml', yaml);
-    if (loaded === null) throw new Error(JSON.stringify(problems));
-    const { policy } = loaded;
-    await publishPolicy(this.store, this.clock, {
-      name: policy.name,
-      namespace: policy.dataset.collection,
-      version: policyVersion(policy),
-      policy: JSON.parse(JSON.stringify(policy)),
-      by: 'test',
-    });
-    return policy;
+  publish(yaml: string): Promise<Policy> {
+    return publishText(this.store, this.clock, yaml);
   }
 
   put(policy: Policy, document: BSON.Document): void {
