@@ -17,8 +17,6 @@ import type { PolicyFile } from './policy/load.ts';
 import type { VaultConfig } from './vault/vault-config.ts';
 import { checkYaml, problemsError, readYaml, type YamlProblem, type YamlSource } from './yaml-problems.ts';
 
-export { withoutCredentials } from './without-credentials.ts';
-
 export interface DatabaseAddress {
   readonly url: string;
   readonly database: string;
@@ -50,7 +48,7 @@ export interface Config {
   readonly console: { readonly host: string; readonly port: number; readonly bullBoardWritable: boolean };
 }
 
-export const DEFAULT_CONFIG_FILE = 'moraine.yaml';
+const DEFAULT_CONFIG_FILE = 'moraine.yaml';
 
 /**
  * Reads and checks the file. Throws CONFIG_INVALID with every problem, one line each, and ENVIRONMENT_MISMATCH for a

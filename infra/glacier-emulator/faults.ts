@@ -10,7 +10,7 @@ import { z } from 'zod';
  *   lost-reply      the operation took effect, then the connection is cut before the reply
  *   corrupt-output  GetJobOutput sends one byte that differs from what was stored; its headers stay true
  */
-export const faultKinds = ['throttle', 'error500', 'cut', 'lost-reply', 'corrupt-output'] as const;
+const faultKinds = ['throttle', 'error500', 'cut', 'lost-reply', 'corrupt-output'] as const;
 export type FaultKind = (typeof faultKinds)[number];
 
 export const faultSchema = z.strictObject({

@@ -24,7 +24,7 @@ export function lastInventory(vault: VaultRecord, archives: Iterable<ArchiveReco
 }
 
 /** The inventory of a slot: what was in the vault at that instant, oldest first. */
-export function inventoryAt(archives: Iterable<ArchiveRecord>, atMs: number): Inventory {
+function inventoryAt(archives: Iterable<ArchiveRecord>, atMs: number): Inventory {
   const present = [...archives]
     .filter((archive) => archive.createdAtMs <= atMs && (archive.deletedAtMs === null || archive.deletedAtMs > atMs))
     .sort((a, b) => a.createdAtMs - b.createdAtMs || (a.id < b.id ? -1 : 1));

@@ -2,11 +2,11 @@ import { invalidParameter } from './errors.ts';
 import { MIB } from './tree-hash.ts';
 
 /** The service's limits, from its documentation ("Quotas" and the pages of the operations). */
-export const SMALLEST_PART_BYTES = MIB;
-export const LARGEST_PART_BYTES = 4096 * MIB;
+const SMALLEST_PART_BYTES = MIB;
+const LARGEST_PART_BYTES = 4096 * MIB;
 export const LARGEST_SINGLE_UPLOAD_BYTES = 4096 * MIB;
 export const MOST_PARTS = 10_000;
-export const LONGEST_DESCRIPTION = 1024;
+const LONGEST_DESCRIPTION = 1024;
 
 const VAULT_NAME = /^[A-Za-z0-9_.-]{1,255}$/;
 const DESCRIPTION = /^[\x20-\x7e]*$/;
@@ -45,7 +45,7 @@ export function readCount(text: string): number | null {
 }
 
 /** Lists come in pages: `limit` says how many at most, never more than `most`. */
-export function pageLimit(query: URLSearchParams, most: number): number {
+function pageLimit(query: URLSearchParams, most: number): number {
   const text = query.get('limit');
   if (text === null) return most;
   const limit = readCount(text);

@@ -12,7 +12,7 @@ import { type Progress, SERVICES, type ServiceName, type StackUrls, urlsFromEnvi
 import { readDashboard, readState } from './state.ts';
 
 export { ensureServices } from './ensure.ts';
-export type { Progress, ServiceName, ServiceUrls, StackUrls } from './services.ts';
+export type { Progress, StackUrls } from './services.ts';
 
 export interface ServiceStatus {
   readonly service: ServiceName;

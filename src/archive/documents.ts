@@ -4,7 +4,7 @@
  */
 
 /** Length field (4) and closing zero (1): the empty document. */
-export const EMPTY_DOCUMENT_BYTES = 5;
+const EMPTY_DOCUMENT_BYTES = 5;
 
 /**
  * The documents that stand one after the other in `plain`, as views on it. Throws RangeError, naming the offset, where

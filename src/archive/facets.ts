@@ -5,7 +5,7 @@
  */
 
 /** 100,000 codes of 16 bytes are 1.6 MB in the ledger and some 10 MB while they are collected. */
-export const MAX_FACET_VALUES = 100_000;
+const MAX_FACET_VALUES = 100_000;
 /** 128 bits: two values of one owner never share a code by chance. */
 const CODE_BYTES = 16;
 

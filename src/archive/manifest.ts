@@ -75,7 +75,6 @@ const signatureSchema = z.strictObject({
 });
 
 export type Member = Readonly<z.infer<typeof memberSchema>>;
-export type MemberKind = Member['kind'];
 export type Manifest = Readonly<z.infer<typeof manifestSchema>>;
 
 export function encodeManifest(manifest: Manifest): Uint8Array {

@@ -35,7 +35,7 @@ export type ArchiveScope = Omit<MemberContext, 'member'>;
 export type SealKey = Pick<ArchiveKey, 'keyName' | 'bytes'>;
 
 /** The provider id in every message; with the key's name it tells a reader which key to bring. */
-export const KEY_NAMESPACE = 'moraine';
+const KEY_NAMESPACE = 'moraine';
 
 /** Whole members in one frame: fewer tags and calls. Larger ones (a document over 1 MiB) have several. */
 const FRAME_BYTES = MIB;

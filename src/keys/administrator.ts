@@ -18,8 +18,6 @@ import { type Administrator, distinctRecipients, nameRecipients, recipientDigest
 export {
   AdministratorIdentity,
   isPassphraseProtected,
-  type NewIdentity,
-  type NewIdentityOptions,
   newIdentity,
   openIdentity,
 } from './identity-file.ts';

@@ -18,7 +18,7 @@ export interface Administrator {
 }
 
 /** A production owner needs this many different recipients: one lost key must not be the end of its archives. */
-export const PRODUCTION_RECIPIENTS = 2;
+const PRODUCTION_RECIPIENTS = 2;
 
 const POST_QUANTUM = 'age1pq1';
 

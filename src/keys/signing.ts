@@ -19,10 +19,10 @@ import { KEY_COLLECTIONS, KEY_DOCUMENT_VERSION, type MadeSigningKey, type Public
 import type { KeyStore } from './key-store.ts';
 import type { Signature, SigningPublicKey } from './port.ts';
 
-export const KEY_ID_LENGTH = 16;
+const KEY_ID_LENGTH = 16;
 
 /** First 16 hex digits of the SHA-256 of the public key's SPKI (DER). */
-export function signingKeyId(publicKey: KeyObject): string {
+function signingKeyId(publicKey: KeyObject): string {
   const spki = publicKey.export({ type: 'spki', format: 'der' });
   return createHash('sha256').update(spki).digest('hex').slice(0, KEY_ID_LENGTH);
 }

@@ -35,7 +35,7 @@ export function normalise(text: PolicyText): Policy {
 }
 
 /** The caps that make sense; what is missing, zero, negative, NaN or no number at all is null and lets nothing through. */
-export function normalCaps(limits: unknown): BlastCaps {
+function normalCaps(limits: unknown): BlastCaps {
   if (typeof limits !== 'object' || limits === null) return { records: null, share: null };
   const records = 'records' in limits ? limits.records : null;
   const share = 'share' in limits ? limits.share : null;

@@ -21,7 +21,7 @@ export interface Period {
 }
 
 /** The longest period: beyond any schedule, and far within what calendar arithmetic can hold. */
-export const MAX_PERIOD_YEARS = 1000;
+const MAX_PERIOD_YEARS = 1000;
 
 /** The furthest instants that a `Date` can hold, in ms since 1970 (ECMAScript, time values). */
 export const MAX_INSTANT_MS = 8.64e15;

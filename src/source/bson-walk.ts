@@ -60,7 +60,7 @@ export function findPath(raw: Uint8Array, path: FieldPath): BsonValue | null {
 }
 
 /** The first field of that name in the document that begins at `documentStart`. */
-export function findField(raw: Uint8Array, documentStart: number, name: Uint8Array): BsonValue | null {
+function findField(raw: Uint8Array, documentStart: number, name: Uint8Array): BsonValue | null {
   const end = documentEnd(raw, documentStart);
   const nameLength = name.length;
   let at = documentStart + 4;

@@ -10,7 +10,7 @@ import type { DatasetShape, FieldOrValue, Partition, Position } from './port.ts'
 import { partsOfPosition } from './raw-document.ts';
 
 /** Documents per reply: what read fastest (1,000), and what one wait for the server may hold in memory. */
-export const BATCH_DOCUMENTS = 1_000;
+const BATCH_DOCUMENTS = 1_000;
 
 export const READ_RAW = { raw: true, batchSize: BATCH_DOCUMENTS } as const;
 

@@ -101,7 +101,7 @@ export function partyIdOf(found: BsonValue): string | null {
 }
 
 /** Milliseconds since 1970 UTC of the record's trigger, or `null` when it is not of the dataset's kind. */
-export function triggerOf(dataset: DatasetShape, raw: Uint8Array): number | null {
+function triggerOf(dataset: DatasetShape, raw: Uint8Array): number | null {
   const found = findPath(raw, pathsOf(dataset).trigger);
   if (found === null) return null;
   if (dataset.trigger.kind === 'objectId') {

@@ -17,7 +17,7 @@ import type { VaultLocation } from './port.ts';
 import { isServiceError, translating } from './translate-error.ts';
 
 /** Amazon Glacier, "Working with Vaults": 1,000 vaults per account and region. */
-export const VAULTS_PER_ACCOUNT = 1_000;
+const VAULTS_PER_ACCOUNT = 1_000;
 
 /** Creates and tags the vault where it is not there. Throws CHANGED_RESOURCE_NOT_OURS or VAULT_LIMIT. */
 export async function ensureVault(

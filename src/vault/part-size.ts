@@ -3,9 +3,9 @@ import { MoraineError } from '../errors.ts';
 import type { ByteRange } from './port.ts';
 
 /** Amazon Glacier, "Initiate Multipart Upload": parts are 2^n MiB up to 4 GiB. We hold a part in memory, so less. */
-export const PART_BYTES_MAX = 512 * MIB;
+const PART_BYTES_MAX = 512 * MIB;
 /** One read of a retrieval's output is held in memory. */
-export const READ_BYTES_MAX = 64 * MIB;
+const READ_BYTES_MAX = 64 * MIB;
 
 /** Asserts that a part size is 2^n MiB and within what the backend takes. */
 export function assertPartBytes(partBytes: number, smallest: number): void {

@@ -57,5 +57,3 @@ export const vaultConfigSchema = z
   });
 
 export type VaultConfig = z.output<typeof vaultConfigSchema>;
-export type GlacierConfig = z.output<typeof glacierEntry>;
-export type S3Config = z.output<typeof s3Entry>;

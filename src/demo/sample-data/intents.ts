@@ -58,7 +58,7 @@ export function* slots(
   }
 }
 
-export function intentOf(index: number): Intent {
+function intentOf(index: number): Intent {
   const misfit = MISFITS[index];
   if (misfit !== undefined) return misfit;
   const percent = (Math.floor(index / SAMPLE_PARTIES.length) * STRIDE) % 100;
