@@ -21,7 +21,7 @@ export function archiveListed(archive: ArchiveDocument) {
   };
 }
 
-export function archivesTable(archives: readonly ArchiveDocument[]): string {
+export function archivesTable(archives: readonly ArchiveDocument[], most?: number): string {
   return table(
     ['archive', 'policy', 'owner', 'customer', 'state', 'records', 'size', 'purge due'],
     archives
@@ -36,5 +36,6 @@ export function archivesTable(archives: readonly ArchiveDocument[]): string {
         size(archive.bytes),
         day(archive.dueAt),
       ]),
+    most,
   );
 }

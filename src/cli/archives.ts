@@ -42,7 +42,7 @@ export function archivesCommand(): Command {
         for await (const archive of findArchives(app.store, filter, { sort: { createdAt: 1, _id: 1 } }))
           found.push(archive);
         session.output.result(found.map(archiveListed), () =>
-          found.length === 0 ? ['There are no archives.'] : [archivesTable(found)],
+          found.length === 0 ? ['There are no archives.'] : [archivesTable(found, Number.POSITIVE_INFINITY)],
         );
         return EXIT.done;
       }),

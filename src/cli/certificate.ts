@@ -6,6 +6,7 @@ import { type CertificateDocument, findCertificates, getCertificate } from '../l
 import type { Store } from '../ledger/store.ts';
 import { verifyCertificate } from '../lifecycle/certificate.ts';
 import { auditHeadOf, bodyOf, property } from './certificate-facts.ts';
+import { certificateText } from './certificate-text.ts';
 import { acting, EXIT, newCommand } from './command.ts';
 import { exitCodeOf, worst } from './exit-code.ts';
 import { table } from './output.ts';
@@ -67,7 +68,7 @@ function listCommand(): Command {
 
 function showCommand(): Command {
   return newCommand('show', {
-    description: 'Print a certificate: its signed text, its signature and the key that made it.',
+    description: 'Print a certificate in words; with --json its signed text, its signature and the key that made it.',
     examples: [['moraine certificate show 20261122-0a1b2c3d4e --json', 'to keep it elsewhere']],
   })
     .summary('print one')
@@ -83,11 +84,7 @@ function showCommand(): Command {
           signature: Buffer.from(certificate.signature).toString('base64'),
           keyId: certificate.keyId,
         };
-        session.output.result(document, () => [
-          JSON.stringify(document.certificate, null, 2),
-          `Ed25519 signature ${document.signature}`,
-          `by key ${document.keyId}`,
-        ]);
+        session.output.result(document, () => certificateText(certificate));
         return EXIT.done;
       }),
     );

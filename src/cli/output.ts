@@ -6,6 +6,8 @@ import Table from 'cli-table3';
 
 /** Rows that a table shows to a person; `--json` has them all. */
 const MOST_ROWS = 40;
+/** Of a table that is one of several on the page. */
+export const FEW_ROWS = 12;
 
 export class Output {
   readonly isJson: boolean;
@@ -41,7 +43,11 @@ export class Output {
 }
 
 /** A plain table; numbers to the right. Longer ones are cut, and say so. */
-export function table(head: readonly string[], rows: readonly (readonly (string | number)[])[]): string {
+export function table(
+  head: readonly string[],
+  rows: readonly (readonly (string | number)[])[],
+  most = MOST_ROWS,
+): string {
   const isNumeric = head.map((_, column) => rows.length > 0 && rows.every((row) => isNumber(row[column])));
   const grid = new Table({
     head: [...head],
@@ -49,13 +55,19 @@ export function table(head: readonly string[], rows: readonly (readonly (string 
     style: { head: [], border: [], 'padding-left': 0, 'padding-right': 2, compact: true },
     colAligns: isNumeric.map((numeric) => (numeric ? 'right' : 'left')),
   });
-  for (const row of rows.slice(0, MOST_ROWS)) grid.push([...row]);
+  for (const row of rows.slice(0, most)) grid.push([...row]);
   const lines = grid
     .toString()
     .split('\n')
-    .map((line) => `  ${line.trimEnd()}`);
-  if (rows.length > MOST_ROWS) lines.push(`  ... and ${rows.length - MOST_ROWS} more (--json shows all)`);
+    .map((line) => cut(`  ${line.trimEnd()}`));
+  if (rows.length > most) lines.push(`  ... and ${rows.length - most} more (--json shows all)`);
   return lines.join('\n');
+}
+
+/** To the width of the terminal, so that a long reason does not break the table. What goes elsewhere stays whole. */
+function cut(line: string): string {
+  const width = process.stdout.isTTY ? process.stdout.columns : Number.POSITIVE_INFINITY;
+  return line.length > width ? `${line.slice(0, width - 1)}…` : line;
 }
 
 function isNumber(cell: string | number | undefined): boolean {

@@ -5,7 +5,7 @@ import { type PolicyPlan, planPolicy } from '../lifecycle/plan.ts';
 import type { LoadedPolicy } from '../policy/load.ts';
 import { acting, EXIT, type ExitCode, newCommand } from './command.ts';
 import { exitCodeOf, worst } from './exit-code.ts';
-import { table } from './output.ts';
+import { FEW_ROWS, table } from './output.ts';
 import { differences, policiesOfFiles, versionsInForce } from './policy-files.ts';
 import { asMoraineError, errorDocument, errorText } from './render-error.ts';
 import { count, counted, day, short, size } from './words.ts';
@@ -121,7 +121,7 @@ function planText(planned: Planned): readonly string[] {
     title,
     ...(rows.length === 0
       ? ['  Nothing is due.']
-      : [table(['owner', 'customer', 'due', 'size', 'due since', 'why'], rows)]),
+      : [table(['owner', 'customer', 'due', 'size', 'due since', 'why'], rows, FEW_ROWS)]),
     `  ${counted(totals.due, 'record')} due (${size(totals.bytes)}) of ${count(documents)}; a run now would take ${count(totals.taken)}.`,
     ...(totals.expired > 0
       ? [`  ${counted(totals.expired, 'record')} past the archive period too: \`moraine run --expired\`.`]

@@ -14,7 +14,7 @@ import { worst } from './exit-code.ts';
 import { safeToDestroy } from './preflight.ts';
 import { type WorkProgress, workProgress } from './progress.ts';
 import { recordRun } from './record-run.ts';
-import { counted } from './words.ts';
+import { counted, named } from './words.ts';
 
 export function purgeCommand(): Command {
   return newCommand('purge', {
@@ -100,7 +100,7 @@ function reportText({ purged, held, waiting, failed }: PurgeReport): readonly st
   return [
     ...(purged.length > 0
       ? [
-          `✓ ${counted(purged.length, 'archive')} purged: ${purged.join(', ')}`,
+          `✓ ${counted(purged.length, 'archive')} purged: ${named(purged)}`,
           '  `moraine reconcile` confirms it with a later inventory and signs the certificate.',
         ]
       : []),

@@ -10,7 +10,7 @@ import { table } from './output.ts';
 import { safeToDestroy } from './preflight.ts';
 import { workProgress } from './progress.ts';
 import { recordRun } from './record-run.ts';
-import { count, instant } from './words.ts';
+import { count, counted, instant, named } from './words.ts';
 
 interface ReconcileCommandOptions {
   readonly all?: true;
@@ -121,9 +121,17 @@ function reportText(report: ReconcileReport): readonly string[] {
             text ?? (date === null ? '' : `expected by ${instant(date)}`),
           ]),
         ),
-    ...(report.verified.length > 0 ? [`✓ Verified by inventory: ${report.verified.join(', ')}`] : []),
-    ...(report.cleared.length > 0 ? [`✓ Cleared from the source: ${report.cleared.join(', ')}`] : []),
-    ...(report.confirmed.length > 0 ? [`✓ Confirmed as gone, certificate signed: ${report.confirmed.join(', ')}`] : []),
+    ...(report.verified.length > 0
+      ? [`✓ ${counted(report.verified.length, 'archive')} verified by inventory: ${named(report.verified)}`]
+      : []),
+    ...(report.cleared.length > 0
+      ? [`✓ ${counted(report.cleared.length, 'archive')} cleared from the source: ${named(report.cleared)}`]
+      : []),
+    ...(report.confirmed.length > 0
+      ? [
+          `✓ ${counted(report.confirmed.length, 'archive')} confirmed as gone, certificates signed: ${named(report.confirmed)}`,
+        ]
+      : []),
     ...report.missing.map((id) => `✗ ${id} should be in its vault and is not, or with other bytes.`),
     ...report.quarantined.map((id) => `! ${id} went into quarantine: \`moraine archive ${id}\`.`),
     ...report.strays.map(

@@ -14,7 +14,7 @@ import { acting, EXIT, type ExitCode, newCommand, type Session } from './command
 import { confirm } from './confirm.ts';
 import { exitCodeOf, exitCodeOfProblem, worst } from './exit-code.ts';
 import { vaultsWaitedFor, waitForNextLook, waitingUntil } from './follow.ts';
-import { table } from './output.ts';
+import { FEW_ROWS, table } from './output.ts';
 import { differences, policiesOfFiles, readPolicyFiles, versionsInForce } from './policy-files.ts';
 import { safeToDestroy } from './preflight.ts';
 import { type WorkProgress, workProgress } from './progress.ts';
@@ -265,7 +265,7 @@ function runText(ran: Ran, archives: readonly ArchiveDocument[]): readonly strin
   ]);
   return [
     `${name}: ${dataset.collection}, version ${short(run.version)}`,
-    ...(archives.length > 0 ? [archivesTable(archives)] : []),
+    ...(archives.length > 0 ? [archivesTable(archives, FEW_ROWS)] : []),
     `  ${counted(totals.archived, 'record')} archived, ${count(totals.deleted)} deleted from the source${outcomes.length > 0 ? `; ${outcomes.join(', ')}` : ''}.`,
     ...(expired.length > 0 ? [table(['owner', 'customer', 'expired and deleted', 'certificate'], expired)] : []),
     ...(run.newlyQuarantined > 0

@@ -1,6 +1,5 @@
 /** `moraine status`: how things stand, from the ledger and the heads of the datasets. */
 import type { Command } from 'commander';
-import { oldestRecords, overdueMs } from '../console/oldest-records.ts';
 import { openAlarms } from '../ledger/alarms.ts';
 import { archives, findArchives } from '../ledger/archives.ts';
 import { countHolds } from '../ledger/holds.ts';
@@ -8,6 +7,7 @@ import { openQuarantine } from '../ledger/quarantine.ts';
 import { latestRuns } from '../ledger/runs.ts';
 import { ARCHIVE_STATES } from '../ledger/states.ts';
 import { type Context, dueNow } from '../lifecycle/context.ts';
+import { oldestRecords, overdueMs } from '../lifecycle/oldest-records.ts';
 import { pinnedPolicy } from '../lifecycle/published.ts';
 import { overdueAfter } from '../policy/window.ts';
 import { acting, EXIT, newCommand } from './command.ts';
@@ -77,7 +77,13 @@ async function overdueOf(context: Context) {
   return {
     /** Since when the oldest overdue record or archive should have gone. */
     oldest: earliest([...overdueRecords, ...late]),
-    records: records.map(({ policy, dueAt, isOverdue, problem }) => ({ policy, oldest: dueAt, isOverdue, problem })),
+    records: records.map(({ policy, dueAt, isOverdue, isExpired, problem }) => ({
+      policy,
+      oldest: dueAt,
+      isOverdue,
+      isExpired,
+      problem,
+    })),
     archives: { count: late.length, oldest: earliest(late) },
   };
 }
@@ -101,10 +107,12 @@ function statusText(status: Status): readonly string[] {
           states.map(([state, n]) => [state, count(n)]),
         ),
     '',
-    ...records.map(({ policy, oldest, isOverdue, problem }) => {
+    ...records.map(({ policy, oldest, isOverdue, isExpired, problem }) => {
       if (problem !== null) return `✗ ${policy}: ${problem.text} ${problem.hint}`;
       if (oldest === null) return `✓ ${policy}: nothing is due.`;
       const since = `due since ${day(oldest)}, ${wait(now - oldest.getTime())} ago`;
+      if (isExpired)
+        return `! ${policy}: the oldest record is past its archive period too: ${since}; \`moraine run ${policy} --expired\`.`;
       return isOverdue
         ? `! ${policy}: the oldest record is overdue: ${since}.`
         : `✓ ${policy}: the oldest record is ${since}.`;

@@ -42,6 +42,14 @@ export function wait(ms: number): string {
   return hours < 48 ? counted(hours, 'hour') : counted(Math.ceil(hours / 24), 'day');
 }
 
+/** Ids of a list that a person still reads; of a longer one the first few and how many more. */
+export function named(ids: readonly string[]): string {
+  const shown = ids.slice(0, MOST_NAMED).join(', ');
+  return ids.length > MOST_NAMED ? `${shown} and ${count(ids.length - MOST_NAMED)} more` : shown;
+}
+
+const MOST_NAMED = 3;
+
 /** The first characters of a hash, enough to tell versions apart. */
 export function short(hash: string | null): string {
   return hash === null ? '-' : hash.slice(0, 8);

@@ -2,8 +2,8 @@
 import type { App } from '../app.ts';
 import type { Config } from '../config.ts';
 import type { Context } from '../lifecycle/context.ts';
+import { type OldestRecord, oldestRecords } from '../lifecycle/oldest-records.ts';
 import { type AuditVerification, readVerification } from './data/audit.ts';
-import { type OldestRecord, oldestRecords } from './oldest-records.ts';
 import { type QueueAdapter, type QueueFigures, readQueues } from './queues.ts';
 import { Remembered } from './remembered.ts';
 import { type LedgerSnapshot, readSnapshot } from './snapshot.ts';

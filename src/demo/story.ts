@@ -124,7 +124,8 @@ export async function tellStory({ clock, directory }: DemoOptions): Promise<void
     await narrator.command(['reconcile', '--as-of', asOf]);
 
     narrator.chapter('What is left is the evidence');
-    await narrator.command(['certificate', 'list']);
+    await narrator.command(['certificate', 'show', archive]);
+    narrator.say('', 'That was one of them. All of them, and the chain of everything that was done:');
     await narrator.command(['certificate', 'verify']);
     await narrator.command(['audit', 'verify']);
 

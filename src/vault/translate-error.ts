@@ -45,14 +45,10 @@ const NOT_FOUND = new Set([
 const NOT_SENT = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH', 'EADDRNOTAVAIL']);
 
 /** The connection broke somewhere on the way. */
-const BROKEN = new Set([
-  'ECONNRESET',
-  'EPIPE',
-  'ETIMEDOUT',
-  'ECONNABORTED',
-  'ERR_STREAM_PREMATURE_CLOSE',
-  'HPE_INVALID_EOF_STATE',
-]);
+const BROKEN = new Set(['ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ECONNABORTED', 'ERR_STREAM_PREMATURE_CLOSE']);
+
+/** Codes of Node's HTTP parser: what came back is no HTTP reply, so something else answered, or a reply was cut. */
+const NOT_HTTP = /^HPE_/;
 
 /** Runs a call of the SDK and throws what its error means. */
 export async function translating<Output>(meaning: CallMeaning, call: () => Promise<Output>): Promise<Output> {
@@ -101,7 +97,7 @@ export function translateError(error: unknown, meaning: CallMeaning): unknown {
   const name = error.name;
   const code = systemCode(error);
   if (NOT_SENT.has(code)) return new MoraineError('VAULT_UNAVAILABLE', text(`${code}, nobody answers.`), details);
-  if (BROKEN.has(code) || name === 'TimeoutError') return unknown();
+  if (BROKEN.has(code) || NOT_HTTP.test(code) || name === 'TimeoutError') return unknown();
   if (name === 'CredentialsProviderError') {
     return new MoraineError('VAULT_REFUSED', text('no AWS credentials were found.'), {
       ...details,

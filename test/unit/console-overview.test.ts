@@ -13,13 +13,21 @@ const QUIET: AttentionFacts = {
   alarms: [],
   quarantine: { records: 0, archives: 0, oldestAt: null },
   overduePurges: [],
-  oldestRecords: [{ policy: 'chats', overdueSeconds: 0, problem: null }],
+  oldestRecords: [{ policy: 'chats', overdueSeconds: 0, isExpired: false, problem: null }],
   queues: [],
   runs: [],
 };
 
 function overview(changes: Partial<Overview>): Overview {
-  const record = { policy: 'chats', readAt: NOW, dueAt: null, overdueFrom: null, problem: null, overdueSeconds: 0 };
+  const record = {
+    policy: 'chats',
+    readAt: NOW,
+    dueAt: null,
+    overdueFrom: null,
+    isExpired: false,
+    problem: null,
+    overdueSeconds: 0,
+  };
   return {
     at: NOW,
     tookMs: 1,
@@ -82,7 +90,7 @@ describe('what needs a person', () => {
         quarantine: { records: 2, archives: 0, oldestAt: ago(3) },
         alarms: [{ code: 'LEDGER_BEHIND_VAULT', text: 'The ledger is old.' }],
         overduePurges: [purge],
-        oldestRecords: [{ policy: 'chats', overdueSeconds: 86_400, problem: null }],
+        oldestRecords: [{ policy: 'chats', overdueSeconds: 86_400, isExpired: false, problem: null }],
       },
       NOW,
     );
@@ -93,6 +101,12 @@ describe('what needs a person', () => {
       ['warning', 'moraine quarantine list'],
     ]);
     expect(all[3]?.text).toBe('2 records in quarantine, the oldest for 3 days.');
+  });
+
+  test('a backlog past its archive period needs a person to say so, not one more run', () => {
+    const backlog = { policy: 'chats', overdueSeconds: 86_400, isExpired: true, problem: null };
+    const [first] = attentionOf({ ...QUIET, oldestRecords: [backlog] }, NOW);
+    expect(first).toMatchObject({ level: 'alarm', hint: 'moraine run chats --expired' });
   });
 
   it('a run that failed counts until the same command went well', () => {
@@ -107,7 +121,10 @@ describe('what needs a person', () => {
 
   it('a source that cannot be read is not taken for one without overdue records', () => {
     const problem = { text: 'no index', hint: 'Create it.' };
-    const all = attentionOf({ ...QUIET, oldestRecords: [{ policy: 'chats', overdueSeconds: null, problem }] }, NOW);
+    const all = attentionOf(
+      { ...QUIET, oldestRecords: [{ policy: 'chats', overdueSeconds: null, isExpired: false, problem }] },
+      NOW,
+    );
     expect(all).toMatchObject([{ level: 'warning', hint: 'Create it.' }]);
   });
 });

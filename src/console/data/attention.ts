@@ -23,6 +23,7 @@ export interface AttentionFacts {
     | readonly {
         readonly policy: string;
         readonly overdueSeconds: number | null;
+        readonly isExpired: boolean;
         readonly problem: { readonly text: string; readonly hint: string } | null;
       }[]
     | null;
@@ -63,13 +64,17 @@ function overduePurges(overdue: readonly PurgeDate[], now: Date): Attention[] {
 }
 
 function overdueRecords(oldest: NonNullable<AttentionFacts['oldestRecords']>): Attention[] {
-  return oldest.flatMap(({ policy, overdueSeconds, problem }): Attention[] => {
+  return oldest.flatMap(({ policy, overdueSeconds, isExpired, problem }): Attention[] => {
     if (problem !== null) {
       const text = `The source of policy ${policy} cannot be read: ${problem.text}`;
       return [{ level: 'warning', text, hint: problem.hint, page: '/policies' }];
     }
     if (overdueSeconds === null || overdueSeconds === 0) return [];
     const late = span(overdueSeconds * 1_000);
+    if (isExpired) {
+      const text = `Policy ${policy} has a backlog past its archive period too, overdue for ${late}: a person must say so.`;
+      return [{ level: 'alarm', text, hint: `moraine run ${policy} --expired`, page: '/policies' }];
+    }
     const text = `Policy ${policy} is late: its oldest due record has been overdue for ${late}.`;
     return [{ level: 'alarm', text, hint: `moraine run ${policy}`, page: '/policies' }];
   });

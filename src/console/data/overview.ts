@@ -5,7 +5,7 @@ import { auditHead } from '../../ledger/audit.ts';
 import { countHolds } from '../../ledger/holds.ts';
 import { openQuarantine } from '../../ledger/quarantine.ts';
 import type { ArchiveState } from '../../ledger/states.ts';
-import { type OldestRecord, overdueMs } from '../oldest-records.ts';
+import { type OldestRecord, overdueMs } from '../../lifecycle/oldest-records.ts';
 import type { QueueFigures } from '../queues.ts';
 import { type Sight, SOURCE_PATIENCE_MS } from '../sight.ts';
 import { type PurgeDate, type StateFigures, statesInOrder } from '../snapshot.ts';

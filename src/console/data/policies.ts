@@ -1,9 +1,9 @@
 /** Policies in force, with what they came to. */
 import { CronExpressionParser } from 'cron-parser';
 import { policyHistory } from '../../ledger/policies.ts';
+import type { OldestRecord } from '../../lifecycle/oldest-records.ts';
 import { policiesToRun } from '../../lifecycle/published.ts';
 import { type Policy, policyVersion } from '../../policy/policy.ts';
-import type { OldestRecord } from '../oldest-records.ts';
 import { type Sight, SOURCE_PATIENCE_MS } from '../sight.ts';
 import type { PolicyFigures } from '../snapshot.ts';
 import { lastGoodRuns } from './runs.ts';

@@ -1,10 +1,11 @@
 /** Policies in force: what they say in words, and what they came to. */
+
+import { overdueMs } from '../../lifecycle/oldest-records.ts';
 import { isoPeriod, parsePeriod, periodWords } from '../../policy/period.ts';
 import type { PolicyView } from '../data/policies.ts';
 import { ago, bytes, count, counted, day, instant, relative, shortHash, span } from '../format.ts';
 import { type Content, type Html, html } from '../html.ts';
 import { empty, facts, type Page, panel, prose } from '../layout.ts';
-import { overdueMs } from '../oldest-records.ts';
 
 export function policiesPage(policies: readonly PolicyView[], now: Date): Page {
   return {

@@ -6,14 +6,14 @@
 import { MoraineError } from '../errors.ts';
 import { holdsCovering } from '../ledger/holds.ts';
 import { policiesInForce } from '../ledger/policies.ts';
-import { type Context, dueNow } from '../lifecycle/context.ts';
-import { assertUsable } from '../lifecycle/plan.ts';
-import { pinnedPolicy } from '../lifecycle/published.ts';
-import { marksOf } from '../lifecycle/read-marks.ts';
 import { type CompiledPolicy, compile } from '../policy/compile.ts';
 import { type Policy, toShape } from '../policy/policy.ts';
 import { overdueAfter } from '../policy/window.ts';
 import type { Partition } from '../source/port.ts';
+import { type Context, dueNow } from './context.ts';
+import { assertUsable } from './plan.ts';
+import { pinnedPolicy } from './published.ts';
+import { marksOf } from './read-marks.ts';
 
 export interface OldestRecord {
   readonly policy: string;
@@ -22,6 +22,8 @@ export interface OldestRecord {
   readonly dueAt: Date | null;
   /** When it is, or was, overdue: its due date and the policy's grace. */
   readonly overdueFrom: Date | null;
+  /** It is past its archive period too, so only `run --expired` takes it. */
+  readonly isExpired: boolean;
   /** Why the source could not be asked; the dates then say nothing. */
   readonly problem: { readonly code: string; readonly text: string; readonly hint: string } | null;
 }
@@ -50,7 +52,7 @@ async function orProblem(context: Context, policy: string, read: () => Promise<O
     const code = error instanceof MoraineError ? error.code : 'INTERNAL';
     context.log.warn({ policy, code }, 'The source could not be asked for its oldest record.');
     const readAt = context.clock.now();
-    return { policy, readAt, dueAt: null, overdueFrom: null, problem: describe(error) };
+    return { policy, readAt, dueAt: null, overdueFrom: null, isExpired: false, problem: describe(error) };
   }
 }
 
@@ -64,9 +66,12 @@ async function oldestOf(context: Context, policy: Policy): Promise<OldestRecord>
   for await (const partition of context.source.partitions(toShape(policy), dueBefore)) {
     dueAt = Math.min(dueAt, (await firstDue(context, compiled, partition, now)) ?? dueAt);
   }
-  if (!Number.isFinite(dueAt)) return { policy: policy.name, readAt, dueAt: null, overdueFrom: null, problem: null };
+  if (!Number.isFinite(dueAt)) {
+    return { policy: policy.name, readAt, dueAt: null, overdueFrom: null, isExpired: false, problem: null };
+  }
   const overdueFrom = new Date(overdueAfter(dueAt, policy));
-  return { policy: policy.name, readAt, dueAt: new Date(dueAt), overdueFrom, problem: null };
+  const isExpired = compiled.purgeAt(dueAt) <= now;
+  return { policy: policy.name, readAt, dueAt: new Date(dueAt), overdueFrom, isExpired, problem: null };
 }
 
 /** When the partition's first due record became due (ms). Records that are exempt, in quarantine or held are not late. */
