@@ -103,7 +103,7 @@ describe('what needs a person', () => {
     expect(all[3]?.text).toBe('2 records in quarantine, the oldest for 3 days.');
   });
 
-  test('a backlog past its archive period needs a person to say so, not one more run', () => {
+  it('a backlog past its archive period needs a person to say so, not one more run', () => {
     const backlog = { policy: 'chats', overdueSeconds: 86_400, isExpired: true, problem: null };
     const [first] = attentionOf({ ...QUIET, oldestRecords: [backlog] }, NOW);
     expect(first).toMatchObject({ level: 'alarm', hint: 'moraine run chats --expired' });
