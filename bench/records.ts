@@ -25,6 +25,7 @@ export async function insertRecords(setting: Setting, collection: string, option
       batch.push({
         tenant: 'north',
         createdAt: new Date(FIRST_DAY + Math.floor((at / options.records) * SECONDS_OF_TEN_YEARS) * 1000),
+        updatedAt: new Date(FIRST_DAY + at),
         channel: at % 3 === 0 ? 'web' : 'app',
         agent: at % 97,
         seconds: (at * 7) % 1800,

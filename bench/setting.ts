@@ -62,7 +62,11 @@ export async function dropSetting(setting: Setting): Promise<void> {
 }
 
 /** Publishes the policy under which everything in the collection is due. */
-export async function publishFor(setting: Setting, collection: string): Promise<Policy> {
+export async function publishFor(
+  setting: Setting,
+  collection: string,
+  guard: 'document' | 'version' = 'document',
+): Promise<Policy> {
   const text = `
 policy: ${collection}
 zone: UTC
@@ -70,7 +74,7 @@ dataset:
   collection: ${setting.database}.${collection}
   owner: { value: bench }
   customer: { field: tenant }
-trigger: { field: createdAt }
+${guard === 'version' ? '  version: { field: updatedAt }\n' : ''}trigger: { field: createdAt }
 active: 2 years
 then: archive
 archive: { for: 70 years, vault: cold, verify: checksum, dueWindow: 40 years }

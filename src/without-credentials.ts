@@ -17,8 +17,8 @@ export function mongoAddress(url: string): string {
   return parts === null ? '(not a mongodb:// url)' : `${parts[1]}${parts[2]}${parts[3] ?? ''}`;
 }
 
-/** Greedy up to the last `@` before the path: a password may hold an `@` that somebody forgot to escape. */
-const CREDENTIALS = /([a-z][a-z0-9+.-]*:\/\/)[^/?#\s]*@/gi;
+/** Greedy up to the last `@` of the word: a password may hold an `@`, `/` or `?` that somebody forgot to escape. */
+const CREDENTIALS = /([a-z][a-z0-9+.-]*:\/\/)\S*@/gi;
 
 /** Secrets in the query part of a connection string (MongoDB's TLS key password, session tokens). */
 const SECRET_PARAMETER = /([?&][a-z]*(?:password|token|secret)[a-z]*=)[^&\s]+/gi;
