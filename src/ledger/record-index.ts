@@ -3,6 +3,7 @@
  * named by its leading bits, so that finding one record reads one page an archive.
  */
 
+import { MoraineError } from '../errors.ts';
 import type { ArchiveId } from '../ids.ts';
 import type { LedgerIndex } from './indexes.ts';
 import type { LedgerDocument, Store, StoreCollection } from './store.ts';
@@ -33,37 +34,64 @@ export function prefixBits(records: number): number {
   return Math.min(MAX_PREFIX_BITS, Math.ceil(Math.log2(pages)));
 }
 
-/** Holds 12 bytes a record: 2.4 MB for the 200,000 records that an archive may have. */
+/** Holds 20 bytes a record in two buffers: 4 MB for the 200,000 records that an archive may have, and no object for each. */
 export class RecordIndexBuilder {
   readonly #bits: number;
-  readonly #pages = new Map<number, Buffer[]>();
+  readonly #entries: Buffer;
+  #count = 0;
 
+  /** Room for `records` entries. */
   constructor(records: number) {
     this.#bits = prefixBits(records);
+    this.#entries = Buffer.alloc(records * ENTRY_BYTES);
   }
 
   /** `hmac` is at least 8 bytes long. */
   add(hmac: Uint8Array, segment: number): void {
-    const entry = Buffer.alloc(ENTRY_BYTES);
-    entry.set(hmac.subarray(0, HMAC_BYTES));
-    entry.writeUInt32BE(segment, HMAC_BYTES);
-    const prefix = leadingBits(entry, this.#bits);
-    const page = this.#pages.get(prefix);
-    if (page === undefined) this.#pages.set(prefix, [entry]);
-    else page.push(entry);
+    const at = this.#count * ENTRY_BYTES;
+    if (at >= this.#entries.length) throw new MoraineError('INTERNAL', 'More records than the archive has.');
+    this.#entries.set(hmac.subarray(0, HMAC_BYTES), at);
+    this.#entries.writeUInt32BE(segment, at + HMAC_BYTES);
+    this.#count += 1;
   }
 
   async write(store: Store, archive: ArchiveId): Promise<void> {
     const bits = this.#bits;
-    const documents = [...this.#pages].map(([prefix, entries]) => ({
+    const documents = [...this.#pages()].map(({ prefix, entries }) => ({
       _id: pageId(archive, bits, prefix),
       v: 1,
       archive,
       bits,
       prefix,
-      entries: Buffer.concat(entries.sort(Buffer.compare)),
+      entries,
     }));
     await recordIndexPages(store).insertMany(documents);
+  }
+
+  /** Sorted entries, cut where the leading bits change. */
+  *#pages(): Generator<{ readonly prefix: number; readonly entries: Buffer }> {
+    const sorted = this.#sorted();
+    let start = 0;
+    for (let at = ENTRY_BYTES; at <= sorted.length; at += ENTRY_BYTES) {
+      const prefix = leadingBits(sorted.subarray(start, start + HMAC_BYTES), this.#bits);
+      if (at < sorted.length && leadingBits(sorted.subarray(at, at + HMAC_BYTES), this.#bits) === prefix) continue;
+      yield { prefix, entries: sorted.subarray(start, at) };
+      start = at;
+    }
+  }
+
+  #sorted(): Buffer {
+    const entries = this.#entries;
+    const order = new Uint32Array(this.#count).map((_, index) => index);
+    order.sort((a, b) => {
+      const [first, second] = [a * ENTRY_BYTES, b * ENTRY_BYTES];
+      return entries.compare(entries, second, second + ENTRY_BYTES, first, first + ENTRY_BYTES);
+    });
+    const sorted = Buffer.alloc(this.#count * ENTRY_BYTES);
+    order.forEach((from, to) => {
+      entries.copy(sorted, to * ENTRY_BYTES, from * ENTRY_BYTES, (from + 1) * ENTRY_BYTES);
+    });
+    return sorted;
   }
 }
 

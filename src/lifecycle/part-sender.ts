@@ -21,6 +21,8 @@ export class PartSender {
   readonly #partBytes: number;
   /** Grows up to a part: most files of small customers end long before. */
   #part: Buffer;
+  /** The part that was sent last. It is filled again only after the next full part waited for it to arrive. */
+  #spare: Buffer | null = null;
   #filled = 0;
   #sent = 0;
   #upload: UploadHandle | null = null;
@@ -103,8 +105,10 @@ export class PartSender {
     await this.#lease.keep();
     this.#upload ??= await this.#begin();
     const upload = this.#upload;
-    const bytes = Buffer.from(this.#part);
-    this.#underWay = this.#vault.sendPart(this.#location, upload, this.#sent, bytes);
+    const full = this.#part;
+    this.#part = this.#spare ?? Buffer.allocUnsafe(this.#partBytes);
+    this.#spare = full;
+    this.#underWay = this.#vault.sendPart(this.#location, upload, this.#sent, full);
     // A failure is thrown where the promise is awaited; this keeps Node from calling it unhandled before that.
     this.#underWay.catch(() => undefined);
     this.#sent += 1;
