@@ -9,6 +9,7 @@ import type { ArchiveId, AttemptId, CustomerId, Namespace, OwnerId } from '../id
 import type { RecordOutcome } from './archive-document.ts';
 import type { LedgerIndex } from './indexes.ts';
 import { RecordIndexBuilder } from './record-index.ts';
+import { packRecords, type RosterRecord, unpackRecords } from './roster-packing.ts';
 import type { LedgerDocument, Store, StoreCollection } from './store.ts';
 
 /** Records a roster page: one page is read back, guarded and settled at a time. */
@@ -16,19 +17,20 @@ export const ROSTER_PAGE_RECORDS = 1_000;
 /** And bytes: a page is held in memory as a whole while it is cleared. */
 export const ROSTER_PAGE_BYTES = 16 * 1024 * 1024;
 
-export interface RosterRecord {
-  /** BSON type byte and value bytes of `_id`. */
-  readonly id: Uint8Array;
-  readonly sha256: Uint8Array;
-  readonly segment: number;
-}
+export type { RosterRecord } from './roster-packing.ts';
 
-export interface RosterPage extends LedgerDocument {
+interface RosterPageDocument extends LedgerDocument {
   /** The archive, or the expiration, that it belongs to. */
   readonly archive: string;
   /** The attempt, or the expiration again. */
   readonly attempt: string;
   readonly epoch: number;
+  readonly page: number;
+  /** See roster-packing.ts. */
+  readonly packed: Uint8Array;
+}
+
+export interface RosterPage {
   readonly page: number;
   readonly records: readonly RosterRecord[];
 }
@@ -51,8 +53,8 @@ export const ROSTERS_INDEXES: readonly LedgerIndex[] = [
   { collection: 'rosterExceptions', keys: { archive: 1, _id: 1 } },
 ];
 
-export function rosterPages(store: Store): StoreCollection<RosterPage> {
-  return store.collection<RosterPage>('rosterPages');
+export function rosterPages(store: Store): StoreCollection<RosterPageDocument> {
+  return store.collection<RosterPageDocument>('rosterPages');
 }
 
 function exceptionPages(store: Store): StoreCollection<ExceptionsDocument> {
@@ -69,7 +71,8 @@ export async function writeRosterPage(
   page: number,
   records: readonly RosterRecord[],
 ): Promise<void> {
-  const outcome = await rosterPages(store).insert({ _id: rosterPageId(of.attempt, page), v: 1, ...of, page, records });
+  const packed = packRecords(records);
+  const outcome = await rosterPages(store).insert({ _id: rosterPageId(of.attempt, page), v: 1, ...of, page, packed });
   if (outcome === 'inserted') return;
   throw new MoraineError('INTERNAL', `Roster page ${page} of ${of.attempt} is in the ledger already.`, {
     ids: { archive: of.archive },
@@ -77,7 +80,8 @@ export async function writeRosterPage(
 }
 
 export async function readRosterPage(store: Store, attempt: string, page: number): Promise<RosterPage | null> {
-  return await rosterPages(store).get(rosterPageId(attempt, page));
+  const found = await rosterPages(store).get(rosterPageId(attempt, page));
+  return found === null ? null : { page, records: unpackRecords(found.packed) };
 }
 
 export async function removeRoster(store: Store, attempt: string): Promise<void> {
