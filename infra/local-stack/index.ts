@@ -1,5 +1,6 @@
 /** The local stack: MongoDB, Redis, the Glacier emulator and S3 for the demo, the tests and a first look. */
 import { existsSync, mkdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { MoraineError } from '../../src/errors.ts';
 import { endStack } from './end-stack.ts';
 import { ensureServices } from './ensure.ts';
@@ -93,6 +94,11 @@ export function registerDashboard(url: string, pid: number, options: { stackDir?
   const stackDir = options.stackDir ?? sharedStackDir();
   mkdirSync(stackDir, { recursive: true });
   writeJsonFile(stackFiles(stackDir).dashboard, { url, process: refOf(pid) });
+}
+
+/** Runs `work` while nobody else on this stack runs work of that name; `onWait` is told when somebody does. */
+export async function alone<T>(name: string, onWait: () => void, work: () => Promise<T>): Promise<T> {
+  return withLock(join(sharedStackDir(), `${name}.lock`), onWait, work);
 }
 
 /** Ends the console that was registered, if it still runs: before another one takes its place. */

@@ -7,7 +7,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { deserialize } from 'bson';
 import { z } from 'zod';
-import { endDashboard, ensureStack, registerDashboard } from '../../infra/local-stack/index.ts';
+import { alone, endDashboard, ensureStack, registerDashboard } from '../../infra/local-stack/index.ts';
 import { splitDocuments } from '../archive/documents.ts';
 import type { Clock } from '../clock.ts';
 import { MoraineError } from '../errors.ts';
@@ -36,7 +36,13 @@ const archiveList = z.array(
   z.object({ id: z.string(), policy: z.string(), customer: z.string(), state: z.string(), records: z.number() }),
 );
 
-export async function tellStory({ clock, directory }: DemoOptions): Promise<void> {
+/** One demo at a time: each removes what the one before it left on the stack. */
+export async function tellStory(options: DemoOptions): Promise<void> {
+  const onWait = () => console.error('   Another demo runs on this stack: waiting for its end');
+  await alone('demo', onWait, () => tell(options));
+}
+
+async function tell({ clock, directory }: DemoOptions): Promise<void> {
   const startedMs = clock.monotonicMs();
   // One instant for all: the sample data, and so the ids in it, follow from it.
   const now = clock.now();

@@ -1,8 +1,9 @@
 /** The folder of one demo: moraine.yaml, the example policies on databases of its own, and the administrators' identities. */
-import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import type { Clock } from '../clock.ts';
+import { MoraineError } from '../errors.ts';
 import { newIdentity } from '../keys/identity-file.ts';
 
 /** Everything that a demo makes begins with this: what an earlier one left is found by it, and nothing else is. */
@@ -25,22 +26,24 @@ export interface WorkspaceInput {
   readonly urls: { readonly mongodb: string; readonly redis: string; readonly glacier: string };
 }
 
-/** Empties the folder of an earlier demo and writes this one's. */
+/** Empties the folder of an earlier demo and writes this one's. Throws USAGE for a folder that holds anything else. */
 export async function makeWorkspace(clock: Clock, input: WorkspaceInput): Promise<Workspace> {
   const { directory, run, owners, urls } = input;
   const prefix = `${DEMO_PREFIX}${run}_`;
-  rmSync(directory, { recursive: true, force: true });
+  emptyEarlierDemo(directory);
   mkdirSync(join(directory, 'identities'), { recursive: true, mode: 0o700 });
+  const config = join(directory, 'moraine.yaml');
+  // First of all, so that a demo that is cut leaves a folder that the next one knows.
+  writeFileSync(config, FIRST_LINE);
   const ownerEntries: Record<string, unknown> = {};
   for (const owner of owners) {
     const { file, recipient } = await newIdentity({ now: clock.now() });
     writeFileSync(join(directory, 'identities', `${owner}.age`), file, { mode: 0o600 });
     ownerEntries[owner] = { administrators: [{ name: `records@${owner}.example`, recipient }] };
   }
-  const config = join(directory, 'moraine.yaml');
   writeFileSync(
     config,
-    `# Written by \`moraine demo\`. A sandbox: time may be moved, and everything is on this machine.\n${stringify({
+    `${FIRST_LINE}\n${stringify({
       environment: 'sandbox',
       mongodb: { url: urls.mongodb, ledger: `${prefix}ledger` },
       redis: { url: urls.redis },
@@ -60,6 +63,20 @@ export async function makeWorkspace(clock: Clock, input: WorkspaceInput): Promis
     identityOf: (owner) => join(directory, 'identities', `${owner}.age`),
     restored: join(directory, 'restored'),
   };
+}
+
+const FIRST_LINE = '# Written by `moraine demo`. A sandbox: time may be moved, and everything is on this machine.';
+
+/** A folder is emptied only if a demo wrote it: its moraine.yaml begins with our own words. */
+function emptyEarlierDemo(directory: string): void {
+  if (!existsSync(directory) || readdirSync(directory).length === 0) return;
+  const config = join(directory, 'moraine.yaml');
+  if (!existsSync(config) || !readFileSync(config, 'utf8').startsWith(FIRST_LINE)) {
+    throw new MoraineError('USAGE', `The folder ${directory} holds files that no demo wrote; it is left as it is.`, {
+      hint: 'Name an empty or new folder with --dir.',
+    });
+  }
+  rmSync(directory, { recursive: true });
 }
 
 /** The example policies as they are, but for the database: the demo touches none that it did not make. */
