@@ -74,6 +74,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./purge.ts')).purgeCommand(),
   },
   {
+    name: 'hold',
+    summary: 'legal holds: place, release, list',
+    group: ACT,
+    load: async () => (await import('./hold.ts')).holdCommand(),
+  },
+  {
     name: 'reconcile',
     summary: 'the ledger against the vaults and the source, both ways',
     group: ACT,

@@ -3,14 +3,16 @@ import type { Command } from 'commander';
 import { id, type Namespace, type OwnerId } from '../ids.ts';
 import type { ArchiveDocument } from '../ledger/archive-document.ts';
 import { findArchives } from '../ledger/archives.ts';
-import { holdsCovering } from '../ledger/holds.ts';
+import { holdName } from '../ledger/holds.ts';
+import { holdsCovering } from '../ledger/holds-covering.ts';
 import { getQuarantine, type QuarantineDocument, recordEntryId } from '../ledger/quarantine.ts';
 import { segmentsOf } from '../ledger/record-index.ts';
 import { readExceptions, readRosterPage } from '../ledger/rosters.ts';
 import { type Context, dueNow } from '../lifecycle/context.ts';
 import { policiesToRun } from '../lifecycle/published.ts';
 import { marksOf } from '../lifecycle/read-marks.ts';
-import { decide } from '../policy/decide.ts';
+import { partitionHolds } from '../lifecycle/record-holds.ts';
+import { decide, type HoldScope } from '../policy/decide.ts';
 import { type Policy, toShape } from '../policy/policy.ts';
 import type { RawRecord } from '../source/port.ts';
 import { acting, EXIT, newCommand } from './command.ts';
@@ -71,18 +73,13 @@ async function sourceAnswer(context: Context, policy: Policy | null, record: Raw
   const fitness = context.source.fitness(shape, record.raw);
   const unfit = [...facts.unfit, ...(fitness === null ? [] : [fitness])];
   let mark = { exemptUntil: null as number | null, quarantined: false };
-  let holds: readonly string[] = [];
+  let holds: readonly HoldScope[] = [];
   if (owner !== null && customer !== null) {
     const marks = await marksOf(context, { dataset: shape, owner, customer });
     mark = (await marks.lookUp([record]))(record);
-    holds = await holdsCovering(context.store, { owner, customer, namespace: shape.namespace, archive: null });
+    holds = (await partitionHolds(context, { dataset: shape, owner, customer })).scopesFor(record);
   }
-  const outcome = decide(
-    { ...facts, ...mark, unfit },
-    policy,
-    holds.map((hold) => ({ id: hold, covers: () => true })),
-    dueNow(context).getTime(),
-  );
+  const outcome = decide({ ...facts, ...mark, unfit }, policy, holds, dueNow(context).getTime());
   return {
     found: true,
     decision: outcome.decision,
@@ -107,6 +104,8 @@ interface ArchiveAnswer {
   readonly dueAt: Date | null;
   /** `may be void`: some records of the archive were not deleted, and which ones is known by their number only. */
   readonly copy: 'good' | 'may be void' | 'not final';
+  /** Ids and cases of the holds that cover the archive. */
+  readonly holds: readonly string[];
 }
 
 /** Archives of the collection that hold the record. Purged ones keep nothing that names a record. */
@@ -124,7 +123,9 @@ async function archiveAnswers(
       : await inRoster(context, archive, keys);
     if (segments.length === 0) continue;
     const { _id, state, owner, customer, dueAt } = archive;
-    answers.push({ archive: _id, state, owner, customer, segments, dueAt, copy: await copyOf(context, archive) });
+    const copy = await copyOf(context, archive);
+    const holds = (await holdsCovering(context.store, { owner, customer, namespace, archive: _id })).map(holdName);
+    answers.push({ archive: _id, state, owner, customer, segments, dueAt, copy, holds });
   }
   return answers;
 }
@@ -206,8 +207,10 @@ function explainText({ namespace, id: record, policy, source, archives, quaranti
         ]),
     ...(archives.length === 0 ? ['  No archive holds it.'] : []),
     ...archives.map(
-      ({ archive, state, segments, dueAt, copy }) =>
-        `  Archive ${archive} (${state}) holds it in segment ${segments.join(', ')}; the copy is ${copy}; purge due ${day(dueAt)}.`,
+      ({ archive, state, segments, dueAt, copy, holds }) =>
+        `  Archive ${archive} (${state}) holds it in segment ${segments.join(', ')}; the copy is ${copy}; purge due ${day(dueAt)}${
+          holds.length === 0 ? '' : `; kept by legal hold ${holds.join(', ')}`
+        }.`,
     ),
   ];
 }

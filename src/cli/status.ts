@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import { openAlarms } from '../ledger/alarms.ts';
 import { archives, findArchives } from '../ledger/archives.ts';
-import { countHolds } from '../ledger/holds.ts';
+import { countHolds, holdsInForce } from '../ledger/holds.ts';
 import { openQuarantine } from '../ledger/quarantine.ts';
 import { latestRuns } from '../ledger/runs.ts';
 import { ARCHIVE_STATES } from '../ledger/states.ts';
@@ -53,6 +53,9 @@ async function statusOf(context: Context) {
     overdue: await overdueOf(context),
     quarantined: await openQuarantine(store),
     holds: await countHolds(store),
+    holdsInForce: (await holdsInForce(store)).map(({ _id, caseNumber, state, heldUntil }) => {
+      return { id: _id, case: caseNumber, state, heldUntil };
+    }),
     alarms: await openAlarms(store),
     runs,
   };
@@ -124,6 +127,10 @@ function statusText(status: Status): readonly string[] {
       ? '✓ Nothing is in quarantine.'
       : `! In quarantine: ${counted(quarantined.records, 'record')}, ${counted(quarantined.archives, 'archive')}: \`moraine quarantine list\`.`,
     `  Holds: ${count(status.holds)}`,
+    ...status.holdsInForce.map(
+      ({ id, case: caseNumber, state, heldUntil }) =>
+        `    ${id}, case ${caseNumber}: ${state}${heldUntil === null ? '' : `, holds until ${instant(heldUntil)}`}`,
+    ),
     ...status.alarms.map(({ code, text }) => `✗ Alarm ${code}: ${text}`),
     ...(status.runs.length === 0
       ? []

@@ -108,6 +108,10 @@ export interface ArchiveDocument extends LedgerDocument {
   readonly outcomes: Outcomes;
   /** Records that its scan quarantined instead of taking them, because their bytes cannot be guarded. */
   readonly unfit: number;
+  /** Holds that were looked at for each record when it was sealed: what they cover is not in it. Absent: none were. */
+  readonly leftOut?: readonly string[];
+  /** Facets of which the codes were kept when it was sealed. Absent: not known. */
+  readonly facets?: readonly string[];
   /** Roster pages were shrunk to exceptions and HMAC pages. */
   readonly rosterShrunk: boolean;
   readonly purge: PurgeFacts | null;

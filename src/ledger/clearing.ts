@@ -9,7 +9,7 @@ import { MoraineError } from '../errors.ts';
 import type { WorkerId } from '../ids.ts';
 import { type ArchiveDocument, type Outcomes, RECORD_OUTCOMES, type RecordOutcome } from './archive-document.ts';
 import type { ArchiveLease } from './archives.ts';
-import type { ActScope } from './holds.ts';
+import type { ActScope } from './holds-covering.ts';
 import { type Announcement, announceAndLook, isFresh, type LookResult, withdraw } from './in-flight.ts';
 import type { LedgerIndex } from './indexes.ts';
 import type { LedgerDocument, Store, StoreCollection } from './store.ts';

@@ -35,6 +35,8 @@ export interface ExpirationDocument extends LedgerDocument {
   readonly after: Uint8Array | null;
   /** The scan came to its end: what is left is to settle the pages and to certify. */
   readonly scanned: boolean;
+  /** Holds that were looked at for each record before the first page: what they cover is in no page. Absent: no page yet. */
+  readonly leftOut?: readonly string[];
   /** Quarantined instead of deleted: their bytes cannot be guarded. */
   readonly unfit: number;
   readonly outcomes: Outcomes | null;

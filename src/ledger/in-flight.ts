@@ -11,7 +11,8 @@
 import { randomUUID } from 'node:crypto';
 import type { Clock } from '../clock.ts';
 import type { WorkerId } from '../ids.ts';
-import { type ActScope, holdsCovering } from './holds.ts';
+import { ANNOUNCEMENT_SKEW_MS, type HoldDocument, namesParty } from './holds.ts';
+import { type ActScope, holdsCovering } from './holds-covering.ts';
 import type { LedgerDocument, Store, StoreCollection } from './store.ts';
 
 /** How long an announcement lasts: long enough for a few pages, short enough that a hold becomes active within seconds. */
@@ -19,7 +20,7 @@ export const ANNOUNCEMENT_MS = 10_000;
 /** A page is begun only when this much of the announcement is left; otherwise announce and look again. */
 export const ANNOUNCEMENT_RESERVE_MS = 5_000;
 
-export interface InFlightDocument extends LedgerDocument, ActScope {
+export interface InFlightDocument extends LedgerDocument, Omit<ActScope, 'leftOut'> {
   readonly act: 'clear' | 'purge';
   readonly worker: WorkerId;
   readonly until: Date;
@@ -51,13 +52,14 @@ export async function announceAndLook(
   const endsAtMs = clock.monotonicMs() + ANNOUNCEMENT_MS;
   const until = new Date((await store.serverTime()).getTime() + ANNOUNCEMENT_MS);
   const entry = randomUUID();
-  await inFlight(store).insert({ _id: entry, v: 1, act, worker, until, ...scope });
+  const { owner, customer, namespace, archive } = scope;
+  await inFlight(store).insert({ _id: entry, v: 1, act, worker, until, owner, customer, namespace, archive });
   const announcement = { entry, until, endsAtMs };
   try {
     const covering = await holdsCovering(store, scope);
     if (covering.length === 0) return { held: false, announcement };
     await withdraw(store, announcement);
-    return { held: true, holds: covering };
+    return { held: true, holds: covering.map(({ _id }) => _id) };
   } catch (error) {
     await withdraw(store, announcement);
     throw error;
@@ -71,6 +73,19 @@ export function isFresh(clock: Clock, announcement: Announcement): boolean {
 /** Takes the announcement back. Where this fails the entry ends by itself at `until`; a hold only waits a little longer. */
 export async function withdraw(store: Store, announcement: Announcement): Promise<void> {
   await inFlight(store).remove(announcement.entry, 0);
+}
+
+/** Entries that a hold must wait for: of its parties, whatever less it names. */
+export async function announcementsUnder(store: Store, hold: HoldDocument): Promise<readonly InFlightDocument[]> {
+  const found: InFlightDocument[] = [];
+  for await (const entry of inFlight(store).find({})) if (namesParty(hold, entry)) found.push(entry);
+  return found;
+}
+
+/** Can nothing be done under this entry any more? It was withdrawn, or it is past its end by every clock that counts. */
+export async function hasEnded(store: Store, entry: InFlightDocument): Promise<boolean> {
+  if ((await inFlight(store).get(entry._id)) === null) return true;
+  return (await store.serverTime()).getTime() > entry.until.getTime() + ANNOUNCEMENT_SKEW_MS;
 }
 
 /** Entries whose end is long past are litter of crashed workers. */

@@ -15,7 +15,7 @@ import type { ArchiveDocument, PurgeFacts } from './archive-document.ts';
 import { type ArchiveLease, amendArchive, moveArchive } from './archives.ts';
 import type { AuditLog } from './audit.ts';
 import { scopeOf } from './clearing.ts';
-import { holdsCovering } from './holds.ts';
+import { holdsCovering } from './holds-covering.ts';
 import { type Announcement, announceAndLook, withdraw } from './in-flight.ts';
 import { liveRetrievals } from './retrievals.ts';
 import type { Store } from './store.ts';
@@ -102,7 +102,7 @@ export async function markAsked(context: ClaimContext, lease: ArchiveLease): Pro
   // Asked before, by this or another worker: nothing can be taken back any more.
   if (hasBegun(lease.document)) return [];
   await amendArchive(lease, { purge: { ...purgeOf(lease.document), askedAt: context.clock.now() } });
-  const holds = await holdsCovering(context.store, scopeOf(lease.document));
+  const holds = (await holdsCovering(context.store, scopeOf(lease.document))).map(({ _id }) => _id);
   if (holds.length === 0) return [];
   await moveArchive(context.audit, context.clock, lease, {
     to: 'cleared',

@@ -4,12 +4,13 @@
  */
 import { deserialize, MinKey, ObjectId, serialize } from 'bson';
 import type { ArchivePlan } from '../ledger/archive-document.ts';
-import type { CompiledPolicy, DecisionFacts } from '../policy/compile.ts';
+import type { CompiledPolicy } from '../policy/compile.ts';
 import { periodOf, subtractPeriod } from '../policy/period.ts';
 import { superset } from '../policy/superset.ts';
-import type { DatasetShape, Partition, Position, RawRecord, TriggerRange } from '../source/port.ts';
+import type { DatasetShape, Partition, Position, RawRecord, RecordFacts, TriggerRange } from '../source/port.ts';
 import { assertNotStopped, type Context } from './context.ts';
-import { marksOf } from './read-marks.ts';
+import { type DecisionMark, marksOf } from './read-marks.ts';
+import { type PartitionHolds, partitionHolds } from './record-holds.ts';
 
 export interface PartitionCounts {
   readonly due: number;
@@ -19,6 +20,9 @@ export interface PartitionCounts {
   readonly expired: number;
   readonly exempt: number;
   readonly quarantined: number;
+  /** Due or expired, and kept by a hold. */
+  readonly held: number;
+  readonly holds: PartitionHolds;
   /** Looked at and not due: only those near the edge are counted. */
   readonly notDue: number;
   readonly inUnclearedArchives: number;
@@ -36,7 +40,8 @@ export async function countPartition(
   const bounds = compiled.superset(now);
   const from = owned === null ? undefined : ownedUpTo(owned);
   const marks = await marksOf(context, partition);
-  const tally = new Tally(compiled, now);
+  const holds = await partitionHolds(context, partition);
+  const tally = new Tally(compiled, now, holds);
   let inUnclearedArchives = 0;
   if (owned !== null && from !== undefined) {
     const before = Math.min(from, bounds.dueBefore);
@@ -47,7 +52,8 @@ export async function countPartition(
   }
   const isSmall = from === undefined && (await decideIfSmall(context, compiled, partition, marks, tally));
   if (isSmall) return { ...tally.counts(), inUnclearedArchives };
-  if (marks.isEmpty) {
+  // A hold on all of it changes no count but the one of what is held.
+  if (marks.isEmpty && (holds.narrow.length === 0 || holds.whole.length > 0)) {
     const sure = certainRanges(compiled, now, from);
     tally.addCertain('expired', await context.source.summarise(partition, sure.expired));
     tally.addCertain('due', await context.source.summarise(partition, sure.due));
@@ -164,24 +170,32 @@ async function decideBatch(
   const markOf = await marks.lookUp(batch);
   for (const record of batch) {
     const facts = source.facts(partition.dataset, record.raw);
-    tally.decide({ ...facts, ...markOf(record) }, record.raw.length);
+    tally.decide(record, facts, markOf(record));
   }
 }
 
 class Tally {
   readonly now: number;
   readonly #compiled: CompiledPolicy;
+  readonly #holds: PartitionHolds;
   #due = 0;
   #bytes = 0;
   #oldest: number | null = null;
   #expired = 0;
   #exempt = 0;
   #quarantined = 0;
+  #held = 0;
   #notDue = 0;
 
-  constructor(compiled: CompiledPolicy, now: number) {
+  constructor(compiled: CompiledPolicy, now: number, holds: PartitionHolds) {
     this.#compiled = compiled;
+    this.#holds = holds;
     this.now = now;
+  }
+
+  /** Where a hold keeps all of it, due and expired records are held. */
+  get #areAllHeld(): boolean {
+    return this.#holds.whole.length > 0;
   }
 
   addCertain(
@@ -198,13 +212,15 @@ class Tally {
     if (summary.oldest !== null) this.#note(summary.oldest);
   }
 
-  decide(facts: DecisionFacts, bytes: number): void {
-    const decision = this.#compiled.decision(facts, false, this.now);
+  decide(record: RawRecord, facts: RecordFacts, mark: DecisionMark): void {
+    // A hold on all of it is told beside the counts: what would be due without it is still shown.
+    const held = !this.#areAllHeld && this.#holds.isHeld(record, facts);
+    const decision = this.#compiled.decision({ ...facts, ...mark }, held, this.now);
     const trigger = facts.trigger ?? Number.NaN;
     switch (decision) {
       case 'due':
         this.#due += 1;
-        this.#bytes += bytes;
+        this.#bytes += record.raw.length;
         this.#note(trigger);
         return;
       case 'expired':
@@ -212,6 +228,9 @@ class Tally {
         return;
       case 'exempt':
         this.#exempt += 1;
+        return;
+      case 'held':
+        this.#held += 1;
         return;
       case 'quarantined':
         this.#quarantined += 1;
@@ -234,6 +253,8 @@ class Tally {
       expired: this.#expired,
       exempt: this.#exempt,
       quarantined: this.#quarantined,
+      held: this.#areAllHeld ? this.#due + this.#expired : this.#held,
+      holds: this.#holds,
       notDue: this.#notDue,
     };
   }

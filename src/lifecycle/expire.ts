@@ -44,6 +44,7 @@ import { ensureSafeToDestroy } from './preflight.ts';
 import { pinnedPolicy } from './published.ts';
 import { quarantineRecord } from './quarantine-record.ts';
 import { marksOf } from './read-marks.ts';
+import { partitionHolds } from './record-holds.ts';
 
 export interface ExpirationReport {
   readonly owner: OwnerId;
@@ -125,7 +126,9 @@ async function deleteExpired(context: Context, lease: ExpirationLease, policy: P
   const { _id, owner, customer, namespace } = lease.document;
   const shape = toShape(policy);
   const basis = proveExpired(lease);
-  const permit = new ClearingPermit(store, clock, context.worker, lease, { owner, customer, namespace, archive: null });
+  const leftOut = await holdsLeftOut(context, lease, policy);
+  const scope = { owner, customer, namespace, archive: null, leftOut };
+  const permit = new ClearingPermit(store, clock, context.worker, lease, scope);
   const subject: ClearingSubject = {
     shape,
     askWarrant: () => permit.ask(basis),
@@ -158,6 +161,18 @@ async function deleteExpired(context: Context, lease: ExpirationLease, policy: P
   return await finish(context, lease);
 }
 
+/**
+ * The holds that every record of every page was looked at for. They are written before the first page: what a later hold
+ * covers may be in the pages that are there, so it stops all of them.
+ */
+async function holdsLeftOut(context: Context, lease: ExpirationLease, policy: Policy): Promise<readonly string[]> {
+  const { owner, customer, pages, leftOut: written } = lease.document;
+  if (written !== undefined || pages > 0) return written ?? [];
+  const { ids } = await partitionHolds(context, { dataset: toShape(policy), owner, customer });
+  await lease.write((document) => ({ ...document, leftOut: ids }));
+  return ids;
+}
+
 async function clearOne(context: Context, subject: ClearingSubject, expiration: string, page: number): Promise<void> {
   const roster = await readRosterPage(context.store, expiration, page);
   if (roster === null) return;
@@ -185,6 +200,7 @@ async function* expiredPages(context: Context, lease: ExpirationLease, policy: P
   const shape = toShape(policy);
   const partition = { dataset: shape, owner, customer };
   const marks = await marksOf(context, partition);
+  const holds = await partitionHolds(context, partition);
   const range = { after: lease.document.after, upTo: null, before: compiled.superset(asOf.getTime()).dueBefore };
   let left = lease.document.mostRecords - lease.document.records;
   let page: RosterRecord[] = [];
@@ -197,7 +213,8 @@ async function* expiredPages(context: Context, lease: ExpirationLease, policy: P
     const markOf = await marks.lookUp(batch);
     for (const record of batch) {
       const facts = source.facts(shape, record.raw);
-      if (compiled.decision({ ...facts, ...markOf(record) }, false, asOf.getTime()) !== 'expired') continue;
+      if (compiled.decision({ ...facts, ...markOf(record) }, holds.isHeld(record, facts), asOf.getTime()) !== 'expired')
+        continue;
       const unfitness = source.fitness(shape, record.raw);
       if (unfitness !== null) {
         await quarantineRecord(

@@ -4,7 +4,6 @@
  * a policy without that index is not looked at, for nothing ever scans a collection silently.
  */
 import { MoraineError } from '../errors.ts';
-import { holdsCovering } from '../ledger/holds.ts';
 import { policiesInForce } from '../ledger/policies.ts';
 import { type CompiledPolicy, compile } from '../policy/compile.ts';
 import { type Policy, toShape } from '../policy/policy.ts';
@@ -14,6 +13,7 @@ import { type Context, dueNow } from './context.ts';
 import { assertUsable } from './plan.ts';
 import { pinnedPolicy } from './published.ts';
 import { marksOf } from './read-marks.ts';
+import { partitionHolds } from './record-holds.ts';
 
 export interface OldestRecord {
   readonly policy: string;
@@ -81,16 +81,16 @@ async function firstDue(
   partition: Partition,
   now: number,
 ): Promise<number | null> {
-  const { dataset, owner, customer } = partition;
-  const scope = { owner, customer, namespace: dataset.namespace, archive: null };
-  if ((await holdsCovering(context.store, scope)).length > 0) return null;
+  const { dataset } = partition;
+  const holds = await partitionHolds(context, partition);
+  if (holds.whole.length > 0) return null;
   const marks = await marksOf(context, partition);
   const range = { after: null, upTo: null, before: compiled.superset(now).dueBefore };
   for await (const batch of context.source.scan(partition, range, context.signal)) {
     const markOf = await marks.lookUp(batch);
     for (const record of batch) {
       const facts = context.source.facts(dataset, record.raw);
-      const decision = compiled.decision({ ...facts, ...markOf(record) }, false, now);
+      const decision = compiled.decision({ ...facts, ...markOf(record) }, holds.isHeld(record, facts), now);
       if ((decision === 'due' || decision === 'expired') && facts.trigger !== null)
         return compiled.dueAt(facts.trigger);
     }

@@ -6,7 +6,7 @@ import pMap from 'p-map';
 import { MoraineError } from '../errors.ts';
 import type { CustomerId, Namespace, OwnerId, PolicyVersion } from '../ids.ts';
 import { highestUncleared } from '../ledger/archives.ts';
-import { holdsCovering } from '../ledger/holds.ts';
+import { holdName } from '../ledger/holds.ts';
 import { partitionId } from '../ledger/partitions.ts';
 import { type CapResult, checkCaps } from '../policy/caps.ts';
 import { type CompiledPolicy, compile } from '../policy/compile.ts';
@@ -110,13 +110,9 @@ export async function planPartition(
   const namespace = partition.dataset.namespace;
   const uncleared = await highestUncleared(context.store, partitionId(namespace, owner, customer));
   const counts = await countPartition(context, compiled, partition, asOf, uncleared?.plan ?? null);
-  const holds =
-    counts.due + counts.expired > 0
-      ? await holdsCovering(context.store, { owner, customer, namespace, archive: null })
-      : [];
-  const held = holds.length > 0 ? counts.due + counts.expired : 0;
+  const { held, holds } = counts;
   const seal = sealDecision({
-    records: held > 0 ? 0 : counts.due,
+    records: holds.whole.length > 0 ? 0 : counts.due,
     bytes: counts.bytes,
     oldestDueAt: counts.oldestDueAt?.getTime() ?? null,
     now: asOf.getTime(),
@@ -133,11 +129,7 @@ export async function planPartition(
     expired: counts.expired,
     held,
     seal,
-    reasons: [
-      ...reasonsOf(context, partition, counts),
-      ...holds.map((hold) => `Legal hold ${hold} covers it.`),
-      seal.text,
-    ],
+    reasons: [...reasonsOf(context, partition, counts), ...holdReasons(counts), seal.text],
   };
 }
 
@@ -154,6 +146,12 @@ function reasonsOf(context: Context, partition: Partition, counts: PartitionCoun
     reasons.push(`${counts.expired} are past their archive period too: they go with \`moraine run --expired\` only.`);
   }
   return reasons;
+}
+
+function holdReasons({ held, holds }: PartitionCounts): string[] {
+  if (held === 0) return [];
+  if (holds.whole.length > 0) return holds.whole.map((hold) => `Legal hold ${holdName(hold)} covers it.`);
+  return [`${held} stay by legal hold ${holds.narrow.map(holdName).join(', ')}.`];
 }
 
 async function countUnfit(context: Context, policy: Policy): Promise<Partial<Record<UnfitReason, number>>> {

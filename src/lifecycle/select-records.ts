@@ -13,6 +13,7 @@ import type { Partition, Position, RawRecord } from '../source/port.ts';
 import { assertNotStopped, type Context } from './context.ts';
 import { quarantineRecord } from './quarantine-record.ts';
 import { marksOf } from './read-marks.ts';
+import { partitionHolds } from './record-holds.ts';
 
 export interface Selection {
   readonly records: number;
@@ -27,6 +28,8 @@ export interface Selection {
   readonly bound: Position | null;
   /** Nothing that is due lies above the bound. */
   readonly reachedEnd: boolean;
+  /** The holds that each record was looked at for: what they cover was not taken. */
+  readonly leftOut: readonly string[];
 }
 
 /** Streams the records of the archive's plan to `take`, one after the other. */
@@ -41,9 +44,10 @@ export async function selectRecords(
   const archive = lease.document;
   const partition: Partition = { dataset: shape, owner: archive.owner, customer: archive.customer };
   const marks = await marksOf(context, partition);
+  const holds = await partitionHolds(context, partition);
   const compiled = compile(policy);
   const now = archive.plan.asOf.getTime();
-  const room = new Room(policy, archive.plan.records);
+  const room = new Room(policy, archive.plan.records, holds.ids);
   let unfit = 0;
   let last: RawRecord | null = null;
 
@@ -53,7 +57,7 @@ export async function selectRecords(
     const markOf = await marks.lookUp(batch);
     for (const record of batch) {
       const facts = source.facts(shape, record.raw);
-      const decision = compiled.decision({ ...facts, ...markOf(record) }, false, now);
+      const decision = compiled.decision({ ...facts, ...markOf(record) }, holds.isHeld(record, facts), now);
       const unfitness = decision === 'due' ? source.fitness(shape, record.raw) : null;
       if (facts.owner !== archive.owner || facts.customer !== archive.customer) {
         throw new MoraineError(
@@ -92,6 +96,7 @@ function rangeOf(plan: ArchivePlan) {
 class Room {
   readonly #policy: Policy;
   readonly #mostRecords: number;
+  readonly #leftOut: readonly string[];
   #records = 0;
   #bytes = 0;
   #firstDueAt = 0;
@@ -102,8 +107,9 @@ class Room {
   #triggerTo = 0;
 
   /** `planned`: the blast caps let this many through; records that came since wait for the next plan. */
-  constructor(policy: Policy, planned: number) {
+  constructor(policy: Policy, planned: number, leftOut: readonly string[]) {
     this.#policy = policy;
+    this.#leftOut = leftOut;
     this.#mostRecords = Math.min(MAX_ARCHIVE_RECORDS, planned);
   }
 
@@ -138,6 +144,7 @@ class Room {
       triggerTo: new Date(this.#triggerTo),
       bound,
       reachedEnd,
+      leftOut: this.#leftOut,
     };
   }
 }

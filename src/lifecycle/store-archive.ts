@@ -77,6 +77,7 @@ interface Sealed {
   readonly selection: Selection;
   readonly rosterPages: number;
   readonly facets: ReturnType<FacetCollector['result']>;
+  readonly facetNames: readonly string[];
 }
 
 async function seal(
@@ -111,15 +112,17 @@ async function seal(
     sign: (bytes) => context.keys.sign(bytes),
     onBytes: (bytes) => sender.take(bytes),
   });
-  const hasFacets = Object.keys(shape.facets).length > 0;
+  const facetNames = Object.keys(shape.facets);
   try {
     const selection = await selectRecords(context, lease, policy, async (record) => {
       const sha256 = hash('sha256', record.raw, 'buffer');
       const { segment } = await writer.add({ raw: record.raw, idBytes: record.idBytes, sha256 });
-      if (hasFacets) facets.add(context.source.facets(shape, record.raw));
+      if (facetNames.length > 0) facets.add(context.source.facets(shape, record.raw));
       await roster.add({ id: record.idBytes, sha256, segment }, record.raw.length);
     });
-    if (selection.records === 0) return { written: null, selection, rosterPages: 0, facets: facets.result() };
+    if (selection.records === 0) {
+      return { written: null, selection, rosterPages: 0, facets: facets.result(), facetNames };
+    }
     const rosterPages = await roster.finish();
     const head = await auditHead(context.store);
     const written = await writer.finish({
@@ -128,7 +131,7 @@ async function seal(
       dueLast: selection.lastPurgeAt,
       auditHead: head === null ? null : { seq: head.seq, hash: head.hash },
     });
-    return { written, selection, rosterPages, facets: facets.result() };
+    return { written, selection, rosterPages, facets: facets.result(), facetNames };
   } catch (error) {
     // Sealing goes on in the background; nothing more of it may leave.
     await writer.abandon(error);
@@ -173,6 +176,8 @@ async function acknowledge(
     set: {
       stored: facts,
       dueAt: selection.lastPurgeAt,
+      leftOut: selection.leftOut,
+      facets: sealed.facetNames,
       plan: { ...lease.document.plan, bound: selection.bound, reachedEnd: selection.reachedEnd },
       unfit: lease.document.unfit + selection.unfit,
       outcomes: { ...lease.document.outcomes, archived: written.records, pending: written.records },

@@ -219,14 +219,16 @@ function collectFacet(raw: Uint8Array, at: number, path: FieldPath, step: number
 function addFacet(value: BsonValue, into: Set<string>): void {
   if (value.type === BsonType.null || value.type === BsonType.undefined) return;
   if (value.type === BsonType.string) {
-    const text = textOf(value.raw, value.start + 4, value.end - 1)
-      .normalize('NFC')
-      .trim()
-      .toLowerCase();
+    const text = normalFacet(textOf(value.raw, value.start + 4, value.end - 1));
     if (text !== '') into.add(text);
     return;
   }
   into.add(keyOf(typedBytes(value)));
+}
+
+/** A text value of a facet as it is compared. */
+export function normalFacet(text: string): string {
+  return text.normalize('NFC').trim().toLowerCase();
 }
 
 /** An `_id` decoded so that a query can name it. @throws RangeError for a type that js-bson cannot write. */

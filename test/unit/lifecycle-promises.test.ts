@@ -25,6 +25,7 @@ import { runPolicy } from '../../src/lifecycle/run-policy.ts';
 import type { Policy } from '../../src/policy/policy.ts';
 import type { SourcePort } from '../../src/source/port.ts';
 import type { VaultPort } from '../../src/vault/port.ts';
+import { aHold } from '../harness/a-hold.ts';
 import { MemoryWorld } from '../simulation/memory-world.ts';
 
 const RUN_AT = '2024-06-01T00:00:00Z';
@@ -88,14 +89,14 @@ function overlay<T extends object>(port: T, over: Partial<T>): T {
 async function placeHold(scope: { readonly owner?: string; readonly customer?: string } = {}): Promise<string> {
   const _id = `hold-${await holds(world.store).count({})}`;
   const { owner = null, customer = null } = scope;
-  await holds(world.store).insert({
-    _id,
-    v: 1,
-    state: 'placing',
-    owner: owner === null ? null : id.owner(owner),
-    customer: customer === null ? null : id.customer(customer),
-    namespace: null,
-  });
+  await holds(world.store).insert(
+    aHold({
+      _id,
+      state: 'placing',
+      owner: owner === null ? null : id.owner(owner),
+      customer: customer === null ? null : id.customer(customer),
+    }),
+  );
   return _id;
 }
 
@@ -278,14 +279,7 @@ describe('clear', () => {
 
   test('a ledger that cannot read its holds deletes nothing', async () => {
     put(record('a'));
-    await holds(world.store).insert({
-      _id: 'from-the-future',
-      v: 9,
-      state: 'active',
-      owner: id.owner('other'),
-      customer: null,
-      namespace: null,
-    });
+    await holds(world.store).insert(aHold({ _id: 'from-the-future', v: 9, owner: id.owner('other') }));
     await expect(run()).rejects.toMatchObject({ code: 'LEDGER_NEWER' });
     expect(world.idsIn(policy)).toEqual(['a']);
   });

@@ -1,0 +1,250 @@
+/**
+ * Placing and releasing legal holds.
+ *
+ * The order of placing, and why:
+ *  1. The intent goes into the audit chain.
+ *  2. The hold is written, `placing`: whoever looks from here on sees it and withdraws.
+ *  3. The announcements that are there now are waited for, each until it is withdrawn or past its end by every clock
+ *     that counts. Later ones need no waiting: whoever made them looks at the holds after the hold was written.
+ *  4. What it came too late for is named: archives whose destruction was asked for. Whoever asks after this reading has
+ *     seen the hold and steps back (src/ledger/purging.ts).
+ *  5. The outcome goes into the audit chain, then `active`.
+ * A crash in between leaves a hold that stops acts and that nobody called active; placing the same again, or listing,
+ * takes it on.
+ */
+import { facetCode } from '../archive/facets.ts';
+import { canonicalJson } from '../canonical-json.ts';
+import { MoraineError } from '../errors.ts';
+import type { ArchiveId } from '../ids.ts';
+import { findArchives } from '../ledger/archives.ts';
+import { ANNOUNCEMENT_SKEW_MS, type HoldDocument, type HoldExtent, holds, RELEASE_GRACE_MS } from '../ledger/holds.ts';
+import { coversArchive } from '../ledger/holds-covering.ts';
+import { ANNOUNCEMENT_MS, announcementsUnder, hasEnded, type InFlightDocument } from '../ledger/in-flight.ts';
+import { update } from '../ledger/update.ts';
+import { assertReadable, LEDGER_VERSION } from '../ledger/versions.ts';
+import { assertNotStopped, type Context } from './context.ts';
+import { keyCode } from './record-holds.ts';
+
+/** What a person names. Values of keys and facets do not leave this file but as codes under the owner's key. */
+export interface HoldRequest
+  extends Pick<HoldExtent, 'owner' | 'customer' | 'namespace' | 'triggerFrom' | 'triggerBefore'> {
+  readonly caseNumber: string;
+  readonly reason: string;
+  /** Bytes of the `_id`s that are meant. */
+  readonly recordIds: readonly Uint8Array[];
+  /** Values as the source normalises them. */
+  readonly facet: { readonly name: string; readonly values: readonly string[] } | null;
+}
+
+/** How often announcements are looked at again while a hold is placed. */
+const POLL_MS = 500;
+/** Announcements end by themselves within this; twice as long is a ledger whose clock stands. */
+const MOST_POLLS = (2 * (ANNOUNCEMENT_MS + ANNOUNCEMENT_SKEW_MS)) / POLL_MS;
+
+/** Returns the hold when it is in force. The same case and extent again finds the hold that is there, and takes it on. */
+export async function placeHold(context: Context, request: HoldRequest, by: string): Promise<HoldDocument> {
+  const extent = await extentOf(context, request);
+  const known = await findSame(context, request.caseNumber, extent);
+  return await settlePlacing(context, known ?? (await writeHold(context, request, extent, by)));
+}
+
+async function extentOf(context: Context, request: HoldRequest): Promise<HoldExtent> {
+  const { owner, customer, namespace, triggerFrom, triggerBefore, recordIds, facet } = request;
+  const extent = { owner, customer, namespace, triggerFrom, triggerBefore };
+  if (recordIds.length === 0 && facet === null) return { ...extent, recordKeys: null, facet: null };
+  if (owner === null || (recordIds.length > 0 && namespace === null)) {
+    throw new MoraineError('USAGE', 'A hold on record keys names owner and dataset, one on a facet its owner.');
+  }
+  const hmac = await context.keys.hmacFor(owner);
+  const keys = recordIds.map((idBytes) => keyCode(hmac, context.source.keyOf(idBytes)));
+  return {
+    ...extent,
+    recordKeys: keys.length === 0 ? null : sorted(keys),
+    facet:
+      facet === null
+        ? null
+        : { name: facet.name, codes: sorted(facet.values.map((value) => facetCode(hmac, facet.name, value))) },
+  };
+}
+
+function sorted(codes: readonly string[]): readonly string[] {
+  return [...new Set(codes)].sort();
+}
+
+async function findSame(context: Context, caseNumber: string, extent: HoldExtent): Promise<HoldDocument | null> {
+  const wanted = fingerprint(extent);
+  for await (const hold of holds(context.store).find({ caseNumber, state: { $ne: 'released' } })) {
+    assertReadable(hold);
+    if (fingerprint(hold) === wanted) return hold;
+  }
+  return null;
+}
+
+function fingerprint({
+  owner,
+  customer,
+  namespace,
+  triggerFrom,
+  triggerBefore,
+  recordKeys,
+  facet,
+}: HoldExtent): string {
+  const triggers = [triggerFrom, triggerBefore].map((date) => date?.toISOString() ?? null);
+  return canonicalJson([owner, customer, namespace, triggers, recordKeys, facet]);
+}
+
+async function writeHold(
+  context: Context,
+  { caseNumber, reason }: HoldRequest,
+  extent: HoldExtent,
+  by: string,
+): Promise<HoldDocument> {
+  const _id = `hold-${context.newId()}`;
+  const hold: HoldDocument = {
+    _id,
+    v: LEDGER_VERSION,
+    rev: 0,
+    state: 'placing',
+    caseNumber,
+    reason,
+    placedBy: by,
+    placedAt: context.clock.now(),
+    activeAt: null,
+    tooLate: [],
+    releasedBy: null,
+    releasedAt: null,
+    releaseReason: null,
+    heldUntil: null,
+    ...extent,
+  };
+  const { rev: _, ...document } = hold;
+  await context.audit.appendOnce([
+    {
+      key: `${_id}:place`,
+      act: 'hold place',
+      phase: 'intent',
+      subject: subjectOf(hold),
+      details: {
+        case: caseNumber,
+        reason,
+        by,
+        triggerFrom: hold.triggerFrom?.toISOString() ?? null,
+        triggerBefore: hold.triggerBefore?.toISOString() ?? null,
+        recordKeys: hold.recordKeys?.length ?? 0,
+        facet: hold.facet?.name ?? null,
+      },
+    },
+  ]);
+  await holds(context.store).insert(document);
+  return hold;
+}
+
+function subjectOf({ _id, owner, customer, namespace }: HoldDocument): Record<string, string> {
+  return {
+    hold: _id,
+    ...(owner === null ? {} : { owner }),
+    ...(customer === null ? {} : { customer }),
+    ...(namespace === null ? {} : { dataset: namespace }),
+  };
+}
+
+/** Takes a hold that is being placed to `active`; another is returned as it is. Throws LEDGER_CONTENTION when acts do not end. */
+export async function settlePlacing(context: Context, hold: HoldDocument): Promise<HoldDocument> {
+  if (hold.state !== 'placing') return hold;
+  let open = await stillOpen(context, await announcementsUnder(context.store, hold));
+  for (let poll = 0; open.length > 0; poll++) {
+    if (poll >= MOST_POLLS) throw notInForce(hold);
+    assertNotStopped(context);
+    await context.clock.sleep(POLL_MS, context.signal);
+    open = await stillOpen(context, open);
+  }
+  return await activate(context, hold);
+}
+
+/** As {@link settlePlacing}, and leaves it as it is where that takes waiting. */
+export async function settleIfFree(context: Context, hold: HoldDocument): Promise<HoldDocument> {
+  if (hold.state !== 'placing') return hold;
+  const open = await stillOpen(context, await announcementsUnder(context.store, hold));
+  return open.length > 0 ? hold : await activate(context, hold);
+}
+
+async function stillOpen(context: Context, entries: readonly InFlightDocument[]): Promise<readonly InFlightDocument[]> {
+  const open: InFlightDocument[] = [];
+  for (const entry of entries) if (!(await hasEnded(context.store, entry))) open.push(entry);
+  return open;
+}
+
+async function activate(context: Context, hold: HoldDocument): Promise<HoldDocument> {
+  const tooLate: ArchiveId[] = [];
+  for await (const archive of findArchives(context.store, { state: { $in: ['purging', 'purged', 'quarantined'] } })) {
+    if (archive.purge?.askedAt == null) continue;
+    if (await coversArchive(context.store, hold, archive)) tooLate.push(archive._id);
+  }
+  // Before the hold says so: nothing that it has to wait for is left, and a crash in between is settled under the same key.
+  await context.audit.appendOnce([
+    {
+      key: `${hold._id}:active`,
+      act: 'hold place',
+      phase: 'outcome',
+      subject: subjectOf(hold),
+      details: { case: hold.caseNumber, tooLate },
+    },
+  ]);
+  return await update(
+    holds(context.store),
+    hold._id,
+    (now): HoldDocument =>
+      now.state === 'placing' ? { ...now, state: 'active', activeAt: context.clock.now(), tooLate } : now,
+  );
+}
+
+function notInForce(hold: HoldDocument): MoraineError {
+  return new MoraineError('LEDGER_CONTENTION', `Acts that began before hold ${hold._id} do not end.`, {
+    changed: 'The hold is written and stops every act that looks from now on; it is not reported as in force yet.',
+    hint: 'Run `moraine hold list`; it takes the hold on.',
+    ids: { hold: hold._id },
+  });
+}
+
+/** Ends a hold. It still holds for {@link RELEASE_GRACE_MS}; what is overdue then goes at the next run. */
+export async function releaseHold(
+  context: Context,
+  holdId: string,
+  { by, reason }: { readonly by: string; readonly reason: string },
+): Promise<HoldDocument> {
+  const found = await holds(context.store).get(holdId);
+  if (found === null) {
+    throw new MoraineError('USAGE', `There is no hold ${JSON.stringify(holdId)}.`, {
+      hint: 'Run `moraine hold list` for the ids.',
+    });
+  }
+  assertReadable(found);
+  const hold = await settlePlacing(context, found);
+  const entry = { act: 'hold release', subject: subjectOf(hold), details: { case: hold.caseNumber, reason, by } };
+  await context.audit.appendOnce([{ ...entry, key: `${holdId}:release`, phase: 'intent' }]);
+  const heldUntil = new Date((await context.store.serverTime()).getTime() + RELEASE_GRACE_MS);
+  const released = await update(
+    holds(context.store),
+    holdId,
+    (now): HoldDocument =>
+      now.state === 'released'
+        ? now
+        : {
+            ...now,
+            state: 'released',
+            releasedBy: by,
+            releasedAt: context.clock.now(),
+            releaseReason: reason,
+            heldUntil,
+          },
+  );
+  await context.audit.appendOnce([
+    {
+      ...entry,
+      key: `${holdId}:released`,
+      phase: 'outcome',
+      details: { case: hold.caseNumber, heldUntil: released.heldUntil?.toISOString() ?? null },
+    },
+  ]);
+  return released;
+}
