@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import { openAlarms } from '../ledger/alarms.ts';
 import { archives, findArchives } from '../ledger/archives.ts';
-import { countHolds, holdsInForce } from '../ledger/holds.ts';
+import { countHolds, holds } from '../ledger/holds.ts';
 import { openQuarantine } from '../ledger/quarantine.ts';
 import { latestRuns } from '../ledger/runs.ts';
 import { ARCHIVE_STATES } from '../ledger/states.ts';
@@ -53,12 +53,21 @@ async function statusOf(context: Context) {
     overdue: await overdueOf(context),
     quarantined: await openQuarantine(store),
     holds: await countHolds(store),
-    holdsInForce: (await holdsInForce(store)).map(({ _id, caseNumber, state, heldUntil }) => {
-      return { id: _id, case: caseNumber, state, heldUntil };
-    }),
+    holdsInForce: await namedHolds(context),
     alarms: await openAlarms(store),
     runs,
   };
+}
+
+/** Also those of a newer Moraine, which acts do not read: how things stand must be told then, too. */
+async function namedHolds({ store }: Context) {
+  const now = await store.serverTime();
+  const named = [];
+  for await (const { _id, caseNumber, state, heldUntil } of holds(store).find({}, { sort: { placedAt: 1 } })) {
+    if (state !== 'released' || (heldUntil !== null && heldUntil > now))
+      named.push({ id: _id, case: caseNumber, state, heldUntil });
+  }
+  return named;
 }
 
 async function overdueOf(context: Context) {
