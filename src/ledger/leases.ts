@@ -112,7 +112,7 @@ export class HeldLease<T extends Leased> implements Lease {
     return await this.write((document) => document);
   }
 
-  /** Gives the lease up. What cannot be written is left to end by itself, which is safe: a lease ends. Never throws, so that the error of the work is the one that is seen. */
+  /** Gives the lease up. What cannot be written is left to end by itself, which is safe: a lease ends; only this process may claim before that. Never throws, so that the error of the work is the one that is seen. */
   async giveUp(): Promise<void> {
     try {
       // Mostly nobody else wrote in between: one call instead of two.
@@ -124,7 +124,8 @@ export class HeldLease<T extends Leased> implements Lease {
       if (current === null || current.epoch !== this.epoch || current.lease === null) return;
       await this.#collection.replace({ ...current, lease: null });
     } catch {
-      // It ends by itself.
+      // It ends by itself; this process need not wait for that, for it knows that nobody works under it any more.
+      if (this.#document.lease !== null) OURS_TO_TAKE_BACK.add(leaseName(this.#document, this.epoch));
     }
   }
 
@@ -132,6 +133,17 @@ export class HeldLease<T extends Leased> implements Lease {
   remember(document: T): void {
     this.#document = document;
   }
+}
+
+/**
+ * Leases whose work has ended here while the ledger was away, so that they could not be given up: worker, document and
+ * epoch. A process that died takes its list with it, and its leases end by themselves. Whoever claims meanwhile moves
+ * the epoch on, and the entry means nothing any more.
+ */
+const OURS_TO_TAKE_BACK = new Set<string>();
+
+function leaseName(document: Leased, epoch: number): string {
+  return `${document.lease?.worker ?? ''} ${document._id} ${epoch}`;
 }
 
 function workerOf(document: Leased): WorkerId {
@@ -160,15 +172,27 @@ export async function claimLease<T extends Leased>(
     const claimedAtMs = by.clock.monotonicMs();
     const [document, now] = await Promise.all([collection.get(subject), store.serverTime()]);
     if (document === null) throw new MoraineError('ARCHIVE_UNKNOWN', `The ledger has no ${subject}.`);
-    if (document.lease !== null && document.lease.until.getTime() > now.getTime()) {
+    const left = leaseName(document, document.epoch);
+    const isFree =
+      document.lease === null ||
+      document.lease.until.getTime() <= now.getTime() ||
+      (document.lease.worker === by.worker && OURS_TO_TAKE_BACK.has(left));
+    if (document.lease !== null && !isFree) {
       throw new MoraineError('LEASE_HELD', `${subject} is being worked on by ${document.lease.worker}.`, {
         retryAt: document.lease.until,
         ids: { subject, worker: document.lease.worker },
       });
     }
     const lease = { worker: by.worker, until: new Date(now.getTime() + LEASE_MS) };
-    const claimed = await collection.replace({ ...document, epoch: document.epoch + 1, lease });
-    if (claimed !== null) return new HeldLease(store, collection, by.clock, claimed, claimedAtMs, by.signal);
+    const asked = { ...document, epoch: document.epoch + 1, lease };
+    const claimed = await collection.replace(asked).catch((error: unknown) => {
+      // The claim may have arrived; then it is a lease under which nobody works.
+      OURS_TO_TAKE_BACK.add(leaseName(asked, asked.epoch));
+      throw error;
+    });
+    if (claimed === null) continue;
+    OURS_TO_TAKE_BACK.delete(left);
+    return new HeldLease(store, collection, by.clock, claimed, claimedAtMs, by.signal);
   }
   throw new MoraineError('LEDGER_CONTENTION', `${subject} could not be claimed: it changed ${MAX_CLASHES} times.`);
 }

@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import { Queue, Worker } from 'bullmq';
 import { Redis } from 'ioredis';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { enqueueRun } from '../../jobs/enqueue.ts';
 import { MARGINS } from '../../jobs/margins.ts';
 import { Outages } from '../../jobs/outages.ts';
@@ -200,7 +200,11 @@ test('the vault is away for longer than all attempts would last: said once, the 
   await vault.close();
 });
 
-test('MongoDB is away mid-archive: said once, no job is failed for good, and the work goes on', async () => {
+// After connections were cut in the middle of writes the local MongoDB-compatible server sometimes does not answer the
+// handshake of new ones for minutes. That is not what is tested here, so a new scene is tried; each attempt asserts all.
+test('MongoDB is away mid-archive: said once, no job is failed for good, and the work goes on', {
+  retry: 4,
+}, async () => {
   const { name, prefix, records, queues } = await scene(3, 10);
   const mongodb = await TcpProxy.start(urls.mongodb);
   const slow = await TcpProxy.start(world.emulator.endpoint);
@@ -209,23 +213,20 @@ test('MongoDB is away mid-archive: said once, no job is failed for good, and the
   const url = `${mongodb.url}&serverSelectionTimeoutMS=500`;
   const config = { ...withAddresses(world.config, { glacier: slow.url }), mongodb: { ...world.config.mongodb, url } };
   const daemon = await daemonOf(config, prefix, { log });
+  onTestFinished(async () => {
+    await daemon.close();
+    await Promise.all([mongodb.close(), slow.close()]);
+  });
   await enqueueRun(urls.redis, [name], { prefix, flush: true, by: 'person:test' });
   await until('bytes are on their way', async () => (await archivesOf(world, name)).some((a) => a.state === 'storing'));
   mongodb.cut();
   const said = () => lines.filter(({ text }) => text.startsWith('MongoDB is')).map(({ level }) => level);
   await until('it is missed', async () => said().length === 1);
-  // The lease of a worker that could not give it up ends by itself after minutes; tests do not wait for that.
-  await world.client
-    .db(`${names.database}_ledger`)
-    .collection('archives')
-    .updateMany({ lease: { $ne: null } }, { $set: { 'lease.until': new Date(0) } });
   mongodb.restore();
   await untilCleared(world, name, name);
   await expectExactlyOnce(world, name, name, records);
   expect(said()).toEqual(['error', 'info']);
   expect(await failedJobs(queues)).toEqual([]);
-  await daemon.close();
-  await Promise.all([mongodb.close(), slow.close()]);
 });
 
 test('the clock jumped: destructive work stops, says so once, and goes on when a person has accepted it', async () => {
