@@ -38,6 +38,8 @@ export class HeldLease<T extends Leased> implements Lease {
   readonly #store: Store;
   readonly #clock: Clock;
   readonly #signal: AbortSignal | undefined;
+  readonly #name: string;
+  #isOver = false;
   #document: T;
   #renewedAtMs: number;
 
@@ -56,6 +58,7 @@ export class HeldLease<T extends Leased> implements Lease {
     this.#renewedAtMs = claimedAtMs;
     this.#signal = signal;
     this.epoch = document.epoch;
+    this.#name = leaseName(workerOf(document), document._id, document.epoch);
     this.subject = document._id;
   }
 
@@ -125,7 +128,9 @@ export class HeldLease<T extends Leased> implements Lease {
       await this.#collection.replace({ ...current, lease: null });
     } catch {
       // It ends by itself; this process need not wait for that, for it knows that nobody works under it any more.
-      if (this.#document.lease !== null) OURS_TO_TAKE_BACK.add(leaseName(this.#document, this.epoch));
+    } finally {
+      if (!this.#isOver) letGo(this.#name);
+      this.#isOver = true;
     }
   }
 
@@ -136,14 +141,31 @@ export class HeldLease<T extends Leased> implements Lease {
 }
 
 /**
- * Leases whose work has ended here while the ledger was away, so that they could not be given up: worker, document and
- * epoch. A process that died takes its list with it, and its leases end by themselves. Whoever claims meanwhile moves
- * the epoch on, and the entry means nothing any more.
+ * The leases that this process works under or is claiming right now, by worker, document and epoch, with how many do:
+ * two jobs may claim the same one at once, and the one that fails says nothing about the other. A lease in the ledger
+ * that names our worker and is not here is one that could not be given up, or whose claim was answered by an error:
+ * nobody works under it, and this worker may claim it at once. A process that died takes its list with it.
  */
-const OURS_TO_TAKE_BACK = new Set<string>();
+const OURS = new Map<string, number>();
 
-function leaseName(document: Leased, epoch: number): string {
-  return `${document.lease?.worker ?? ''} ${document._id} ${epoch}`;
+function leaseName(worker: WorkerId, subject: string, epoch: number): string {
+  return `${worker} ${subject} ${epoch}`;
+}
+
+function takeHold(name: string): void {
+  OURS.set(name, (OURS.get(name) ?? 0) + 1);
+}
+
+function letGo(name: string): void {
+  const left = (OURS.get(name) ?? 0) - 1;
+  if (left > 0) OURS.set(name, left);
+  else OURS.delete(name);
+}
+
+/** The lease is over by the server's time, or it is ours and nobody works under it. */
+function isFree({ lease, _id, epoch }: Leased, now: Date, worker: WorkerId): boolean {
+  if (lease === null || lease.until.getTime() <= now.getTime()) return true;
+  return lease.worker === worker && !OURS.has(leaseName(worker, _id, epoch));
 }
 
 function workerOf(document: Leased): WorkerId {
@@ -172,27 +194,22 @@ export async function claimLease<T extends Leased>(
     const claimedAtMs = by.clock.monotonicMs();
     const [document, now] = await Promise.all([collection.get(subject), store.serverTime()]);
     if (document === null) throw new MoraineError('ARCHIVE_UNKNOWN', `The ledger has no ${subject}.`);
-    const left = leaseName(document, document.epoch);
-    const isFree =
-      document.lease === null ||
-      document.lease.until.getTime() <= now.getTime() ||
-      (document.lease.worker === by.worker && OURS_TO_TAKE_BACK.has(left));
-    if (document.lease !== null && !isFree) {
+    if (document.lease !== null && !isFree(document, now, by.worker)) {
       throw new MoraineError('LEASE_HELD', `${subject} is being worked on by ${document.lease.worker}.`, {
         retryAt: document.lease.until,
         ids: { subject, worker: document.lease.worker },
       });
     }
     const lease = { worker: by.worker, until: new Date(now.getTime() + LEASE_MS) };
-    const asked = { ...document, epoch: document.epoch + 1, lease };
-    const claimed = await collection.replace(asked).catch((error: unknown) => {
-      // The claim may have arrived; then it is a lease under which nobody works.
-      OURS_TO_TAKE_BACK.add(leaseName(asked, asked.epoch));
-      throw error;
-    });
-    if (claimed === null) continue;
-    OURS_TO_TAKE_BACK.delete(left);
-    return new HeldLease(store, collection, by.clock, claimed, claimedAtMs, by.signal);
+    const name = leaseName(by.worker, subject, document.epoch + 1);
+    takeHold(name);
+    let claimed: T | null = null;
+    try {
+      claimed = await collection.replace({ ...document, epoch: document.epoch + 1, lease });
+    } finally {
+      if (claimed === null) letGo(name);
+    }
+    if (claimed !== null) return new HeldLease(store, collection, by.clock, claimed, claimedAtMs, by.signal);
   }
   throw new MoraineError('LEDGER_CONTENTION', `${subject} could not be claimed: it changed ${MAX_CLASHES} times.`);
 }

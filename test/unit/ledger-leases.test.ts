@@ -87,3 +87,24 @@ test('a lease whose work goes on is not taken back because an earlier one could 
   await second.giveUp();
   await expect(claimLease(store, cut, 'a', other)).resolves.toBeDefined();
 });
+
+test('two claims of one process at once, one fails with an error: the lease of the other stands', async () => {
+  const { store, things } = await world();
+  let hasWon: (() => void) | undefined;
+  const won = new Promise<void>((resolve) => {
+    hasWon = resolve;
+  });
+  const failing: StoreCollection<Leased> = {
+    ...bound(things),
+    replace: async () => {
+      await won;
+      throw new Error('the server is away');
+    },
+  };
+  const loser = claimLease(store, failing, 'a', mine);
+  const winner = await claimLease(store, things, 'a', mine);
+  hasWon?.();
+  await expect(loser).rejects.toThrow('the server is away');
+  await expect(claimLease(store, things, 'a', mine)).rejects.toMatchObject({ code: 'LEASE_HELD' });
+  await expect(winner.write((document) => document)).resolves.toMatchObject({ epoch: 1 });
+});
