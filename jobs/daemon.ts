@@ -81,7 +81,13 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   }
   const queues = openQueues(redis, prefix);
   for (const name of QUEUE_NAMES) queues[name].on('error', () => undefined);
-  const parts: ProcessorParts = { contextFor, queues, outages, margins, stop: stop.signal };
+  const parts: ProcessorParts & { readonly queues: Queues } = {
+    contextFor,
+    queues,
+    outages,
+    margins,
+    stop: stop.signal,
+  };
   const inFlight = new Set<Promise<unknown>>();
   const concurrency = options.concurrency ?? DEFAULT_CONCURRENCY;
   const workers = QUEUE_NAMES.map((name) => startWorker(name, { redis, prefix, concurrency, parts, inFlight, log }));
@@ -158,7 +164,7 @@ function startWorker<N extends QueueName>(
 
 /** The watchdog looks at once, and then again and again. An error ends one look, never the watch. */
 function watchOn(
-  parts: ProcessorParts,
+  parts: ProcessorParts & { readonly queues: Queues },
   redis: DaemonRedis,
   fixed: FixedSchedules,
   log: ActLog,

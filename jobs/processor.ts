@@ -1,5 +1,5 @@
 /** Makes the processor of a queue: a job's ids in, an act called, its outcome settled. */
-import { DelayedError, type Job, UnrecoverableError, WaitingError } from 'bullmq';
+import { DelayedError, UnrecoverableError, WaitingError } from 'bullmq';
 import type { Json } from '../src/canonical-json.ts';
 import { MoraineError } from '../src/errors.ts';
 import { rememberScheduledRun } from '../src/ledger/schedules.ts';
@@ -11,10 +11,10 @@ import {
   type AnyJobData,
   isOpen,
   type JobData,
+  type JobQueues,
   type PutOptions,
   putJob,
   type QueueName,
-  type Queues,
   readJobData,
 } from './queues.ts';
 import { sweepAct } from './schedules.ts';
@@ -23,22 +23,26 @@ import { codeAndIds, type Settlement, settle } from './settle-job.ts';
 export interface ProcessorParts {
   /** A context whose acts stop when the signal is aborted. */
   readonly contextFor: (signal: AbortSignal) => Context;
-  readonly queues: Queues;
+  readonly queues: JobQueues;
   readonly outages: Outages;
   readonly margins: Margins;
   /** Aborted when the daemon stops. */
   readonly stop: AbortSignal;
 }
 
+/** What a processor needs of the job in its hands, so that a queue in memory can hand it out too. */
+export interface TakenJob {
+  readonly id?: string | undefined;
+  readonly data: AnyJobData;
+  moveToWait(token?: string): Promise<unknown>;
+  moveToDelayed(timestamp: number, token?: string): Promise<unknown>;
+}
+
 /**
  * Three parameters, none with a default: BullMQ passes the abort signal only when the function's `length` is 3 or more.
  * `token` proves that this worker holds the job.
  */
-export type Processor = (
-  job: Job<AnyJobData>,
-  token: string | undefined,
-  signal: AbortSignal | undefined,
-) => Promise<Json>;
+export type Processor = (job: TakenJob, token: string | undefined, signal: AbortSignal | undefined) => Promise<Json>;
 
 export function processorOf<N extends QueueName>(name: N, act: Act<N>, parts: ProcessorParts): Processor {
   return async (job, token, signal) => {
@@ -86,7 +90,7 @@ export function toolsOf(context: Context, { queues, margins }: ProcessorParts): 
 
 /** Ends the job in this worker's hands in the way that was settled. Always throws. */
 async function leave(
-  job: Job<AnyJobData>,
+  job: TakenJob,
   token: string | undefined,
   settlement: Settlement,
   { outages, contextFor, stop }: ProcessorParts,

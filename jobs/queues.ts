@@ -35,6 +35,23 @@ export type JobData = { readonly [N in QueueName]: z.infer<(typeof JOB_DATA)[N]>
 export type AnyJobData = JobData[QueueName];
 export type Queues = Readonly<Record<QueueName, Queue<AnyJobData>>>;
 
+/** What giving work to a queue needs of it, so that a queue in memory can stand in for BullMQ's. */
+export interface JobQueue {
+  /** `waiting`, `active`, `delayed`, `completed`, `failed`, and others that are open too; `unknown`: there is none. */
+  getJobState(id: string): Promise<string>;
+  getJob(id: string): Promise<StoredJob | undefined>;
+  /** Leaves a job of this id that is there already, open or ended, as it is. */
+  add(name: string, data: AnyJobData, options: { readonly jobId: string }): Promise<unknown>;
+}
+
+export interface StoredJob {
+  readonly finishedOn?: number | undefined;
+  /** Throws while a worker holds it. */
+  remove(): Promise<void>;
+}
+
+export type JobQueues = Readonly<Record<QueueName, JobQueue>>;
+
 const SCHEMAS: { readonly [N in QueueName]: z.ZodType<JobData[N]> } = JOB_DATA;
 
 /** The data of a job of this queue, or null when they are something else. */
@@ -92,7 +109,7 @@ export function partitionJobId(partition: PartitionId): string {
 }
 
 /** The job waits, for its turn or for a time, or runs. */
-export async function isOpen(queues: Queues, queue: QueueName, job: string): Promise<boolean> {
+export async function isOpen(queues: JobQueues, queue: QueueName, job: string): Promise<boolean> {
   // finishedOn is set while a failed job waits for its next attempt too: only the state tells.
   const state = await queues[queue].getJobState(job);
   return state !== 'completed' && state !== 'failed' && state !== 'unknown';
@@ -105,7 +122,7 @@ export interface PutOptions {
 
 /** Puts a job into its queue, unless it waits or runs there already. True when it was put. */
 export async function putJob<N extends QueueName>(
-  queues: Queues,
+  queues: JobQueues,
   name: N,
   data: JobData[N],
   now: Date,
