@@ -35,6 +35,26 @@ export class MemoryStore implements PreparedStore {
     }
   }
 
+  /** What is stored now, by `_id`: not a copy, and for looking only. For judges of simulations. */
+  peek(name: string): ReadonlyMap<string, LedgerDocument> {
+    return this.#named(name).peek();
+  }
+
+  /** Names of the collections that were ever asked for. */
+  names(): readonly string[] {
+    return [...this.#collections.keys()];
+  }
+
+  /** A backup of all collections. What is stored is never changed in place, so it may share the documents. */
+  backup(): StoreBackup {
+    return new Map([...this.#collections].map(([name, collection]) => [name, new Map(collection.peek())]));
+  }
+
+  /** Everything as it was in the backup. */
+  setBack(backup: StoreBackup): void {
+    for (const [name, collection] of this.#collections) collection.setTo(backup.get(name) ?? new Map());
+  }
+
   #named(name: string): MemoryCollection<LedgerDocument> {
     const known = this.#collections.get(name);
     if (known) return known;
@@ -44,9 +64,20 @@ export class MemoryStore implements PreparedStore {
   }
 }
 
+export type StoreBackup = ReadonlyMap<string, ReadonlyMap<string, LedgerDocument>>;
+
 class MemoryCollection<T extends LedgerDocument> implements StoreCollection<T> {
   readonly #documents = new Map<string, T>();
   readonly #uniqueIndexes: UniqueIndex[] = [];
+
+  peek(): ReadonlyMap<string, T> {
+    return this.#documents;
+  }
+
+  setTo(documents: ReadonlyMap<string, T>): void {
+    for (const _id of [...this.#documents.keys()]) this.#drop(_id);
+    for (const document of documents.values()) this.#put(document);
+  }
 
   makeUnique(paths: readonly string[]): void {
     if (this.#uniqueIndexes.some((known) => known.paths.join() === paths.join())) return;

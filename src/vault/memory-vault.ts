@@ -76,6 +76,11 @@ export class MemoryVault implements VaultPort {
     return this.#vaults.get(location.name)?.present() ?? [];
   }
 
+  /** What all vaults store now, by vault name. For judges of simulations. */
+  *files(): Generator<{ readonly vault: string; readonly archive: MemoryArchive }> {
+    for (const [vault, record] of this.#vaults) for (const archive of record.present()) yield { vault, archive };
+  }
+
   /** A vault or archive that somebody else put there, past all checks of ours. */
   plantVault(location: VaultLocation, tags: Readonly<Record<string, string>>): void {
     this.#vaults.set(location.name, new MemoryVaultRecord(location.name, tags, this.now()));
