@@ -1,7 +1,8 @@
 /** What the ledger makes of the driver's errors, beyond what it shares with the source. */
 import { MongoBulkWriteError, MongoServerError } from 'mongodb';
+import { systemClock } from '../clock.ts';
 import { isMoraineError, MoraineError } from '../errors.ts';
-import { cutShort, DUPLICATE_KEY, translateMongoError } from '../source/driver-errors.ts';
+import { cutShort, DUPLICATE_KEY, isRolledBack, translateMongoError } from '../source/driver-errors.ts';
 
 const MAY_HAVE_ARRIVED = 'What was being written may have arrived; it is read again before anything else.';
 
@@ -25,11 +26,44 @@ export function isDuplicateKey(error: unknown): boolean {
   return error instanceof MongoServerError && error.code === DUPLICATE_KEY;
 }
 
-/** How many of an unordered insertMany went in, when duplicates are the only thing that was wrong with the rest; else null. */
-export function insertedBesideDuplicates(error: unknown): number | null {
+/** A race of several writers over one unique value is over within a few rounds: one of them is through after each. */
+const ROLLED_BACK_AT_MOST = 8;
+/** Those that were in each other's way must not meet again: each waits some part of this, longer every time. */
+const ROLLED_BACK_WAIT_MS = 50;
+
+/**
+ * Makes a write again that the server took back because of others that wrote at the same time. MongoDB does so by itself
+ * for a single document; a server on PostgreSQL may answer with its deadlock instead of the duplicate key.
+ */
+export async function againIfRolledBack<T>(write: () => Promise<T>): Promise<T> {
+  for (let times = 1; ; times += 1) {
+    try {
+      return await write();
+    } catch (error) {
+      if (!(error instanceof MongoServerError) || !isRolledBack(error) || !(await mayTryAgain(times))) throw error;
+    }
+  }
+}
+
+/** Waits before the next try; false when there were enough of them. */
+export async function mayTryAgain(times: number): Promise<boolean> {
+  if (times >= ROLLED_BACK_AT_MOST) return false;
+  await systemClock.sleep(Math.random() * ROLLED_BACK_WAIT_MS * times);
+  return true;
+}
+
+export interface PartlyInserted {
+  readonly inserted: number;
+  /** Places in the batch whose insert was taken back, to be made again. */
+  readonly rolledBack: readonly number[];
+}
+
+/** What became of an unordered insertMany, when duplicates and races are the only thing that was wrong with it; else null. */
+export function insertedBesideDuplicates(error: unknown): PartlyInserted | null {
   if (!(error instanceof MongoBulkWriteError) || cutShort(error) !== null) return null;
   const failures = Array.isArray(error.writeErrors) ? error.writeErrors : [error.writeErrors];
-  const onlyDuplicates = failures.length > 0 && failures.every((failure) => failure.code === DUPLICATE_KEY);
+  const isKnown = failures.length > 0 && failures.every((each) => each.code === DUPLICATE_KEY || isRolledBack(each));
   // A write concern error beside the duplicates means that the inserted ones may still be lost.
-  return onlyDuplicates && error.result.getWriteConcernError() === undefined ? error.insertedCount : null;
+  if (!isKnown || error.result.getWriteConcernError() !== undefined) return null;
+  return { inserted: error.insertedCount, rolledBack: failures.filter(isRolledBack).map(({ index }) => index) };
 }

@@ -7,7 +7,13 @@ import { BSON, type Collection, type Db, type Document, MongoClient } from 'mong
 import { MoraineError } from '../errors.ts';
 import { mongoAddress } from '../without-credentials.ts';
 import type { LedgerIndex, PreparedStore } from './indexes.ts';
-import { insertedBesideDuplicates, isDuplicateKey, translateStoreError } from './mongo-errors.ts';
+import {
+  againIfRolledBack,
+  insertedBesideDuplicates,
+  isDuplicateKey,
+  mayTryAgain,
+  translateStoreError,
+} from './mongo-errors.ts';
 import type { Filter, FindOptions, LedgerDocument, StoreCollection } from './store.ts';
 
 /** Long enough for an election's usual second or two, short enough for a person who waits for the message. */
@@ -127,7 +133,7 @@ class MongoCollection<T extends LedgerDocument> implements StoreCollection<T> {
   async insert(document: Omit<T, 'rev'>): Promise<'inserted' | 'duplicate'> {
     return this.#guarded('insert into', async () => {
       try {
-        await this.#collection.insertOne(asNew(document), WRITE);
+        await againIfRolledBack(() => this.#collection.insertOne(asNew(document), WRITE));
         return 'inserted';
       } catch (error) {
         if (isDuplicateKey(error)) return 'duplicate';
@@ -176,7 +182,9 @@ class MongoCollection<T extends LedgerDocument> implements StoreCollection<T> {
     const next = { ...document, rev: document.rev + 1 };
     return this.#guarded('replace in', async () => {
       try {
-        const result = await this.#collection.replaceOne({ _id: document._id, rev: document.rev }, next, WRITE);
+        const result = await againIfRolledBack(() =>
+          this.#collection.replaceOne({ _id: document._id, rev: document.rev }, next, WRITE),
+        );
         return result.matchedCount === 1 ? next : null;
       } catch (error) {
         // Another document took our place in a unique index: also somebody who was faster.
@@ -187,25 +195,36 @@ class MongoCollection<T extends LedgerDocument> implements StoreCollection<T> {
   }
 
   async remove(id: string, rev: number): Promise<boolean> {
-    const result = await this.#guarded('remove from', () => this.#collection.deleteOne({ _id: id, rev }, WRITE));
+    const result = await this.#guarded('remove from', () =>
+      againIfRolledBack(() => this.#collection.deleteOne({ _id: id, rev }, WRITE)),
+    );
     return result.deletedCount === 1;
   }
 
   async removeMany(filter: Filter): Promise<number> {
-    const result = await this.#guarded('remove from', () => this.#collection.deleteMany({ ...filter }, WRITE));
+    const result = await this.#guarded('remove from', () =>
+      againIfRolledBack(() => this.#collection.deleteMany({ ...filter }, WRITE)),
+    );
     return result.deletedCount;
   }
 
   async #insertBatch(batch: StoredDocument[]): Promise<number> {
     return this.#guarded('insert into', async () => {
-      try {
-        // Unordered: a document that is there already does not stop those after it.
-        const result = await this.#collection.insertMany(batch, { ...WRITE, ordered: false });
-        return result.insertedCount;
-      } catch (error) {
-        const inserted = insertedBesideDuplicates(error);
-        if (inserted !== null) return inserted;
-        throw error;
+      let inserted = 0;
+      let left = batch;
+      for (let times = 1; ; times += 1) {
+        try {
+          // Unordered: a document that is there already does not stop those after it.
+          const result = await this.#collection.insertMany(left, { ...WRITE, ordered: false });
+          return inserted + result.insertedCount;
+        } catch (error) {
+          const outcome = insertedBesideDuplicates(error);
+          if (outcome === null) throw error;
+          inserted += outcome.inserted;
+          left = outcome.rolledBack.flatMap((index) => left[index] ?? []);
+          if (left.length === 0) return inserted;
+          if (!(await mayTryAgain(times))) throw error;
+        }
       }
     });
   }

@@ -31,6 +31,27 @@ const PASSING_CODES = new Set([
 ]);
 
 /**
+ * The server took back the whole write because others wrote at the same time: nothing of it happened. MongoDB's write
+ * conflict (112), and what a server on PostgreSQL passes on: its serialization failure (40001) and deadlock (40P01), as
+ * the number that PostgreSQL packs such a state into.
+ */
+const ROLLED_BACK_CODES: ReadonlySet<unknown> = new Set([112, packed('40001'), packed('40P01')]);
+
+export function isRolledBack(error: { readonly code?: unknown }): boolean {
+  return ROLLED_BACK_CODES.has(error.code);
+}
+
+/** The server could not do it just now; asked again, it may. */
+export function isPassingCode(code: number): boolean {
+  return PASSING_CODES.has(code) || ROLLED_BACK_CODES.has(code);
+}
+
+/** Six bits for each character, the first one lowest (MAKE_SQLSTATE in PostgreSQL's elog.h). */
+function packed(state: string): number {
+  return [...state].reduce((sum, letter, at) => sum + ((letter.charCodeAt(0) - 48) & 63) * 64 ** at, 0);
+}
+
+/**
  * @param doing What was being asked, as in "read support.chats"; becomes part of the message.
  * @returns The same error when it is ours already or not of the driver.
  */
@@ -90,6 +111,6 @@ function isAway(error: MongoError): boolean {
 function isPassing(error: MongoServerError): boolean {
   if (error instanceof MongoWriteConcernError) return true;
   if (error instanceof MongoBulkWriteError && error.result.getWriteConcernError() !== undefined) return true;
-  if (typeof error.code === 'number') return PASSING_CODES.has(error.code);
+  if (typeof error.code === 'number') return isPassingCode(error.code);
   return error.hasErrorLabel('RetryableWriteError');
 }

@@ -3,7 +3,7 @@ import type { MongoClient } from 'mongodb';
 import { MoraineError } from '../errors.ts';
 import type { Namespace } from '../ids.ts';
 import type { ClearingWarrant } from '../ledger/warrants.ts';
-import { asking, DUPLICATE_KEY } from './driver-errors.ts';
+import { asking, DUPLICATE_KEY, isPassingCode } from './driver-errors.ts';
 import { deleteBatches, deleteStatement } from './guarded-delete.ts';
 import { keyOf } from './id-key.ts';
 import type { DatasetShape, GuardedDelete, RawRecord } from './port.ts';
@@ -72,6 +72,10 @@ function* insertBatches(documents: readonly Uint8Array[]): Generator<readonly Ui
 
 function refuseFailures(reply: WriteReply, doing: string, changed: string, expected: (code: number) => boolean): void {
   const failure = reply.errors.find((error) => !expected(error.code));
+  if (failure !== undefined && isPassingCode(failure.code)) {
+    const text = `MongoDB could not ${doing} just now: code ${failure.code}.`;
+    throw new MoraineError('MONGODB_UNAVAILABLE', text, { changed });
+  }
   if (failure !== undefined) {
     throw new MoraineError('MONGODB_REFUSED', `MongoDB refused to ${doing}: code ${failure.code}.`, { changed });
   }

@@ -1,5 +1,5 @@
 /** What every source must do, the one in memory and the real ones. */
-import { Binary, BSONRegExp, BSONSymbol, Double, Int32, Long, ObjectId, Timestamp, UUID } from 'bson';
+import { Binary, BSONRegExp, BSONSymbol, Decimal128, Double, Int32, Long, ObjectId, Timestamp, UUID } from 'bson';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { MoraineError } from '../../src/errors.ts';
 import { id, type Namespace } from '../../src/ids.ts';
@@ -26,6 +26,7 @@ export const SHAPE: Omit<DatasetShape, 'namespace'> = {
 };
 const LATER = Date.parse('2030-01-01T00:00:00Z');
 const RACES = 200;
+const CALLERS = 50;
 
 export function sourceContract(name: string, makeWorld: () => Promise<SourceWorld>): void {
   describe(`source contract: ${name}`, () => {
@@ -400,6 +401,71 @@ export function sourceContract(name: string, makeWorld: () => Promise<SourceWorl
         expect(await left(made.namespace, records)).toEqual(after.map(hex));
       });
 
+      it('a change to an equal value, as the server compares, goes too; a change to another type of text or a null does not', async () => {
+        const pairs: readonly (readonly [label: string, before: unknown, after: unknown, isEqual: boolean])[] = [
+          ['int32 to double', new Int32(1), new Double(1), true],
+          ['int32 to int64', new Int32(1), Long.fromInt(1), true],
+          ['double to decimal', new Double(1.5), Decimal128.fromString('1.50'), true],
+          ['zero to negative zero', new Double(0), new Double(-0), true],
+          ['double NaN to decimal NaN', new Double(Number.NaN), Decimal128.fromString('NaN'), true],
+          ['inside a list', [new Int32(1)], [new Double(1)], true],
+          ['inside a document', { a: new Int32(1) }, { a: Long.fromInt(1) }, true],
+          ['int64 to the next double', Long.fromString('9007199254740993'), new Double(9007199254740992), false],
+          ['double to a decimal that is near', new Double(1.1), Decimal128.fromString('1.1'), false],
+          ['another order of fields', { a: 1, b: 2 }, { b: 2, a: 1 }, false],
+          ['number to text', 1, '1', false],
+          ['null to no value', null, new Map(), false],
+          ['true to one', true, 1, false],
+          ['binary of another subtype', new Binary(Buffer.alloc(16), 0), new Binary(Buffer.alloc(16), 5), false],
+        ];
+        const { made, records } = await filled(
+          pairs.map(([label, before]) => ordered(['_id', label], ...PARTIES, ['value', before])),
+        );
+        for (const [label, , after] of pairs) {
+          await world.replace(made.namespace, ordered(['_id', label], ...PARTIES, ['value', after]));
+        }
+        await source.deleteGuarded(made, records, await warrant());
+        const stayed = await left(made.namespace, records);
+        expect(stayed).toEqual(
+          pairs
+            .filter(([, , , isEqual]) => !isEqual)
+            .map(([label, , after]) => hex(ordered(['_id', label], ...PARTIES, ['value', after]))),
+        );
+      });
+
+      it(`${CALLERS} callers delete the same records at once, in orders of their own: all are gone, none fails`, async () => {
+        const { made, records } = await filled(
+          Array.from({ length: 60 }, (_, at) => ordered(['_id', at], ...PARTIES, ['n', at])),
+        );
+        const good = await warrant();
+        const counts = await Promise.all(
+          Array.from({ length: CALLERS }, async (_, caller) => {
+            const turned = [...records.slice(caller), ...records.slice(0, caller)];
+            const mine = caller % 2 === 0 ? turned : turned.toReversed();
+            return (await source.deleteGuarded(made, mine, good)).deletedCount;
+          }),
+        );
+        expect(counts.reduce((sum, count) => sum + count)).toBe(records.length);
+        expect(await left(made.namespace, records)).toEqual([]);
+      });
+
+      it('batches: at most 200 records and 8 MiB in one command, a larger record alone', async () => {
+        const text = (megabytes: number) => 'x'.repeat(megabytes * 1024 * 1024);
+        const { made, records } = await filled([
+          ...[1, 2].map((at) => ordered(['_id', at], ...PARTIES, ['text', text(3)])),
+          ordered(['_id', 3], ...PARTIES, ['text', text(9)]),
+          ...[4, 5].map((at) => ordered(['_id', at], ...PARTIES, ['text', text(5)])),
+          ...Array.from({ length: 401 }, (_, at) => ordered(['_id', at + 6], ...PARTIES)),
+        ]);
+        // 3+3 | 9 | 5 | 5 and 199 small ones | 200 | 2
+        let looks = 0;
+        const good = await warrant(60_000, () => {
+          looks += 1;
+        });
+        expect(await source.deleteGuarded(made, records, good)).toEqual({ deletedCount: records.length });
+        expect(looks).toBe(6);
+      });
+
       it('once the time of the warrant has passed nothing goes', async () => {
         const { made, records } = await filled([ordered(['_id', 1], ...PARTIES)]);
         expect(await source.deleteGuarded(made, records, await warrant(-1_000))).toEqual({ deletedCount: 0 });
@@ -487,6 +553,27 @@ export function sourceContract(name: string, makeWorld: () => Promise<SourceWorl
       expect(outcome.inserted).toBe(1);
       expect([...outcome.existing].sort()).toEqual(records.map((record) => record.key).sort());
       expect(await left(made.namespace, records)).toEqual(records.map((record) => hex(record.raw)));
+    });
+
+    it('insertMissing: fifty at once of the same documents: each goes in once, and all are named by the others', async () => {
+      const made = await dataset();
+      const raws = Array.from({ length: 20 }, (_, at) => ordered(['_id', at], ...PARTIES));
+      const outcomes = await Promise.all(
+        Array.from({ length: CALLERS }, () => source.insertMissing(made.namespace, raws)),
+      );
+      expect(outcomes.reduce((sum, { inserted }) => sum + inserted, 0)).toBe(raws.length);
+      for (const { inserted, existing } of outcomes) expect(inserted + existing.length).toBe(raws.length);
+    });
+
+    it('insertMissing: a document of more than 16 MiB is refused, and those before it stay', async () => {
+      const { made, records } = await filled([ordered(['_id', 1], ...PARTIES)]);
+      const larger = ordered(['_id', 2], ...PARTIES, ['text', 'x'.repeat(16 * 1024 * 1024)]);
+      await expect(source.insertMissing(made.namespace, [larger])).rejects.toMatchObject({
+        name: 'MoraineError',
+        code: 'MONGODB_REFUSED',
+      });
+      expect(await left(made.namespace, records)).toHaveLength(1);
+      expect(await left(made.namespace, [rawRecord(larger)])).toEqual([]);
     });
 
     it('readByIds: absent ones are left out, numbers of one value are one key', async () => {

@@ -22,6 +22,10 @@ it.each([
   [refused(133), 'MONGODB_UNAVAILABLE'],
   [refused(10058), 'MONGODB_UNAVAILABLE'],
   [new MongoWriteConcernError({ writeConcernError: { code: 8, errmsg: CONTENT }, ok: 1 }), 'MONGODB_UNAVAILABLE'],
+  // A write conflict, and a serialization failure and a deadlock of PostgreSQL: taken back, to be made again.
+  [refused(112), 'MONGODB_UNAVAILABLE'],
+  [refused(16_777_220), 'MONGODB_UNAVAILABLE'],
+  [refused(16_908_292), 'MONGODB_UNAVAILABLE'],
   [refused(13), 'MONGODB_REFUSED'],
   [refused(11000), 'MONGODB_REFUSED'],
   [new MongoParseError(CONTENT), 'CONFIG_INVALID'],
