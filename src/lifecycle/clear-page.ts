@@ -100,7 +100,6 @@ async function look(
   intended: ReadonlySet<number>,
 ): Promise<readonly PresentRecord[]> {
   const open = roster.flatMap((record, at) => (outcomes[at] === null ? [{ record, at }] : []));
-  if (open.length === 0) return [];
   const found = await context.source.readByIds(
     shape.namespace,
     open.map(({ record }) => record.id),
