@@ -4,6 +4,7 @@ import type { ArchiveId } from '../src/ids.ts';
 import { id } from '../src/ids.ts';
 import { getArchive } from '../src/ledger/archives.ts';
 import { partitionId } from '../src/ledger/partitions.ts';
+import { assertNotPaused } from '../src/ledger/pauses.ts';
 import { carryOn } from '../src/lifecycle/carry-on.ts';
 import { assertNotStopped, type Context, dueNow } from '../src/lifecycle/context.ts';
 import { assertUsable, planPartition } from '../src/lifecycle/plan.ts';
@@ -53,6 +54,7 @@ async function archiveDue(tools: ActTools, job: PartitionJob) {
   const touched = new Set<ArchiveId>();
   const owner = id.owner(job.owner);
   const customer = id.customer(job.customer);
+  await assertNotPaused(context.store, { policy: policy.name, owner });
   await carryPartitionOn(context, partitionId(policy.dataset.collection, owner, customer), touched);
   const plan = await planAgain(context, policy, owner, customer);
   if (plan.due > 0 && plan.held === 0) await archivePartition(context, policy, plan, touched);

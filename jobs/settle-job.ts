@@ -4,7 +4,7 @@
  * - told to stop: given back as waiting, for whoever is there next.
  * - a server is away, or the clock or an alarm stops destructive work: looks again later and uses up no attempt, however
  *   long it lasts. Said once (see outages.ts).
- * - another worker holds the lease, or `later`: looks again when the error says.
+ * - another worker holds the lease, or `later`: looks again when the error says; what a person has paused looks seldom.
  * - `retry`, `unknown`: tried again by the queue, with growing waits; every act asks the outside world first.
  * - everything else would fail again unchanged: fails for good. The watchdog or the next sweep gives it another chance.
  *
@@ -43,6 +43,7 @@ export function settle(
   const waited = AWAY[code];
   if (waited !== undefined) return { kind: 'delay', ms: margins.outageRetryMs, waited, code };
   if (STOPS_ALL.has(code)) return { kind: 'delay', ms: margins.gateRetryMs, waited: 'time', code };
+  if (code === 'PAUSED') return { kind: 'delay', ms: margins.pausedRetryMs, waited: null, code };
   if (code === 'LEASE_HELD') return { kind: 'delay', ms: margins.leaseRetryMs, waited: null, code };
   switch (error.class) {
     case 'later': {

@@ -1,5 +1,6 @@
 /** A sweep of one policy: puts what is unfit into quarantine, plans, and gives every partition that is to be sealed to the queue `archive`. */
 import { MoraineError } from '../src/errors.ts';
+import { pauseName, pausesInForce, stops } from '../src/ledger/pauses.ts';
 import { endRun, startRun } from '../src/ledger/runs.ts';
 import type { Context } from '../src/lifecycle/context.ts';
 import { type PolicyPlan, planPolicy } from '../src/lifecycle/plan.ts';
@@ -20,8 +21,17 @@ export const sweep: Act<'sweep'> = async (tools, { policy: name, flush, by }) =>
   await assertSafeToDestroy(context);
   const [policy] = policies;
   if (policy === undefined) throw new MoraineError('POLICY_NOT_PUBLISHED', `Policy ${name} is not in force.`);
-  const run = context.newId();
   const { clock, store } = context;
+  const stopping = (await pausesInForce(store)).filter((pause) => stops(pause, { policy: policy.name, owner: null }));
+  if (stopping.length > 0) {
+    const paused = stopping.map(pauseName);
+    context.log.info(
+      { policy: policy.name, pauses: paused },
+      'A person has paused the policy: this sweep is left out.',
+    );
+    return { paused };
+  }
+  const run = context.newId();
   await startRun(store, clock, { id: run, command: 'run', by, asOf: null, policies: [policy.name] });
   try {
     const { partitions, unfit, plan } = await sweepPolicy(tools, policy, flush);

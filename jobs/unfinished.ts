@@ -1,6 +1,7 @@
 /** Archives that an earlier run left unfinished, and the jobs that carry them on. */
 import type { ArchiveDocument } from '../src/ledger/archive-document.ts';
 import { findArchives } from '../src/ledger/archives.ts';
+import { pausesInForce, stops } from '../src/ledger/pauses.ts';
 import { UNCLEARED_STATES } from '../src/ledger/states.ts';
 import type { Filter } from '../src/ledger/store.ts';
 import type { Context } from '../src/lifecycle/context.ts';
@@ -19,7 +20,7 @@ export async function* unfinishedArchives(context: Context, filter: Filter): Asy
     if (canGoOn(archive)) yield archive;
 }
 
-/** Gives each of them to its queue. Returns how many had no job. */
+/** Gives each of them to its queue, but for what a person has paused. Returns how many had no job. */
 export async function putUnfinished(
   { context, put, isOpen }: ActTools,
   filter: Filter,
@@ -27,7 +28,9 @@ export async function putUnfinished(
 ): Promise<number> {
   let count = 0;
   const changedBefore = context.clock.now().getTime() - quietMs;
-  for await (const { _id, state, changedAt, partition } of unfinishedArchives(context, filter)) {
+  const pauses = await pausesInForce(context.store);
+  for await (const { _id, state, changedAt, partition, policy, owner } of unfinishedArchives(context, filter)) {
+    if (pauses.some((pause) => stops(pause, { policy, owner }))) continue;
     if (changedAt.getTime() > changedBefore) continue;
     // That job carries on what is unfinished in its partition before it plans more.
     if (await isOpen('archive', partitionJobId(partition))) continue;

@@ -204,6 +204,11 @@ export const ERROR_KINDS = {
     meaning: 'The work was told to stop.',
     hint: 'Nothing to do; it goes on at the next run.',
   },
+  PAUSED: {
+    class: 'later',
+    meaning: 'A person has paused the policy, the owner or everything.',
+    hint: 'Run `moraine pause list`; the work goes on after `moraine resume`.',
+  },
   ILLEGAL_MOVE: {
     class: 'bug',
     meaning: 'A state was asked to change in a way that the table of legal moves does not have.',

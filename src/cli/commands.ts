@@ -80,6 +80,18 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./hold.ts')).holdCommand(),
   },
   {
+    name: 'pause',
+    summary: 'a brake: stop the work of a policy, an owner or everything; list what is stopped',
+    group: ACT,
+    load: async () => (await import('./pause.ts')).pauseCommand(),
+  },
+  {
+    name: 'resume',
+    summary: 'lift a pause',
+    group: ACT,
+    load: async () => (await import('./pause.ts')).resumeCommand(),
+  },
+  {
     name: 'reconcile',
     summary: 'the ledger against the vaults and the source, both ways',
     group: ACT,

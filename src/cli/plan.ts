@@ -93,6 +93,7 @@ function planDocument(planned: Planned): Record<string, unknown> {
       bytes: partition.bytes,
       oldest: partition.oldest,
       held: partition.held,
+      paused: partition.paused,
       expired: partition.expired,
       sealed: partition.seal.seal,
       reasons: partition.reasons,

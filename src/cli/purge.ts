@@ -20,8 +20,8 @@ export function purgeCommand(): Command {
   return newCommand('purge', {
     description: [
       'Destroy the archives whose archive period is over: first the vault deletes the file, then the key is destroyed.',
-      'Shows the list and asks first. What is held, or being retrieved, stays. A later inventory of the vault confirms',
-      'each purge (`moraine reconcile`), and the certificate of destruction is signed then.',
+      'Shows the list and asks first. What is held, paused or being retrieved stays. A later inventory of the vault',
+      'confirms each purge (`moraine reconcile`), and the certificate of destruction is signed then.',
       'A policy whose purge would take more than its limits allow starts nothing (exit code 3); the others go on.',
     ].join('\n'),
     examples: [
@@ -44,8 +44,9 @@ export function purgeCommand(): Command {
           await confirm(session, `Destroy ${counted(due.length, 'archive')} for ever?`);
         }
         const report = due.length === 0 ? nothing(plan.asOf) : await purgeNow(session, context, due, work);
-        session.output.result({ ...report, capped: plan.capped }, () => [
+        session.output.result({ ...report, paused: plan.paused, capped: plan.capped }, () => [
           ...reportText(report),
+          ...plan.paused.map(({ id, pauses }) => `! ${id} is due and waits, paused: ${pauses.join(', ')}.`),
           ...plan.capped.map(
             ({ policy, archives, text }) =>
               `✗ ${policy}: ${counted(archives, 'archive')} are due and none of them is purged: ${text}. Raise limits in the policy and publish it if the amount is right.`,

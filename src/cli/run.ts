@@ -235,6 +235,7 @@ async function runDocument(context: Context, ran: Ran) {
     totals: totalsNow(run, archives),
     newlyQuarantined: run.newlyQuarantined,
     problems: run.problems,
+    paused: run.paused,
   };
 }
 
@@ -253,6 +254,8 @@ function runText(ran: Ran, archives: readonly ArchiveDocument[]): readonly strin
   const { name, dataset } = ran.policy;
   if (!('run' in ran)) return [`${name}: ${dataset.collection}`, errorText(asMoraineError(ran.error)), ''];
   const { run } = ran;
+  const paused = run.paused.map((pause) => `  ! Paused by ${pause}: what it covers waits. \`moraine pause list\``);
+  if (run.plan === null) return [`${name}: ${dataset.collection}`, ...paused, ''];
   const totals = totalsNow(run, archives);
   const outcomes = (['changed', 'held', 'gone', 'quarantined', 'pending'] as const).flatMap((outcome) =>
     totals[outcome] > 0 ? [`${count(totals[outcome])} ${outcome}`] : [],
@@ -271,6 +274,7 @@ function runText(ran: Ran, archives: readonly ArchiveDocument[]): readonly strin
     ...(run.newlyQuarantined > 0
       ? [`  ! ${counted(run.newlyQuarantined, 'record')} went into quarantine: \`moraine quarantine list\`.`]
       : []),
+    ...paused,
     ...problemLines(run.problems),
     '',
   ];

@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { openAlarms } from '../ledger/alarms.ts';
 import { archives, findArchives } from '../ledger/archives.ts';
 import { countHolds, holds } from '../ledger/holds.ts';
+import { pausesShown, targetText } from '../ledger/pauses.ts';
 import { openQuarantine } from '../ledger/quarantine.ts';
 import { latestRuns } from '../ledger/runs.ts';
 import { ARCHIVE_STATES } from '../ledger/states.ts';
@@ -19,8 +20,8 @@ const RUNS_SHOWN = 5;
 export function statusCommand(): Command {
   return newCommand('status', {
     description: [
-      'How things stand: archives by state, what is overdue with the oldest, what is in quarantine, holds, alarms and the',
-      'last runs. Overdue means later than the end of its period plus the grace of its policy.',
+      'How things stand: archives by state, what is overdue with the oldest, what is in quarantine, holds, pauses, alarms and',
+      'the last runs. Overdue means later than the end of its period plus the grace of its policy.',
     ].join('\n'),
     examples: [
       ['moraine status', ''],
@@ -54,6 +55,9 @@ async function statusOf(context: Context) {
     quarantined: await openQuarantine(store),
     holds: await countHolds(store),
     holdsInForce: await namedHolds(context),
+    pauses: (await pausesShown(store)).map(({ _id, what, name, state, reason, pausedBy, askedAt }) => {
+      return { id: _id, what, name, state, reason, by: pausedBy, since: askedAt };
+    }),
     alarms: await openAlarms(store),
     runs,
   };
@@ -139,6 +143,10 @@ function statusText(status: Status): readonly string[] {
     ...status.holdsInForce.map(
       ({ id, case: caseNumber, state, heldUntil }) =>
         `    ${id}, case ${caseNumber}: ${state}${heldUntil === null ? '' : `, holds until ${instant(heldUntil)}`}`,
+    ),
+    ...status.pauses.map(
+      (pause) =>
+        `! Paused since ${instant(pause.since)} by ${pause.by}: ${targetText(pause)}, because: ${pause.reason}`,
     ),
     ...status.alarms.map(({ code, text }) => `✗ Alarm ${code}: ${text}`),
     ...(status.runs.length === 0

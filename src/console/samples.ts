@@ -3,6 +3,7 @@ import { openAlarms } from '../ledger/alarms.ts';
 import type { Outcomes } from '../ledger/archive-document.ts';
 import { auditHead } from '../ledger/audit.ts';
 import { countHolds } from '../ledger/holds.ts';
+import { pausesShown } from '../ledger/pauses.ts';
 import { openQuarantine } from '../ledger/quarantine.ts';
 import { type OldestRecord, overdueMs } from '../lifecycle/oldest-records.ts';
 import type { Sample } from '../metrics.ts';
@@ -29,10 +30,11 @@ export async function readSamples(sight: Sight): Promise<readonly Sample[]> {
 async function ledgerSamples(sight: Sight, now: Date): Promise<readonly Sample[]> {
   const { store, log } = sight.context;
   try {
-    const [snapshot, quarantine, holds, alarms, head, goodRuns] = await Promise.all([
+    const [snapshot, quarantine, holds, pauses, alarms, head, goodRuns] = await Promise.all([
       sight.snapshot.get(),
       openQuarantine(store),
       countHolds(store),
+      pausesShown(store),
       openAlarms(store),
       auditHead(store),
       lastGoodRuns(store),
@@ -48,6 +50,8 @@ async function ledgerSamples(sight: Sight, now: Date): Promise<readonly Sample[]
       { name: 'moraine_quarantine_open', value: quarantine.archives, labels: { kind: 'archive' } },
       { name: 'moraine_quarantine_oldest_seconds', value: secondsSince(quarantine.oldestAt, now) },
       { name: 'moraine_holds', value: holds },
+      { name: 'moraine_pauses', value: pauses.length },
+      { name: 'moraine_oldest_pause_seconds', value: secondsSince(pauses[0]?.askedAt ?? null, now) },
       { name: 'moraine_alarms', value: alarms.length },
       { name: 'moraine_audit_entries', value: head?.seq ?? 0 },
     ];

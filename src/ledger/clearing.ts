@@ -9,8 +9,14 @@ import { MoraineError } from '../errors.ts';
 import type { WorkerId } from '../ids.ts';
 import { type ArchiveDocument, type Outcomes, RECORD_OUTCOMES, type RecordOutcome } from './archive-document.ts';
 import type { ArchiveLease } from './archives.ts';
-import type { ActScope } from './holds-covering.ts';
-import { type Announcement, announceAndLook, isFresh, type LookResult, withdraw } from './in-flight.ts';
+import {
+  type AnnouncedScope,
+  type Announcement,
+  announceAndLook,
+  isFresh,
+  type LookResult,
+  withdraw,
+} from './in-flight.ts';
 import type { LedgerIndex } from './indexes.ts';
 import type { LedgerDocument, Store, StoreCollection } from './store.ts';
 import { ClearingWarrant, type ExpiredBatch, type Lease, VerifiedArchive } from './warrants.ts';
@@ -159,11 +165,11 @@ export class ClearingPermit {
   readonly #clock: Clock;
   readonly #worker: WorkerId;
   readonly #lease: ClearingLease;
-  readonly #scope: ActScope;
+  readonly #scope: AnnouncedScope;
   readonly #made: Announcement[] = [];
   #asking: Promise<LookResult> | null = null;
 
-  constructor(store: Store, clock: Clock, worker: WorkerId, lease: ClearingLease, scope: ActScope) {
+  constructor(store: Store, clock: Clock, worker: WorkerId, lease: ClearingLease, scope: AnnouncedScope) {
     this.#scope = scope;
     this.#store = store;
     this.#clock = clock;
@@ -171,7 +177,7 @@ export class ClearingPermit {
     this.#lease = lease;
   }
 
-  /** A warrant for the next command, or the ids of the holds that forbid it. */
+  /** A warrant for the next command, or the ids of the holds that forbid it. Throws PAUSED. */
   async ask(
     basis: VerifiedArchive | ExpiredBatch,
   ): Promise<{ readonly warrant: ClearingWarrant } | { readonly holds: readonly string[] }> {
@@ -202,8 +208,8 @@ export class ClearingPermit {
   }
 }
 
-export function scopeOf(archive: ArchiveDocument): ActScope {
-  return { owner: archive.owner, customer: archive.customer, namespace: archive.namespace, archive: archive._id };
+export function scopeOf({ _id, policy, owner, customer, namespace }: ArchiveDocument): AnnouncedScope {
+  return { policy, owner, customer, namespace, archive: _id };
 }
 
 function outcomeOf(letter: string): RecordOutcome {

@@ -1,8 +1,8 @@
 /**
- * Announce, then look. Whoever is about to clear or purge first writes an in-flight entry, then reads the holds, then
- * acts or withdraws. A hold is written first and then waits for every in-flight entry that overlaps it, so one of the
- * two always sees the other. Both writes are majority writes and both reads go to the primary; no gate document has to
- * exist.
+ * Announce, then look. Whoever is about to clear or purge first writes an in-flight entry, then reads the holds and
+ * pauses, then acts or withdraws. A hold (or pause) is written first and then waits for every in-flight entry that
+ * overlaps it, so one of the two always sees the other. Both writes are majority writes and both reads go to the primary;
+ * no gate document has to exist.
  *
  * The worst interleaving: announce (worker), place (operator), look (worker) sees the hold and withdraws; or announce,
  * look (sees none), place, and the hold waits until the entry has left or is past `until`, after which the server
@@ -11,8 +11,9 @@
 import { randomUUID } from 'node:crypto';
 import type { Clock } from '../clock.ts';
 import type { WorkerId } from '../ids.ts';
-import { ANNOUNCEMENT_SKEW_MS, type HoldDocument, namesParty } from './holds.ts';
+import { ANNOUNCEMENT_SKEW_MS } from './holds.ts';
 import { type ActScope, holdsCovering } from './holds-covering.ts';
+import { assertNotPaused } from './pauses.ts';
 import type { LedgerDocument, Store, StoreCollection } from './store.ts';
 
 /** How long an announcement lasts: long enough for a few pages, short enough that a hold becomes active within seconds. */
@@ -20,7 +21,14 @@ export const ANNOUNCEMENT_MS = 10_000;
 /** A page is begun only when this much of the announcement is left; otherwise announce and look again. */
 export const ANNOUNCEMENT_RESERVE_MS = 5_000;
 
+/** What is announced: holds look at whose records they are, pauses at the policy too. */
+export interface AnnouncedScope extends ActScope {
+  readonly policy: string;
+}
+
 export interface InFlightDocument extends LedgerDocument, Omit<ActScope, 'leftOut'> {
+  /** Absent in entries of before there were pauses. */
+  readonly policy?: string;
   readonly act: 'clear' | 'purge';
   readonly worker: WorkerId;
   readonly until: Date;
@@ -41,21 +49,25 @@ export function inFlight(store: Store): StoreCollection<InFlightDocument> {
   return store.collection<InFlightDocument>('inFlight');
 }
 
-/** Announces the act and looks at the holds; withdraws at once when one covers the scope, or when they cannot be read. */
+/**
+ * Announces the act and looks at the holds and pauses; withdraws at once when one covers the scope, or when they cannot be
+ * read. Throws PAUSED.
+ */
 export async function announceAndLook(
   store: Store,
   clock: Clock,
   worker: WorkerId,
   act: 'clear' | 'purge',
-  scope: ActScope,
+  scope: AnnouncedScope,
 ): Promise<LookResult> {
   const endsAtMs = clock.monotonicMs() + ANNOUNCEMENT_MS;
   const until = new Date((await store.serverTime()).getTime() + ANNOUNCEMENT_MS);
   const entry = randomUUID();
-  const { owner, customer, namespace, archive } = scope;
-  await inFlight(store).insert({ _id: entry, v: 1, act, worker, until, owner, customer, namespace, archive });
+  const { policy, owner, customer, namespace, archive } = scope;
+  await inFlight(store).insert({ _id: entry, v: 1, act, worker, until, policy, owner, customer, namespace, archive });
   const announcement = { entry, until, endsAtMs };
   try {
+    await assertNotPaused(store, scope);
     const covering = await holdsCovering(store, scope);
     if (covering.length === 0) return { held: false, announcement };
     await withdraw(store, announcement);
@@ -75,10 +87,13 @@ export async function withdraw(store: Store, announcement: Announcement): Promis
   await inFlight(store).remove(announcement.entry, 0);
 }
 
-/** Entries that a hold must wait for: of its parties, whatever less it names. */
-export async function announcementsUnder(store: Store, hold: HoldDocument): Promise<readonly InFlightDocument[]> {
+/** Entries that a hold or pause must wait for: those that it covers. */
+export async function announcementsUnder(
+  store: Store,
+  covers: (entry: InFlightDocument) => boolean,
+): Promise<readonly InFlightDocument[]> {
   const found: InFlightDocument[] = [];
-  for await (const entry of inFlight(store).find({})) if (namesParty(hold, entry)) found.push(entry);
+  for await (const entry of inFlight(store).find({})) if (covers(entry)) found.push(entry);
   return found;
 }
 

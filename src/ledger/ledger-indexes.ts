@@ -9,6 +9,7 @@ import { FACET_INDEXES } from './facet-codes.ts';
 import { HOLDS_INDEXES } from './holds.ts';
 import type { LedgerIndex } from './indexes.ts';
 import { INVENTORIES_INDEXES } from './inventories.ts';
+import { PAUSES_INDEXES } from './pauses.ts';
 import { POLICIES_INDEXES } from './policies.ts';
 import { QUARANTINE_INDEXES } from './quarantine.ts';
 import { RECORD_INDEX_INDEXES } from './record-index.ts';
@@ -29,6 +30,7 @@ export const LEDGER_INDEXES: readonly LedgerIndex[] = [
   ...ROSTERS_INDEXES,
   ...CERTIFICATES_INDEXES,
   ...INVENTORIES_INDEXES,
+  ...PAUSES_INDEXES,
   ...POLICIES_INDEXES,
   ...QUARANTINE_INDEXES,
   ...RECORD_MARKS_INDEXES,

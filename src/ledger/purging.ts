@@ -1,15 +1,15 @@
 /**
  * Claiming an archive for its purge. The claim is the last gate before the copy goes: due by the date that it names,
- * announced, no hold found, no retrieval open, and all of it again by whoever goes on after a crash.
+ * announced, no hold or pause found, no retrieval open, and all of it again by whoever goes on after a crash.
  *
  * `askedAt` is a second announcement, one that no frozen clock can outlive: it is written before the vault is asked, and
  * the holds are looked at once more after it. The worst interleaving: announce, look, and the whole machine sleeps; a
  * hold is placed, waits until the announcement is over and becomes active; the machine wakes with its own clocks
  * unmoved. It writes `askedAt`, looks, sees the hold and steps back. A hold that is placed after `askedAt` sees it and
- * says that it came too late.
+ * says that it came too late. A pause goes the same way; what it stops waits as `cleared`, where it can be retrieved.
  */
 import type { Clock } from '../clock.ts';
-import { MoraineError } from '../errors.ts';
+import { isMoraineError, MoraineError } from '../errors.ts';
 import type { WorkerId } from '../ids.ts';
 import type { ArchiveDocument, PurgeFacts } from './archive-document.ts';
 import { type ArchiveLease, amendArchive, moveArchive } from './archives.ts';
@@ -17,6 +17,7 @@ import type { AuditLog } from './audit.ts';
 import { scopeOf } from './clearing.ts';
 import { holdsCovering } from './holds-covering.ts';
 import { type Announcement, announceAndLook, withdraw } from './in-flight.ts';
+import { assertNotPaused } from './pauses.ts';
 import { liveRetrievals } from './retrievals.ts';
 import type { Store } from './store.ts';
 import { PurgeClaim } from './warrants.ts';
@@ -34,7 +35,7 @@ interface ClaimContext {
 
 /**
  * Claims a cleared archive that is due at `asOf`, or looks again at one that is `purging` already. The caller withdraws
- * the announcement when the vault has answered.
+ * the announcement when the vault has answered. Throws PAUSED, after the claim was given back.
  */
 export async function claimPurge(context: ClaimContext, lease: ArchiveLease, asOf: Date): Promise<ClaimResult> {
   const { store, audit, clock, worker } = context;
@@ -43,7 +44,7 @@ export async function claimPurge(context: ClaimContext, lease: ArchiveLease, asO
     await stepBack(context, lease, 'no longer due');
     return { claimed: false, why: 'not-due', text: `due on ${archive.dueAt?.toISOString() ?? 'an unknown date'}` };
   }
-  const look = await announceAndLook(store, clock, worker, 'purge', scopeOf(archive));
+  const look = await orStepBack(context, lease, () => announceAndLook(store, clock, worker, 'purge', scopeOf(archive)));
   if (look.held) {
     await stepBack(context, lease, `held by ${look.holds.join(', ')}`);
     return { claimed: false, why: 'held', text: `held by ${look.holds.join(', ')}` };
@@ -83,32 +84,45 @@ function hasBegun(archive: ArchiveDocument): boolean {
   return archive.purge?.askedAt != null;
 }
 
+/** Under a pause a claim is given back where that still can be: what waits for a person can be retrieved meanwhile. */
+async function orStepBack<T>(context: ClaimContext, lease: ArchiveLease, look: () => Promise<T>): Promise<T> {
+  try {
+    return await look();
+  } catch (error) {
+    if (isMoraineError(error, 'PAUSED')) await stepBack(context, lease, error.message);
+    throw error;
+  }
+}
+
 /** Gives a claim back while nothing irreversible has happened. */
 export async function stepBack(context: ClaimContext, lease: ArchiveLease, reason: string): Promise<void> {
   if (lease.document.state !== 'purging' || hasBegun(lease.document)) return;
   await moveArchive(context.audit, context.clock, lease, { to: 'cleared', set: { purge: null }, details: { reason } });
 }
 
-/** A veto of the vault's lock says that nothing was deleted, so the claim can be given back although the vault was asked. */
-export async function stepBackAfterVeto(context: ClaimContext, lease: ArchiveLease, reason: string): Promise<void> {
+/** Gives the claim back although the ledger says that the vault is asked: it was not yet, or its veto says that nothing was deleted. */
+export async function takeBackAsking(context: ClaimContext, lease: ArchiveLease, reason: string): Promise<void> {
   await moveArchive(context.audit, context.clock, lease, { to: 'cleared', set: { purge: null }, details: { reason } });
 }
 
 /**
- * Says in the ledger that the vault is about to be asked, then looks at the holds once more. Returns those that were
- * found, after the claim was given back; none: from here on a hold comes too late.
+ * Says in the ledger that the vault is about to be asked, then looks at the pauses and holds once more. Returns the holds
+ * that were found, after the claim was given back; none: from here on a hold comes too late. Throws PAUSED, with the claim
+ * given back.
  */
 export async function markAsked(context: ClaimContext, lease: ArchiveLease): Promise<readonly string[]> {
   // Asked before, by this or another worker: nothing can be taken back any more.
   if (hasBegun(lease.document)) return [];
   await amendArchive(lease, { purge: { ...purgeOf(lease.document), askedAt: context.clock.now() } });
-  const holds = (await holdsCovering(context.store, scopeOf(lease.document))).map(({ _id }) => _id);
-  if (holds.length === 0) return [];
-  await moveArchive(context.audit, context.clock, lease, {
-    to: 'cleared',
-    set: { purge: null },
-    details: { reason: `held by ${holds.join(', ')}` },
-  });
+  const scope = scopeOf(lease.document);
+  try {
+    await assertNotPaused(context.store, scope);
+  } catch (error) {
+    if (isMoraineError(error, 'PAUSED')) await takeBackAsking(context, lease, error.message);
+    throw error;
+  }
+  const holds = (await holdsCovering(context.store, scope)).map(({ _id }) => _id);
+  if (holds.length > 0) await takeBackAsking(context, lease, `held by ${holds.join(', ')}`);
   return holds;
 }
 

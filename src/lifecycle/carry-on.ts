@@ -1,10 +1,13 @@
 /**
  * Takes one archive as far as it goes now: stored, verified, cleared. What waits for an inventory stays `stored`. The
- * archive keeps the policy version that it pinned to the end: another one that is handed in is not used.
+ * archive keeps the policy version that it pinned to the end: another one that is handed in is not used. Under a pause it
+ * stays where it is, and this throws PAUSED; clearing looks at pauses by itself, for each of its announcements.
  */
 import type { ArchiveId } from '../ids.ts';
 import type { ArchiveDocument } from '../ledger/archive-document.ts';
 import { claimArchive, settleAudit } from '../ledger/archives.ts';
+import { assertNotPaused } from '../ledger/pauses.ts';
+import { UNCLEARED_STATES } from '../ledger/states.ts';
 import { type Policy, policyVersion, toShape } from '../policy/policy.ts';
 import { clearArchive, shrinkClearedRoster } from './clear.ts';
 import type { Context } from './context.ts';
@@ -16,6 +19,7 @@ export async function carryOn(context: Context, archive: ArchiveId, given: Polic
   const lease = await claimArchive(context.store, context.audit, archive, context);
   try {
     let document = lease.document;
+    if (UNCLEARED_STATES.some((state) => state === document.state)) await assertNotPaused(context.store, document);
     const { policyVersion: pinned } = document;
     const policy = policyVersion(given) === pinned ? given : await pinnedPolicy(context.store, pinned);
     if (document.state === 'planned' || document.state === 'storing')

@@ -24,6 +24,7 @@ import {
   startExpiration,
 } from '../ledger/expirations.ts';
 import { partitionId } from '../ledger/partitions.ts';
+import { assertNotPaused } from '../ledger/pauses.ts';
 import {
   ROSTER_PAGE_BYTES,
   ROSTER_PAGE_RECORDS,
@@ -62,23 +63,25 @@ export interface ExpiredPartition {
   readonly expired: number;
 }
 
-/** Deletes the expired records of one partition. One that was cut is carried on first, as it was ordered. */
+/** Deletes the expired records of one partition. One that was cut is carried on first, as it was ordered. Throws PAUSED. */
 export async function expirePartition(
   context: Context,
   policy: Policy,
   of: ExpiredPartition,
   saidBy: string,
 ): Promise<ExpirationReport> {
+  await assertNotPaused(context.store, { policy: policy.name, owner: of.owner });
   const partition = partitionId(policy.dataset.collection, of.owner, of.customer);
   const cut = (await openExpirations(context.store, policy.name)).find((open) => open.partition === partition);
   return await carryOnExpiration(context, cut?._id ?? (await beginExpiration(context, policy, of, saidBy)));
 }
 
-/** Takes a deletion that was ordered to its end, under the policy version that it pinned. */
+/** Takes a deletion that was ordered to its end, under the policy version that it pinned. Throws PAUSED. */
 export async function carryOnExpiration(context: Context, expiration: string): Promise<ExpirationReport> {
   await ensureSafeToDestroy(context);
   const lease = await claimExpiration(context.store, expiration, context);
   try {
+    await assertNotPaused(context.store, lease.document);
     return await deleteExpired(context, lease, await pinnedPolicy(context.store, lease.document.policyVersion));
   } finally {
     await lease.giveUp();
@@ -127,7 +130,7 @@ async function deleteExpired(context: Context, lease: ExpirationLease, policy: P
   const shape = toShape(policy);
   const basis = proveExpired(lease);
   const leftOut = await holdsLeftOut(context, lease, policy);
-  const scope = { owner, customer, namespace, archive: null, leftOut };
+  const scope = { policy: policy.name, owner, customer, namespace, archive: null, leftOut };
   const permit = new ClearingPermit(store, clock, context.worker, lease, scope);
   const subject: ClearingSubject = {
     shape,

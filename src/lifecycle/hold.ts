@@ -17,12 +17,12 @@ import { canonicalJson } from '../canonical-json.ts';
 import { MoraineError } from '../errors.ts';
 import type { ArchiveId } from '../ids.ts';
 import { findArchives } from '../ledger/archives.ts';
-import { ANNOUNCEMENT_SKEW_MS, type HoldDocument, type HoldExtent, holds, RELEASE_GRACE_MS } from '../ledger/holds.ts';
+import { type HoldDocument, type HoldExtent, holds, namesParty, RELEASE_GRACE_MS } from '../ledger/holds.ts';
 import { coversArchive } from '../ledger/holds-covering.ts';
-import { ANNOUNCEMENT_MS, announcementsUnder, hasEnded, type InFlightDocument } from '../ledger/in-flight.ts';
 import { update } from '../ledger/update.ts';
 import { assertReadable, LEDGER_VERSION } from '../ledger/versions.ts';
-import { assertNotStopped, type Context } from './context.ts';
+import { isNothingAnnounced, waitForAnnounced } from './announced.ts';
+import type { Context } from './context.ts';
 import { keyCode } from './record-holds.ts';
 
 /** What a person names. Values of keys and facets do not leave this file but as codes under the owner's key. */
@@ -35,11 +35,6 @@ export interface HoldRequest
   /** Values as the source normalises them. */
   readonly facet: { readonly name: string; readonly values: readonly string[] } | null;
 }
-
-/** How often announcements are looked at again while a hold is placed. */
-const POLL_MS = 500;
-/** Announcements end by themselves within this; twice as long is a ledger whose clock stands. */
-const MOST_POLLS = (2 * (ANNOUNCEMENT_MS + ANNOUNCEMENT_SKEW_MS)) / POLL_MS;
 
 /** Returns the hold when it is in force. The same case and extent again finds the hold that is there, and takes it on. */
 export async function placeHold(context: Context, request: HoldRequest, by: string): Promise<HoldDocument> {
@@ -151,27 +146,14 @@ function subjectOf({ _id, owner, customer, namespace }: HoldDocument): Record<st
 /** Takes a hold that is being placed to `active`; another is returned as it is. Throws LEDGER_CONTENTION when acts do not end. */
 export async function settlePlacing(context: Context, hold: HoldDocument): Promise<HoldDocument> {
   if (hold.state !== 'placing') return hold;
-  let open = await stillOpen(context, await announcementsUnder(context.store, hold));
-  for (let poll = 0; open.length > 0; poll++) {
-    if (poll >= MOST_POLLS) throw notInForce(hold);
-    assertNotStopped(context);
-    await context.clock.sleep(POLL_MS, context.signal);
-    open = await stillOpen(context, open);
-  }
+  if (!(await waitForAnnounced(context, (entry) => namesParty(hold, entry)))) throw notInForce(hold);
   return await activate(context, hold);
 }
 
 /** As {@link settlePlacing}, and leaves it as it is where that takes waiting. */
 export async function settleIfFree(context: Context, hold: HoldDocument): Promise<HoldDocument> {
   if (hold.state !== 'placing') return hold;
-  const open = await stillOpen(context, await announcementsUnder(context.store, hold));
-  return open.length > 0 ? hold : await activate(context, hold);
-}
-
-async function stillOpen(context: Context, entries: readonly InFlightDocument[]): Promise<readonly InFlightDocument[]> {
-  const open: InFlightDocument[] = [];
-  for (const entry of entries) if (!(await hasEnded(context.store, entry))) open.push(entry);
-  return open;
+  return (await isNothingAnnounced(context, (entry) => namesParty(hold, entry))) ? await activate(context, hold) : hold;
 }
 
 async function activate(context: Context, hold: HoldDocument): Promise<HoldDocument> {

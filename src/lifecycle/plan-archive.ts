@@ -8,14 +8,16 @@ import { ARCHIVE_VERSION, type ArchiveDocument, NO_OUTCOMES } from '../ledger/ar
 import { archives, highestUncleared } from '../ledger/archives.ts';
 import type { AuditEntryBody } from '../ledger/audit.ts';
 import { claimPartition, type PartitionLease } from '../ledger/partitions.ts';
+import { assertNotPaused } from '../ledger/pauses.ts';
 import { compile } from '../policy/compile.ts';
 import { type Policy, policyVersion } from '../policy/policy.ts';
 import { lastPurgeInWindow } from '../policy/window.ts';
 import { type Context, dueNow, vaultOf } from './context.ts';
 import type { PartitionPlan } from './plan.ts';
 
-/** The id of the archive to store next: a new plan, or the one that the partition has begun and not sealed. */
+/** The id of the archive to store next: a new plan, or the one that the partition has begun and not sealed. Throws PAUSED. */
 export async function planNextArchive(context: Context, policy: Policy, plan: PartitionPlan): Promise<ArchiveId> {
+  await assertNotPaused(context.store, { policy: policy.name, owner: plan.owner });
   const lease = await claimPartition(
     context.store,
     { namespace: plan.dataset, owner: plan.owner, customer: plan.customer },

@@ -8,6 +8,7 @@ import type { CustomerId, Namespace, OwnerId, PolicyVersion } from '../ids.ts';
 import { highestUncleared } from '../ledger/archives.ts';
 import { holdName } from '../ledger/holds.ts';
 import { partitionId } from '../ledger/partitions.ts';
+import { type PauseDocument, pauseName, pausesInForce, stops } from '../ledger/pauses.ts';
 import { type CapResult, checkCaps } from '../policy/caps.ts';
 import { type CompiledPolicy, compile } from '../policy/compile.ts';
 import { type Policy, policyVersion, toShape } from '../policy/policy.ts';
@@ -28,6 +29,8 @@ export interface PartitionPlan {
   /** Past the archive period too: only `run --expired` takes them. */
   readonly expired: number;
   readonly held: number;
+  /** The pauses that stop it: nothing of it is taken. */
+  readonly paused: readonly string[];
   readonly seal: SealDecision;
   readonly reasons: readonly string[];
 }
@@ -53,6 +56,8 @@ export interface PolicyPlan {
 
 export interface PlanOptions {
   readonly flush: boolean;
+  /** Those in force, where they were read already. */
+  readonly pauses?: readonly PauseDocument[];
 }
 
 /** Partitions counted at once: planning waits for the server most of the time, and holds a few numbers for each. */
@@ -63,6 +68,7 @@ export async function planPolicy(context: Context, policy: Policy, options: Plan
   const shape = toShape(policy);
   const report = await context.source.inspect(shape);
   assertUsable(policy, report);
+  const pauses = options.pauses ?? (await pausesInForce(context.store));
   const compiled = compile(policy);
   const asOf = dueNow(context);
   const found = context.source.partitions(shape, compiled.superset(asOf.getTime()).dueBefore);
@@ -73,7 +79,7 @@ export async function planPolicy(context: Context, policy: Policy, options: Plan
     found,
     async (partition) => {
       assertNotStopped(context);
-      return await planPartition(context, compiled, partition, asOf, options);
+      return await planPartition(context, compiled, partition, asOf, { ...options, pauses });
     },
     { concurrency: PLANNED_AT_ONCE },
   );
@@ -111,7 +117,10 @@ export async function planPartition(
   const uncleared = await highestUncleared(context.store, partitionId(namespace, owner, customer));
   const counts = await countPartition(context, compiled, partition, asOf, uncleared?.plan ?? null);
   const { held, holds } = counts;
-  const seal = sealDecision({
+  const paused = (options.pauses ?? (await pausesInForce(context.store)))
+    .filter((pause) => stops(pause, { policy: compiled.policy.name, owner }))
+    .map(pauseName);
+  const decided = sealDecision({
     records: holds.whole.length > 0 ? 0 : counts.due,
     bytes: counts.bytes,
     oldestDueAt: counts.oldestDueAt?.getTime() ?? null,
@@ -119,6 +128,10 @@ export async function planPartition(
     policy: compiled.policy,
     flush: options.flush,
   });
+  const seal: SealDecision =
+    paused.length === 0
+      ? decided
+      : { seal: false, reason: 'waiting', until: null, text: `Paused: ${paused.join(', ')}.` };
   return {
     owner,
     customer,
@@ -128,6 +141,7 @@ export async function planPartition(
     oldest: counts.oldestDueAt,
     expired: counts.expired,
     held,
+    paused,
     seal,
     reasons: [...reasonsOf(context, partition, counts), ...holdReasons(counts), seal.text],
   };

@@ -1,9 +1,10 @@
 /**
  * What a purge would take, and what its blast caps let through. Reads only. `purge` on the command line and the daemon
- * take the same plan: a policy over its caps starts nothing, the others go on.
+ * take the same plan: a policy over its caps starts nothing, the others go on. What is paused is not counted.
  */
 import type { ArchiveId } from '../ids.ts';
 import { findArchives } from '../ledger/archives.ts';
+import { pauseName, pausesInForce, stops } from '../ledger/pauses.ts';
 import { checkCaps } from '../policy/caps.ts';
 import { type Context, dueNow } from './context.ts';
 import { policiesToRun } from './published.ts';
@@ -13,6 +14,8 @@ export interface PurgePlan {
   readonly asOf: Date;
   /** What `purgeArchives` may take: purges that were begun, then what is due and within its policy's caps, oldest first. */
   readonly due: readonly ArchiveId[];
+  /** Due, or begun, and stopped by these pauses. */
+  readonly paused: readonly { readonly id: ArchiveId; readonly pauses: readonly string[] }[];
   /** Policies over their caps. Nothing of them is started; what was begun is in `due` all the same. */
   readonly capped: readonly { readonly policy: string; readonly archives: number; readonly text: string }[];
 }
@@ -23,10 +26,18 @@ const UNPURGED_STATES = ['stored', 'verified', 'cleared', 'purging'] as const;
 /** `policies`: names, or null for all. Caps are those of the policy in force. Throws POLICY_NOT_PUBLISHED. */
 export async function planPurge(context: Context, policies: readonly string[] | null): Promise<PurgePlan> {
   const asOf = dueNow(context);
+  const pauses = await pausesInForce(context.store);
+  const paused: PurgePlan['paused'][number][] = [];
   const begun: ArchiveId[] = [];
   const fresh: { readonly id: ArchiveId; readonly policy: string }[] = [];
   const takenBy = new Map<string, number>();
   for await (const archive of purgeable(context, asOf, policies)) {
+    const stopping = pauses.filter((pause) => stops(pause, archive));
+    // What the vault has deleted already is taken to its end: a pause came too late for it.
+    if (stopping.length > 0 && archive.purge?.acceptedAt == null) {
+      paused.push({ id: archive._id, pauses: stopping.map(pauseName) });
+      continue;
+    }
     if (archive.state === 'purging') {
       begun.push(archive._id);
       continue;
@@ -44,7 +55,7 @@ export async function planPurge(context: Context, policies: readonly string[] | 
     capped.push({ policy, archives: fresh.filter((archive) => archive.policy === policy).length, text: caps.text });
   }
   const isCapped = new Set(capped.map(({ policy }) => policy));
-  return { asOf, due: [...begun, ...fresh.filter((a) => !isCapped.has(a.policy)).map((a) => a.id)], capped };
+  return { asOf, due: [...begun, ...fresh.filter((a) => !isCapped.has(a.policy)).map((a) => a.id)], paused, capped };
 }
 
 async function unpurgedRecords(context: Context, policy: string): Promise<number> {

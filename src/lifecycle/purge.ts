@@ -17,7 +17,7 @@ import type { ArchiveDocument } from '../ledger/archive-document.ts';
 import { type ArchiveLease, amendArchive, claimArchive, findArchives, moveArchive } from '../ledger/archives.ts';
 import { attemptKeyDestroyed } from '../ledger/attempts.ts';
 import { withdraw } from '../ledger/in-flight.ts';
-import { claimPurge, markAccepted, markAsked, purgeOf, stepBackAfterVeto } from '../ledger/purging.ts';
+import { claimPurge, markAccepted, markAsked, purgeOf, takeBackAsking } from '../ledger/purging.ts';
 import { removeRecordTraces } from '../ledger/record-traces.ts';
 import { assertNotStopped, type Context, dueNow, vaultOf } from './context.ts';
 import { ensureSafeToDestroy } from './preflight.ts';
@@ -27,7 +27,7 @@ export interface PurgeReport {
   readonly asOf: Date;
   readonly purged: readonly ArchiveId[];
   readonly held: readonly ArchiveId[];
-  /** Not purged for another reason that ends by itself: a retrieval is open, another worker is busy with it; or it is in a state in which nothing is purged. */
+  /** Not purged for another reason that ends: a retrieval is open, a person has paused it, another worker is busy with it; or it is in a state in which nothing is purged. */
   readonly waiting: readonly { readonly id: ArchiveId; readonly reason: string }[];
   readonly failed: readonly {
     readonly id: ArchiveId;
@@ -125,7 +125,7 @@ async function askVault(
     await markAccepted(lease, at);
     return null;
   } catch (error) {
-    if (isMoraineError(error, 'VAULT_VETO')) await stepBackAfterVeto(context, lease, error.message);
+    if (isMoraineError(error, 'VAULT_VETO')) await takeBackAsking(context, lease, error.message);
     throw error;
   } finally {
     await withdraw(context.store, result.announcement);

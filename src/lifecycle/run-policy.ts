@@ -1,13 +1,15 @@
 /**
  * Run: carry a policy's unfinished archives on, then plan, archive, verify and clear what is due. A partition that fails
- * never stops the others; a blast cap that is passed stops the policy before it starts.
+ * never stops the others; a blast cap that is passed stops the policy before it starts. What a person has paused waits, and
+ * is told beside the problems: it is none.
  */
 import pMap from 'p-map';
 import { errorClass, isMoraineError, MoraineError } from '../errors.ts';
 import { type ArchiveId, type CustomerId, id, type OwnerId, type PolicyVersion } from '../ids.ts';
-import type { ArchiveDocument } from '../ledger/archive-document.ts';
+import { type ArchiveDocument, NO_OUTCOMES } from '../ledger/archive-document.ts';
 import { findArchives, getArchive } from '../ledger/archives.ts';
 import { openExpirations } from '../ledger/expirations.ts';
+import { pauseName, pausesInForce, stops } from '../ledger/pauses.ts';
 import { UNCLEARED_STATES } from '../ledger/states.ts';
 import { checkCaps } from '../policy/caps.ts';
 import { type Policy, policyVersion } from '../policy/policy.ts';
@@ -61,6 +63,8 @@ export interface PolicyRun {
   readonly expired: readonly ExpirationReport[];
   readonly totals: RunTotals;
   readonly problems: readonly RunProblem[];
+  /** The pauses that stopped the policy, or parts of it. `plan` is null when they stopped all of it. */
+  readonly paused: readonly string[];
   /** New quarantine entries of this run. */
   readonly newlyQuarantined: number;
 }
@@ -68,22 +72,26 @@ export interface PolicyRun {
 /** Runs one policy. Throws what concerns the policy as a whole (no index, no access); collects what concerns one partition. */
 export async function runPolicy(context: Context, policy: Policy, options: RunOptions): Promise<PolicyRun> {
   await ensureSafeToDestroy(context);
-  const problems: RunProblem[] = [];
+  const pauses = await pausesInForce(context.store);
+  const stopping = pauses.filter((pause) => stops(pause, { policy: policy.name, owner: null }));
+  if (stopping.length > 0) return pausedRun(policy, stopping.map(pauseName));
+  const met: Met = { problems: [], paused: new Set() };
   const touched = new Set<ArchiveId>();
-  const carriedOn = await carryOnExpirations(context, policy, problems);
-  await carryOnUnfinished(context, policy, touched, problems);
+  const carriedOn = await carryOnExpirations(context, policy, met);
+  await carryOnUnfinished(context, policy, touched, met);
   const unfit = await quarantineUnfit(context, policy);
   const plan = await planPolicy(context, policy, options);
+  for (const { paused } of plan.partitions) for (const pause of paused) met.paused.add(pause);
   if (plan.caps.ok) {
     context.progress.planned?.(plan.totals.taken);
     const due = plan.partitions.filter((partition) => partition.seal.seal);
-    await eachPartition(context, due, problems, (partition) => archivePartition(context, policy, partition, touched));
+    await eachPartition(context, due, met, (partition) => archivePartition(context, policy, partition, touched));
   } else if (plan.totals.due > 0) {
-    problems.push(capProblem(policy, plan.caps.text));
+    met.problems.push(capProblem(policy, plan.caps.text));
   }
   const expired = [
     ...carriedOn,
-    ...(options.expired === null ? [] : await expireAll(context, policy, plan, options.expired.saidBy, problems)),
+    ...(options.expired === null ? [] : await expireAll(context, policy, plan, options.expired.saidBy, met)),
   ];
   const archives = await Promise.all([...touched].map((archive) => getArchive(context.store, archive)));
   return {
@@ -93,18 +101,26 @@ export async function runPolicy(context: Context, policy: Policy, options: RunOp
     archives: archives.filter((archive) => archive.state !== 'abandoned'),
     expired,
     totals: totalsOf(plan, archives, expired, unfit),
-    problems,
+    problems: met.problems,
+    paused: [...met.paused],
     newlyQuarantined: unfit.fresh + unfit.reopened + newlyQuarantined(archives, expired),
   };
 }
 
+/** What a run met that stopped parts of it. */
+interface Met {
+  readonly problems: RunProblem[];
+  readonly paused: Set<string>;
+}
+
+function pausedRun(policy: Policy, paused: readonly string[]): PolicyRun {
+  const nothing = { archives: [], expired: [], problems: [], newlyQuarantined: 0 };
+  const totals = { selected: 0, unfit: 0, ...NO_OUTCOMES };
+  return { policy: policy.name, version: policyVersion(policy), plan: null, totals, paused, ...nothing };
+}
+
 /** Archives of the policy that an earlier run left unfinished, each under the version that it pinned. */
-async function carryOnUnfinished(
-  context: Context,
-  policy: Policy,
-  touched: Set<ArchiveId>,
-  problems: RunProblem[],
-): Promise<void> {
+async function carryOnUnfinished(context: Context, policy: Policy, touched: Set<ArchiveId>, met: Met): Promise<void> {
   const unfinished: ArchiveDocument[] = [];
   for await (const archive of findArchives(context.store, { policy: policy.name, state: { $in: UNCLEARED_STATES } }))
     unfinished.push(archive);
@@ -114,7 +130,7 @@ async function carryOnUnfinished(
     rosterShrunk: false,
   }))
     unfinished.push(archive);
-  await eachOf(context, unfinished, problems, async (archive) => {
+  await eachOf(context, unfinished, met, async (archive) => {
     touched.add(archive._id);
     await carryOn(context, archive._id, await pinnedPolicy(context.store, archive.policyVersion));
   });
@@ -126,13 +142,9 @@ function newlyQuarantined(archives: readonly ArchiveDocument[], expired: readonl
 }
 
 /** Deletions that a person ordered and that were cut: what was ordered then, and no more. */
-async function carryOnExpirations(
-  context: Context,
-  policy: Policy,
-  problems: RunProblem[],
-): Promise<ExpirationReport[]> {
+async function carryOnExpirations(context: Context, policy: Policy, met: Met): Promise<ExpirationReport[]> {
   const reports: ExpirationReport[] = [];
-  await eachOf(context, await openExpirations(context.store, policy.name), problems, async ({ _id: expiration }) => {
+  await eachOf(context, await openExpirations(context.store, policy.name), met, async ({ _id: expiration }) => {
     reports.push(await carryOnExpiration(context, expiration));
   });
   return reports;
@@ -168,16 +180,16 @@ async function expireAll(
   policy: Policy,
   plan: PolicyPlan,
   saidBy: string,
-  problems: RunProblem[],
+  met: Met,
 ): Promise<ExpirationReport[]> {
   const reports: ExpirationReport[] = [];
   const caps = checkCaps({ taken: plan.totals.expired, documents: plan.documents, limits: policy.limits });
   if (!caps.ok) {
-    if (plan.totals.expired > 0) problems.push(capProblem(policy, caps.text));
+    if (plan.totals.expired > 0) met.problems.push(capProblem(policy, caps.text));
     return reports;
   }
   const partitions = plan.partitions.filter((partition) => partition.expired > 0);
-  await eachPartition(context, partitions, problems, async (partition) => {
+  await eachPartition(context, partitions, met, async (partition) => {
     assertOwnerKnown(context, partition);
     reports.push(await expirePartition(context, policy, partition, saidBy));
   });
@@ -201,17 +213,17 @@ function assertOwnerKnown(
 async function eachPartition(
   context: Context,
   partitions: readonly PartitionPlan[],
-  problems: RunProblem[],
+  met: Met,
   work: (partition: PartitionPlan) => Promise<void>,
 ): Promise<void> {
-  await eachOf(context, partitions, problems, work);
+  await eachOf(context, partitions, met, work);
 }
 
 /** Works on several at once; collects what fails and goes on with the others. Only being told to stop ends it. */
 async function eachOf<T extends { readonly owner: OwnerId; readonly customer: CustomerId; readonly _id?: string }>(
   context: Context,
   items: readonly T[],
-  problems: RunProblem[],
+  met: Met,
   work: (item: T) => Promise<void>,
 ): Promise<void> {
   await pMap(
@@ -223,8 +235,12 @@ async function eachOf<T extends { readonly owner: OwnerId; readonly customer: Cu
       } catch (error) {
         if (isMoraineError(error, 'WORK_STOPPED')) throw error;
         if (isMoraineError(error, 'LEASE_HELD')) return;
+        if (isMoraineError(error, 'PAUSED')) {
+          met.paused.add(String(error.ids['pauses']));
+          return;
+        }
         const { owner, customer, _id } = item;
-        problems.push({
+        met.problems.push({
           owner,
           customer,
           ...(_id === undefined ? {} : { archive: id.archive(_id) }),

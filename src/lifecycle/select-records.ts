@@ -5,6 +5,7 @@
 import { MoraineError } from '../errors.ts';
 import type { ArchivePlan } from '../ledger/archive-document.ts';
 import type { ArchiveLease } from '../ledger/archives.ts';
+import { assertNotPaused } from '../ledger/pauses.ts';
 import { compile } from '../policy/compile.ts';
 import { MAX_ARCHIVE_BYTES, MAX_ARCHIVE_RECORDS } from '../policy/limits.ts';
 import { type Policy, toShape } from '../policy/policy.ts';
@@ -32,7 +33,10 @@ export interface Selection {
   readonly leftOut: readonly string[];
 }
 
-/** Streams the records of the archive's plan to `take`, one after the other. */
+/** A pause is looked at again this often while records stream by: one indexed read. */
+const PAUSE_LOOK_EVERY_MS = 5_000;
+
+/** Streams the records of the archive's plan to `take`, one after the other. Throws PAUSED. */
 export async function selectRecords(
   context: Context,
   lease: ArchiveLease,
@@ -50,10 +54,15 @@ export async function selectRecords(
   const room = new Room(policy, archive.plan.records, holds.ids);
   let unfit = 0;
   let last: RawRecord | null = null;
+  let lookedAtMs = Number.NEGATIVE_INFINITY;
 
   for await (const batch of source.scan(partition, rangeOf(archive.plan), context.signal)) {
     await lease.keep();
     assertNotStopped(context);
+    if (context.clock.monotonicMs() - lookedAtMs >= PAUSE_LOOK_EVERY_MS) {
+      await assertNotPaused(context.store, archive);
+      lookedAtMs = context.clock.monotonicMs();
+    }
     const markOf = await marks.lookUp(batch);
     for (const record of batch) {
       const facts = source.facts(shape, record.raw);

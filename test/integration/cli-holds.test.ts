@@ -127,3 +127,19 @@ test('one person and one customer are held, the rest goes; shown everywhere; aft
   expect((await world.moraine('purge', ...PURGE_AT)).json).toMatchObject({ purged: expect.anything(), held: [] });
   expect((await world.moraine('audit', 'verify', '--json')).json).toMatchObject({ ok: true });
 }, 240_000);
+
+test('placed after the vault was asked to delete: it says for which archive it is too late, and exits with 3', async () => {
+  await world.collection('calls').insertOne({ _id: 4, tenant: 'south', at: new Date('2020-01-01') } as never);
+  const ran = await world.moraine('run', '--flush', ...RUN_AT);
+  expect(ran.json).toMatchObject({ policies: [{ totals: { deleted: 1 } }] });
+  await world.emulator.stop();
+  const purged = await world.moraine('purge', ...PURGE_AT);
+  expect(purged.exitCode).toBe(1);
+  const asked = await ledger().collection('archives').findOne({ state: 'purging' });
+  expect(asked?.['purge'].askedAt).toBeInstanceOf(Date);
+  const place = ['hold', 'place', '--case', 'C-9', '--reason', 'late', '--owner', 'acme', '--yes'];
+  const placed = await world.moraine(...place, '--json');
+  expect(placed.json).toMatchObject({ state: 'active', tooLate: expect.arrayContaining([asked?._id]) });
+  expect(placed.exitCode).toBe(3);
+  expect((await world.moraine(...place)).stdout).toContain(`Too late for archive ${asked?._id}`);
+}, 120_000);

@@ -11,6 +11,7 @@ const NOW = new Date('2026-06-01T00:00:00Z');
 const ago = (days: number) => new Date(NOW.getTime() - days * 86_400_000);
 const QUIET: AttentionFacts = {
   alarms: [],
+  pauses: [],
   quarantine: { records: 0, archives: 0, oldestAt: null },
   overduePurges: [],
   oldestRecords: [{ policy: 'chats', overdueSeconds: 0, isExpired: false, problem: null }],
@@ -42,6 +43,7 @@ function overview(changes: Partial<Overview>): Overview {
     overduePurges: [],
     quarantine: QUIET.quarantine,
     holds: 0,
+    pauses: [],
     alarms: [],
     auditEntries: 0,
     runs: [],
@@ -88,6 +90,7 @@ describe('what needs a person', () => {
       {
         ...QUIET,
         quarantine: { records: 2, archives: 0, oldestAt: ago(3) },
+        pauses: [{ what: 'owner', name: 'acme', reason: 'look first', since: ago(2) }],
         alarms: [{ code: 'LEDGER_BEHIND_VAULT', text: 'The ledger is old.' }],
         overduePurges: [purge],
         oldestRecords: [{ policy: 'chats', overdueSeconds: 86_400, isExpired: false, problem: null }],
@@ -98,9 +101,11 @@ describe('what needs a person', () => {
       ['alarm', 'moraine check'],
       ['alarm', 'moraine purge'],
       ['alarm', 'moraine run chats'],
+      ['warning', 'moraine resume owner acme'],
       ['warning', 'moraine quarantine list'],
     ]);
-    expect(all[3]?.text).toBe('2 records in quarantine, the oldest for 3 days.');
+    expect(all[3]?.text).toBe('Paused for 2 days: owner acme, because: look first');
+    expect(all[4]?.text).toBe('2 records in quarantine, the oldest for 3 days.');
   });
 
   it('a backlog past its archive period needs a person to say so, not one more run', () => {

@@ -1,5 +1,6 @@
 /** What needs a person, in words, each with what to do next. The first thing on the first page. */
 
+import { type PauseTarget, targetText } from '../../ledger/pauses.ts';
 import { counted, span } from '../format.ts';
 import type { QueueFigures } from '../queues.ts';
 import type { PurgeDate } from '../snapshot.ts';
@@ -17,6 +18,7 @@ export interface Attention {
 
 export interface AttentionFacts {
   readonly alarms: readonly { readonly code: string; readonly text: string }[];
+  readonly pauses: readonly (PauseTarget & { readonly reason: string; readonly since: Date })[];
   readonly quarantine: { readonly records: number; readonly archives: number; readonly oldestAt: Date | null };
   readonly overduePurges: readonly PurgeDate[];
   readonly oldestRecords:
@@ -42,6 +44,7 @@ export function attentionOf(facts: AttentionFacts, now: Date): readonly Attentio
         page: null,
       }),
     ),
+    ...paused(facts.pauses, now),
     ...overduePurges(facts.overduePurges, now),
     ...overdueRecords(facts.oldestRecords ?? []),
     ...quarantined(facts.quarantine, now),
@@ -53,6 +56,15 @@ export function attentionOf(facts: AttentionFacts, now: Date): readonly Attentio
 
 function rank(attention: Attention): number {
   return attention.level === 'alarm' ? 0 : 1;
+}
+
+function paused(pauses: AttentionFacts['pauses'], now: Date): Attention[] {
+  return pauses.map((pause) => ({
+    level: 'warning',
+    text: `Paused for ${span(now.getTime() - pause.since.getTime())}: ${targetText(pause)}, because: ${pause.reason}`,
+    hint: `moraine resume ${targetText(pause)}`,
+    page: null,
+  }));
 }
 
 function overduePurges(overdue: readonly PurgeDate[], now: Date): Attention[] {

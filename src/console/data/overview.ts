@@ -3,13 +3,14 @@ import { type AlarmDocument, openAlarms } from '../../ledger/alarms.ts';
 import type { Outcomes } from '../../ledger/archive-document.ts';
 import { auditHead } from '../../ledger/audit.ts';
 import { countHolds } from '../../ledger/holds.ts';
+import { pausesShown } from '../../ledger/pauses.ts';
 import { openQuarantine } from '../../ledger/quarantine.ts';
 import type { ArchiveState } from '../../ledger/states.ts';
 import { type OldestRecord, overdueMs } from '../../lifecycle/oldest-records.ts';
 import type { QueueFigures } from '../queues.ts';
 import { type Sight, SOURCE_PATIENCE_MS } from '../sight.ts';
 import { type PurgeDate, type StateFigures, statesInOrder } from '../snapshot.ts';
-import { type Attention, attentionOf } from './attention.ts';
+import { type Attention, type AttentionFacts, attentionOf } from './attention.ts';
 import { latestRunViews, type RunView } from './runs.ts';
 
 export interface Overview {
@@ -29,6 +30,7 @@ export interface Overview {
   readonly overduePurges: readonly PurgeDate[];
   readonly quarantine: { readonly records: number; readonly archives: number; readonly oldestAt: Date | null };
   readonly holds: number;
+  readonly pauses: AttentionFacts['pauses'];
   readonly alarms: readonly Pick<AlarmDocument, 'code' | 'text' | 'raisedAt'>[];
   readonly auditEntries: number;
   readonly runs: readonly RunView[];
@@ -40,11 +42,12 @@ const RUNS_SHOWN = 8;
 export async function readOverview(sight: Sight): Promise<Overview> {
   const { context, snapshot, oldest, queues } = sight;
   const { store, clock } = context;
-  const [figures, oldestRecords, quarantine, holds, alarms, head, runs, queueFigures] = await Promise.all([
+  const [figures, oldestRecords, quarantine, holds, pauses, alarms, head, runs, queueFigures] = await Promise.all([
     snapshot.get(),
     oldest.within(SOURCE_PATIENCE_MS),
     openQuarantine(store),
     countHolds(store),
+    pausesShown(store),
     openAlarms(store),
     auditHead(store),
     latestRunViews(store, RUNS_SHOWN),
@@ -54,6 +57,7 @@ export async function readOverview(sight: Sight): Promise<Overview> {
   const ofPolicies = [...figures.policies.values()];
   const facts = {
     alarms: alarms.map(({ code, text, raisedAt }) => ({ code, text, raisedAt })),
+    pauses: pauses.map(({ what, name, reason, askedAt }) => ({ what, name, reason, since: askedAt })),
     quarantine,
     overduePurges: figures.overduePurges,
     oldestRecords:

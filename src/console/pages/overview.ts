@@ -107,7 +107,7 @@ function life(overview: Overview): Html {
 }
 
 function figures(overview: Overview, now: Date): Html {
-  const { outcomes, recordBytes, vaultBytes, quarantine, holds, auditEntries, tookMs, at } = overview;
+  const { outcomes, recordBytes, vaultBytes, quarantine, holds, pauses, auditEntries, tookMs, at } = overview;
   const open = quarantine.records + quarantine.archives;
   return facts([
     ['Records archived', html`${count(outcomes.archived)} <span class="muted">(${bytes(recordBytes)} of BSON)</span>`],
@@ -118,6 +118,7 @@ function figures(overview: Overview, now: Date): Html {
       html`<a href="/quarantine">${counted(open, 'open entry', 'open entries')}</a>${quarantine.oldestAt !== null && html` <span class="muted">oldest ${relative(quarantine.oldestAt, now)}</span>`}`,
     ],
     ['Legal holds', count(holds)],
+    ['Pauses', count(pauses.length)],
     ['Audit entries', html`<a href="/audit">${count(auditEntries)}</a>`],
     ['Ledger read', html`${ago(at, now)} <span class="muted">in ${Math.ceil(tookMs)} ms</span>`],
   ]);
