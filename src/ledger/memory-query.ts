@@ -2,27 +2,46 @@
 import { MoraineError } from '../errors.ts';
 import type { Comparison, Filter, Scalar } from './store.ts';
 
-/** Whether all conditions of the filter hold. */
-export function matches(document: object, filter: Filter): boolean {
-  return Object.entries(filter).every(([path, wanted]) => {
-    const values = valuesAt(document, path);
-    return isComparison(wanted) ? holds(values, wanted) : hasEqual(values, wanted);
+/** Tells of documents whether all conditions of the filter hold. */
+export function matcherOf(filter: Filter): (document: object) => boolean {
+  const conditions = Object.entries(filter).map(([path, wanted]) => {
+    const names = path.split('.');
+    const isMet = isComparison(wanted)
+      ? (values: readonly unknown[]) => holds(values, wanted)
+      : (values: readonly unknown[]) => hasEqual(values, wanted);
+    return (document: object) => isMet(valuesAt(document, names));
   });
+  return (document) => conditions.every((isMet) => isMet(document));
 }
 
-/** Compares two documents by paths and directions. Fields of several types sort by type, as BSON orders them. */
-export function compareForSort(a: object, b: object, order: readonly (readonly [string, 1 | -1])[]): number {
-  for (const [path, direction] of order) {
-    const difference = compare(single(a, path), single(b, path));
-    if (difference !== 0) return difference * direction;
-  }
-  return 0;
+/** The documents by paths and directions. Fields of several types sort by type, as BSON orders them. */
+export function sorted<T extends object>(documents: readonly T[], sort: Readonly<Record<string, 1 | -1>>): T[] {
+  const order = Object.entries(sort).map(([path, direction]) => ({ path, names: path.split('.'), direction }));
+  const keyed = documents.map((document) => ({
+    document,
+    keys: order.map(({ path, names }) => single(document, path, names)),
+  }));
+  keyed.sort((a, b) => {
+    for (const [at, { direction }] of order.entries()) {
+      const difference = compare(a.keys[at], b.keys[at]);
+      if (difference !== 0) return difference * direction;
+    }
+    return 0;
+  });
+  return keyed.map(({ document }) => document);
 }
 
-/** The values at a dotted path; through arrays it gives those of every element. A missing one is null. */
-export function valuesAt(document: unknown, path: string): unknown[] {
+/** The values at a path of names; through arrays it gives those of every element. A missing one is null. */
+export function valuesAt(document: unknown, names: readonly string[]): unknown[] {
   let values: unknown[] = [document];
-  for (const name of path.split('.')) values = values.flatMap((value) => step(value, name));
+  for (const name of names) {
+    const [only] = values;
+    // Nearly always: one object and no list on the way.
+    if (values.length === 1 && !Array.isArray(only)) values = step(only, name);
+    else values = values.flatMap((value) => step(value, name));
+  }
+  const [only] = values;
+  if (values.length === 1 && !Array.isArray(only)) return [only ?? null];
   return values.flatMap((value) => (Array.isArray(value) ? value : [value ?? null]));
 }
 
@@ -87,8 +106,8 @@ function compare(a: unknown, b: unknown): number {
   return Number(a) - Number(b);
 }
 
-function single(document: object, path: string): unknown {
-  const values = valuesAt(document, path);
+function single(document: object, path: string, names: readonly string[]): unknown {
+  const values = valuesAt(document, names);
   if (values.length !== 1) throw new MoraineError('INTERNAL', `The ledger does not sort by lists: ${path}.`);
   return values[0];
 }

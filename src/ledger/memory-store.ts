@@ -2,15 +2,17 @@
  * The ledger's store in memory, for tests and simulations: the same contract as the real one
  * (`test/contract/store-contract.ts`). It forbids more: values that the port does not allow (NaN, undefined in an
  * array, class instances, bigint) throw here at the write, and so do operators and comparisons that servers disagree
- * about. Nothing that a caller holds is shared with what is stored.
+ * about. So do documents of more than 16 MiB, field names with dots and dollars, and text with half a character in it,
+ * which a server takes and gives back as another. Nothing that a caller holds is shared with what is stored.
  *
  * `find` gives the documents as they were when the reading began, as stale as a server's cursor may be.
  */
+import { calculateObjectSize } from 'bson';
 import { type Clock, systemClock } from '../clock.ts';
 import { MoraineError } from '../errors.ts';
 import type { LedgerIndex, PreparedStore } from './indexes.ts';
-import { compareForSort, matches, valuesAt } from './memory-query.ts';
-import type { Filter, FindOptions, LedgerDocument, StoreCollection } from './store.ts';
+import { matcherOf, sorted, valuesAt } from './memory-query.ts';
+import { assertComplete, type Filter, type FindOptions, type LedgerDocument, type StoreCollection } from './store.ts';
 
 export class MemoryStore implements PreparedStore {
   readonly #clock: Clock;
@@ -115,11 +117,10 @@ class MemoryCollection<T extends LedgerDocument> implements StoreCollection<T> {
   async *find(filter: Filter, options: FindOptions = {}): AsyncIterable<T> {
     await turn();
     const found = this.#matching(filter);
-    if (options.sort) {
-      const order = Object.entries(options.sort);
-      found.sort((a, b) => compareForSort(a, b, order));
-    }
-    for (const document of found.slice(0, options.limit)) yield copyDocument(document);
+    const inOrder = options.sort ? sorted(found, options.sort) : found;
+    // To a server a limit of 0 means none; to us it means nothing.
+    const limit = Math.max(0, options.limit ?? inOrder.length);
+    for (const document of inOrder.slice(0, limit)) yield copyDocument(document);
   }
 
   async count(filter: Filter): Promise<number> {
@@ -152,7 +153,8 @@ class MemoryCollection<T extends LedgerDocument> implements StoreCollection<T> {
   }
 
   #matching(filter: Filter): T[] {
-    return this.#candidates(filter).filter((document) => matches(document, filter));
+    assertComplete(filter);
+    return this.#candidates(filter).filter(matcherOf(filter));
   }
 
   /** By `_id` or a unique index where the filter names one, else all: so that a simulation with much in it stays fast. */
@@ -218,34 +220,71 @@ function turn(): Promise<void> {
 function uniqueKeys(document: LedgerDocument, paths: readonly string[]): string[] {
   let keys: unknown[][] = [[]];
   for (const path of paths) {
-    keys = keys.flatMap((key) => valuesAt(document, path).map((value) => [...key, value]));
+    keys = keys.flatMap((key) => valuesAt(document, path.split('.')).map((value) => [...key, keyed(value)]));
   }
   return keys.map((key) => JSON.stringify(key));
+}
+
+/** A date is another value than the text that JSON makes of it. */
+function keyed(value: unknown): unknown {
+  return value instanceof Date ? { date: value.getTime() } : value;
 }
 
 function copyDocument<T extends LedgerDocument>(document: T): T {
   if (typeof document._id !== 'string' || !Number.isInteger(document.v) || !Number.isInteger(document.rev)) {
     throw new MoraineError('INTERNAL', 'A ledger document needs a text _id and whole numbers v and rev.');
   }
-  return copyValue(document, '') as T;
+  const copier = new Copier();
+  const copy = copier.copy(document, '') as T;
+  if (copier.atLeastBytes > SURELY_SMALL_BYTES && calculateObjectSize(copy) > LARGEST_DOCUMENT_BYTES) {
+    throw new MoraineError('MONGODB_REFUSED', 'A ledger document is larger than a server takes.');
+  }
+  return copy;
 }
 
-function copyValue(value: unknown, path: string): unknown {
-  if (value === null || typeof value === 'string' || typeof value === 'boolean') return value;
-  if (typeof value === 'number' && Number.isFinite(value)) return value;
-  if (value instanceof Date && !Number.isNaN(value.getTime())) return new Date(value);
-  // A Buffer, and never one with an ArrayBuffer of its own, as the driver gives: `.buffer` is as wrong here as there.
-  if (value instanceof Uint8Array) return Buffer.concat([Buffer.alloc(1), value]).subarray(1);
-  if (Array.isArray(value)) return value.map((item, index) => copyValue(item, `${path}.${index}`));
-  if (isPlainObject(value)) {
+/** MongoDB's limit, which it refuses at the write. */
+const LARGEST_DOCUMENT_BYTES = 16 * 1024 * 1024;
+/** A character has three bytes at most: below this much text and binary nothing comes near the limit. */
+const SURELY_SMALL_BYTES = 4 * 1024 * 1024;
+
+/** Half the time of `structuredClone` on the ledger's documents, and refuses what the port does not allow. */
+class Copier {
+  /** Characters and binary bytes that it met. */
+  atLeastBytes = 0;
+
+  copy(value: unknown, path: string): unknown {
+    if (typeof value === 'string') {
+      if (!value.isWellFormed()) throw refusal(path);
+      this.atLeastBytes += value.length;
+      return value;
+    }
+    if (value === null || typeof value === 'boolean') return value;
+    if (typeof value === 'number' && Number.isFinite(value)) return value;
+    if (value instanceof Date && !Number.isNaN(value.getTime())) return new Date(value);
+    if (value instanceof Uint8Array) {
+      this.atLeastBytes += value.length;
+      // A Buffer, and never one with an ArrayBuffer of its own, as the driver gives: `.buffer` is as wrong here as there.
+      return Buffer.concat([Buffer.alloc(1), value]).subarray(1);
+    }
+    if (Array.isArray(value)) return value.map((item, index) => this.copy(item, `${path}.${index}`));
+    if (!isPlainObject(value)) throw refusal(path);
     const copy: Record<string, unknown> = {};
-    for (const [key, member] of Object.entries(value)) {
+    for (const name of Object.keys(value)) {
+      const member = value[name];
       // As the driver does with ignoreUndefined.
-      if (member !== undefined) copy[key] = copyValue(member, `${path}.${key}`);
+      if (member === undefined) continue;
+      // Servers take some of these at some places, and read them as paths or operators at others.
+      if (name === '' || name === '__proto__' || UNSAFE_IN_NAMES.test(name)) throw refusal(`${path}.${name}`);
+      copy[name] = this.copy(member, `${path}.${name}`);
     }
     return copy;
   }
-  throw new MoraineError('INTERNAL', `A ledger document cannot hold the value at ${path.slice(1)}.`);
+}
+
+const UNSAFE_IN_NAMES = /[.$\0]/;
+
+function refusal(path: string): MoraineError {
+  return new MoraineError('INTERNAL', `A ledger document cannot hold the value at ${path.slice(1)}.`);
 }
 
 function isPlainObject(value: unknown): value is Record<string, unknown> {

@@ -28,8 +28,11 @@ export function isDuplicateKey(error: unknown): boolean {
 
 /** A race of several writers over one unique value is over within a few rounds: one of them is through after each. */
 const ROLLED_BACK_AT_MOST = 8;
-/** Those that were in each other's way must not meet again: each waits some part of this, longer every time. */
-const ROLLED_BACK_WAIT_MS = 50;
+/**
+ * Those that were in each other's way must not meet again: each waits some part of this, longer every time. As long as
+ * PostgreSQL takes to find a deadlock: who comes back sooner joins the next one.
+ */
+const ROLLED_BACK_WAIT_MS = 1_000;
 
 /**
  * Makes a write again that the server took back because of others that wrote at the same time. MongoDB does so by itself

@@ -14,7 +14,7 @@ import {
   mayTryAgain,
   translateStoreError,
 } from './mongo-errors.ts';
-import type { Filter, FindOptions, LedgerDocument, StoreCollection } from './store.ts';
+import { assertComplete, type Filter, type FindOptions, type LedgerDocument, type StoreCollection } from './store.ts';
 
 /** Long enough for an election's usual second or two, short enough for a person who waits for the message. */
 const SERVER_SELECTION_MS = 5_000;
@@ -24,6 +24,8 @@ const MAJORITY_MS = 30_000;
 const SOCKET_MS = 60_000;
 /** Compatible servers take at most 25,000 documents in one write; less keeps memory flat. */
 const MAX_BATCH_DOCUMENTS = 10_000;
+/** MongoDB's limit for a document. The server says so to a single insert; a bulk write ends in the driver, as our mistake. */
+const LARGEST_DOCUMENT_BYTES = 16 * 1024 * 1024;
 /** Far below the 48 MB of one message, and twice that below the bytes of one write on compatible servers. */
 const MAX_BATCH_BYTES = 8 * 1024 * 1024;
 /** Documents per reply: read fastest at 1,000 on the servers we measured; a reply ends at 16 MiB anyway. */
@@ -155,6 +157,7 @@ class MongoCollection<T extends LedgerDocument> implements StoreCollection<T> {
 
   /** The server's cursor ends after ten idle minutes: what takes longer per document collects ids first. */
   async *find(filter: Filter, options: FindOptions = {}): AsyncIterable<T> {
+    assertComplete(filter);
     const cursor = this.#collection.find({ ...filter }, { ...READ, batchSize: READ_BATCH_DOCUMENTS });
     if (options.sort) cursor.sort({ ...options.sort });
     if (options.limit !== undefined) {
@@ -175,6 +178,7 @@ class MongoCollection<T extends LedgerDocument> implements StoreCollection<T> {
   }
 
   async count(filter: Filter): Promise<number> {
+    assertComplete(filter);
     return this.#guarded('count', () => this.#collection.countDocuments({ ...filter }, READ));
   }
 
@@ -202,6 +206,7 @@ class MongoCollection<T extends LedgerDocument> implements StoreCollection<T> {
   }
 
   async removeMany(filter: Filter): Promise<number> {
+    assertComplete(filter);
     const result = await this.#guarded('remove from', () =>
       againIfRolledBack(() => this.#collection.deleteMany({ ...filter }, WRITE)),
     );
@@ -264,6 +269,9 @@ function* batches(documents: readonly StoredDocument[]): Iterable<StoredDocument
   let bytes = 0;
   for (const document of documents) {
     const size = BSON.calculateObjectSize(document, { ignoreUndefined: true });
+    if (size > LARGEST_DOCUMENT_BYTES) {
+      throw new MoraineError('MONGODB_REFUSED', `A document of the ledger has ${size} bytes: more than MongoDB takes.`);
+    }
     if (batch.length > 0 && (batch.length >= MAX_BATCH_DOCUMENTS || bytes + size > MAX_BATCH_BYTES)) {
       yield batch;
       batch = [];

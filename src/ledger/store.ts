@@ -6,7 +6,9 @@
  * There are no multi-document transactions here on purpose: every irreversible act is a compare-and-set on one document.
  */
 
-/** Values: strings, finite numbers, booleans, null, Date, Uint8Array, arrays and plain objects of those. */
+import { MoraineError } from '../errors.ts';
+
+/** Values: strings of whole characters, finite numbers, booleans, null, Date, Uint8Array, arrays and plain objects of those. */
 export interface LedgerDocument {
   readonly _id: string;
   /** Version of the document's form. Readers accept N and N-1. */
@@ -58,3 +60,22 @@ export interface Store {
 
 /** How many times a read-modify-replace is made again after a clash before it gives up: far above what real contention on one document shows. */
 export const MAX_CLASHES = 50;
+
+/**
+ * Throws INTERNAL for a filter with a condition that has no value: the driver would leave it out, and the rest may match
+ * every document.
+ */
+export function assertComplete(filter: Filter): void {
+  for (const [path, wanted] of Object.entries(filter)) {
+    const isEmpty =
+      typeof wanted === 'object' && wanted !== null && !(wanted instanceof Date) && isWithoutValue(wanted);
+    if (wanted === undefined || isEmpty) {
+      throw new MoraineError('INTERNAL', `A filter of the ledger has no value for ${path}.`);
+    }
+  }
+}
+
+function isWithoutValue(comparison: Comparison): boolean {
+  const values = Object.values(comparison);
+  return values.length === 0 || values.includes(undefined);
+}

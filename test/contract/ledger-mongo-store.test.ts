@@ -4,12 +4,18 @@ import { connectMongoStore, type MongoStore } from '../../src/ledger/mongo-store
 import { stackUrls, testNames } from '../harness/stack.ts';
 import { ledgerDocumentsContract } from './ledger-documents-contract.ts';
 import { storeContract } from './store-contract.ts';
+import { storeValuesContract } from './store-values-contract.ts';
 
 const names = testNames(import.meta.filename);
 const url = stackUrls().mongodb;
 
 storeContract('mongodb', async () => {
   const store = await connectMongoStore({ url, database: names.database });
+  return { store, close: () => store.close() };
+});
+
+storeValuesContract('mongodb', async () => {
+  const store = await connectMongoStore({ url, database: `${names.database}_values` });
   return { store, close: () => store.close() };
 });
 

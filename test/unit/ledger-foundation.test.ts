@@ -148,13 +148,18 @@ describe('errors of the driver', () => {
   });
 
   it('a bulk write: duplicates alone are a count; beside a lost connection or another error they are not', () => {
-    const bulk = (writeErrors: { code: number }[], wrapped?: Error, writeConcern?: object) => {
+    const bulk = (writeErrors: { code: number; index?: number }[], wrapped?: Error, writeConcern?: object) => {
       const result = { insertedCount: 3, getWriteConcernError: () => writeConcern };
       // The driver makes these from the server's replies; only these parts are looked at.
       const error = new MongoBulkWriteError({ message: 'bulk', code: 11000, writeErrors: [] }, result as never);
       return Object.assign(error, { writeErrors, ...(wrapped ? { errorResponse: wrapped } : {}) });
     };
-    expect(insertedBesideDuplicates(bulk([{ code: 11000 }, { code: 11000 }]))).toBe(3);
+    expect(insertedBesideDuplicates(bulk([{ code: 11000 }, { code: 11000 }]))).toEqual({ inserted: 3, rolledBack: [] });
+    const taken = bulk([
+      { code: 11000, index: 0 },
+      { code: 16_908_292, index: 4 },
+    ]);
+    expect(insertedBesideDuplicates(taken)).toEqual({ inserted: 3, rolledBack: [4] });
     expect(insertedBesideDuplicates(bulk([{ code: 11000 }, { code: 121 }]))).toBeNull();
     expect(insertedBesideDuplicates(bulk([{ code: 11000 }], undefined, {}))).toBeNull();
     const cut = bulk([{ code: 11000 }], new MongoNetworkError('cut'));
