@@ -62,8 +62,14 @@ export async function claimArchive(
   by: { readonly worker: WorkerId; readonly clock: Clock; readonly signal?: AbortSignal | undefined },
 ): Promise<ArchiveLease> {
   const lease = await claimLease(store, archives(store), archive, by);
-  assertReadable(lease.document);
-  return lease;
+  try {
+    assertReadable(lease.document);
+    return lease;
+  } catch (error) {
+    // The newer Moraine that can read it need not wait for our lease to end.
+    await lease.giveUp();
+    throw error;
+  }
 }
 
 export interface Move {
