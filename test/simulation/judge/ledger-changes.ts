@@ -1,0 +1,246 @@
+/** Promises 5, 6 and 11 in the ledger: what is written of an archive must add up, move as it may, and be true. */
+import { type Known, type KnownArchive, recordKey } from './known.ts';
+import type { Instant, Physical, PolicyFacts, RawDocument } from './observations.ts';
+import { treeHash } from './open-archive.ts';
+import type { Report } from './properties.ts';
+import { ONE_PAGE } from './source-changes.ts';
+import { asFields, asInstant, asList, asNumber, asText } from './values.ts';
+
+export interface LedgerWrite {
+  readonly by: string;
+  readonly before: RawDocument | null;
+  readonly after: RawDocument | null;
+}
+
+/** docs/architecture.md, "The life of an archive". */
+const MOVES: Readonly<Record<string, readonly string[]>> = {
+  planned: ['storing', 'abandoned', 'quarantined'],
+  storing: ['stored', 'planned', 'abandoned', 'quarantined'],
+  stored: ['verified', 'abandoned', 'quarantined'],
+  verified: ['cleared', 'quarantined'],
+  cleared: ['purging', 'quarantined'],
+  purging: ['cleared', 'purged', 'quarantined'],
+  purged: ['confirmed', 'quarantined'],
+  confirmed: [],
+  abandoned: [],
+  quarantined: ['planned', 'storing', 'stored', 'cleared', 'purging', 'purged', 'abandoned'],
+};
+
+const OUTCOMES = ['deleted', 'changed', 'held', 'gone', 'quarantined', 'pending'] as const;
+const LETTERS: Readonly<Record<string, string>> = {
+  d: 'deleted',
+  c: 'changed',
+  h: 'held',
+  g: 'gone',
+  q: 'quarantined',
+};
+
+export function seeArchiveWritten(
+  known: Known,
+  report: Report,
+  { by, before, after }: LedgerWrite,
+  physical: Physical,
+): void {
+  const id = after?._id ?? before?._id ?? '';
+  const archive = known.archive(id);
+  if (after === null) {
+    report('illegal-move', `Archive ${id} was removed from the ledger by ${by}.`);
+    archive.document = null;
+    return;
+  }
+  judgeMove(report, id, before, after);
+  judgeEpoch(report, archive, by, before, after);
+  archive.document = after;
+  const state = asText(after['state']);
+  if (state === 'verified') archive.everVerified.add(asText(after['attempt']) ?? '');
+  if (!addsUp(after)) {
+    report('outcomes-do-not-add-up', `Archive ${id}, ${state}: ${JSON.stringify(after['outcomes'])}.`);
+  }
+  if (before?.['state'] === state) return;
+  if (state === 'stored') judgeStored(known, report, archive, after);
+  if (state === 'cleared' && before?.['state'] === 'verified') {
+    settle(known, report, archive, after, physical);
+  }
+}
+
+export function seeClearingPage(known: Known, after: RawDocument | null): void {
+  if (after === null || asNumber(after['page']) !== 0) return;
+  const archive = asText(after['archive']);
+  if (archive === null) return;
+  known.intended.set(archive, new Set(asList(after['intended']).flatMap((at) => asNumber(at) ?? [])));
+}
+
+export function seeExpiration(known: Known, report: Report, { by, before, after }: LedgerWrite, now: Instant): void {
+  if (after === null) {
+    if (before !== null) known.expirations.delete(before._id);
+    return;
+  }
+  known.expirations.set(after._id, after);
+  if (after['state'] === 'done' && before?.['state'] !== 'done') known.expirationDoneAt.set(after._id, now);
+  if (isOlder(before, after))
+    report('epoch-went-back', `Expiration ${after._id} was written by ${by} with an older epoch.`);
+  if (after['outcomes'] != null && !addsUp(after)) {
+    report('outcomes-do-not-add-up', `Expiration ${after._id}: ${JSON.stringify(after['outcomes'])}.`);
+  }
+}
+
+/** Which policy a version stands for is learned when a person hears that it is in force. */
+export function learnPolicy(known: Known, policy: PolicyFacts, physical: Physical): void {
+  const versions = known.policies.get(policy.name) ?? [];
+  if (!versions.some((each) => isSame(each, policy))) versions.push(policy);
+  else
+    versions.push(
+      ...versions.splice(
+        versions.findIndex((each) => isSame(each, policy)),
+        1,
+      ),
+    );
+  known.policies.set(policy.name, versions);
+  const inForce = physical.ledger('policiesInForce').find(({ _id }) => _id === policy.name);
+  const version = asText(inForce?.['version']);
+  if (version === null) return;
+  const facts = known.policyVersions.get(version) ?? [];
+  if (!facts.some((each) => isSame(each, policy))) facts.push(policy);
+  known.policyVersions.set(version, facts);
+}
+
+function isSame(left: PolicyFacts, right: PolicyFacts): boolean {
+  return JSON.stringify(left) === JSON.stringify(right);
+}
+
+function judgeMove(report: Report, id: string, before: RawDocument | null, after: RawDocument): void {
+  const to = asText(after['state']) ?? 'none';
+  if (before === null) {
+    if (to !== 'planned') report('illegal-move', `Archive ${id} began as ${to}.`);
+    return;
+  }
+  const from = asText(before['state']) ?? 'none';
+  if (from === to) return;
+  if (
+    MOVES[from]?.includes(to) &&
+    (from !== 'quarantined' || mayLeaveQuarantine(asText(before['quarantinedFrom']), to))
+  )
+    return;
+  report('illegal-move', `Archive ${id} went from ${from} to ${to}.`);
+}
+
+/** Back to where it came from; what was verified is verified anew; what never was may be given up. */
+function mayLeaveQuarantine(cameFrom: string | null, to: string): boolean {
+  if (to === 'abandoned') return cameFrom === 'planned' || cameFrom === 'storing' || cameFrom === 'stored';
+  return cameFrom === to || (cameFrom === 'verified' && to === 'stored');
+}
+
+function judgeEpoch(
+  report: Report,
+  archive: KnownArchive,
+  by: string,
+  before: RawDocument | null,
+  after: RawDocument,
+): void {
+  const epoch = asNumber(after['epoch']) ?? 0;
+  const isDecision = before !== null && (before['state'] !== after['state'] || !sameOutcomes(before, after));
+  if (isOlder(before, after)) {
+    report(
+      'epoch-went-back',
+      `Archive ${archive.id} was written by ${by} with epoch ${epoch} after ${archive.highestEpoch}.`,
+    );
+    if (isDecision)
+      report(
+        'written-under-lost-lease',
+        `Archive ${archive.id}: ${by} wrote its state under epoch ${epoch}, which was over.`,
+      );
+    return;
+  }
+  if (epoch > archive.highestEpoch || archive.claimedBy === null) {
+    archive.highestEpoch = epoch;
+    archive.claimedBy = by;
+  } else if (isDecision && archive.claimedBy !== by) {
+    report(
+      'written-under-lost-lease',
+      `Archive ${archive.id}: ${by} wrote its state under epoch ${epoch}, which ${archive.claimedBy} claimed.`,
+    );
+  }
+}
+
+function judgeStored(known: Known, report: Report, archive: KnownArchive, after: RawDocument): void {
+  const fault = faultOfStored(known, archive, after);
+  if (fault === null) return;
+  const attempt = asText(after['attempt']);
+  report('file-does-not-open', `Archive ${archive.id}, attempt ${attempt}, is stored and ${fault}.`);
+}
+
+function faultOfStored(known: Known, archive: KnownArchive, after: RawDocument): string | null {
+  const stored = asFields(after['stored']);
+  const file = known.storedFile(archive);
+  if (file === undefined) return 'its file never arrived in the vault';
+  const { opened } = file;
+  if (opened === null) return `its file does not open: ${file.failure}`;
+  if (opened.archive !== archive.id || opened.attempt !== after['attempt'])
+    return 'its file is that of another attempt';
+  if (stored['treeHash'] !== treeHash(file.file.bytes)) return 'its tree hash is not that of the file';
+  if (stored['bytes'] !== file.file.bytes.length) return 'its size is not that of the file';
+  if (stored['records'] !== opened.records.length) return 'it counts other records than the file holds';
+  if (stored['merkleRoot'] !== opened.merkleRoot) return 'its Merkle root is not that of the file';
+  if (stored['manifestSha256'] !== opened.manifestSha256) return 'its manifest is not that of the file';
+  if (opened.policyVersion !== after['policyVersion']) return 'its file names another policy version';
+  return null;
+}
+
+/** At `cleared`: what the settled pages say of each record, against what happened to it. */
+function settle(known: Known, report: Report, archive: KnownArchive, after: RawDocument, physical: Physical): void {
+  archive.clearedAt = physical.now();
+  const opened = known.storedFile(archive)?.opened;
+  if (opened == null || known.isLedgerSetBack) return;
+  const letters = physical
+    .ledger('clearingPages')
+    .filter((page) => page['archive'] === archive.id)
+    .sort((a, b) => (asNumber(a['page']) ?? 0) - (asNumber(b['page']) ?? 0))
+    .map((page) => asText(page['outcomes']) ?? '')
+    .join('');
+  const fault = (text: string) => report('outcomes-do-not-add-up', `Archive ${archive.id}: ${text}.`);
+  const outcomes = asFields(after['outcomes']);
+  if (outcomes['archived'] !== opened.records.length)
+    fault(`its file holds ${opened.records.length} records, the ledger says ${String(outcomes['archived'])}`);
+  if (letters.length !== opened.records.length) {
+    fault('it is cleared, and its pages do not give each record an outcome');
+    return;
+  }
+  archive.outcomes = new Map(opened.records.map(({ id }, at) => [recordKey(opened.namespace, id), letters[at] ?? '']));
+  for (const [letter, outcome] of Object.entries(LETTERS)) {
+    const count = [...letters].filter((each) => each === letter).length;
+    if (outcomes[outcome] !== count)
+      fault(`its pages say ${count} ${outcome}, the ledger says ${String(outcomes[outcome])}`);
+  }
+  for (const [key, letter] of archive.outcomes) {
+    const wasDeleted = archive.deleted.has(key);
+    const mayBeDeleted = wasDeleted || archive.removedByApplication.has(key) || opened.records.length > ONE_PAGE;
+    const id = key.slice(key.indexOf('\0') + 1);
+    if (letter === 'd' && !mayBeDeleted)
+      fault(`record ${id} is called deleted; Moraine did not delete it under this archive`);
+    if (letter !== 'd' && wasDeleted && !archive.putBack.has(key)) {
+      fault(
+        `record ${id} was deleted under this archive, and is called ${LETTERS[letter] ?? letter}: its copy is void`,
+      );
+    }
+  }
+}
+
+function addsUp(document: RawDocument): boolean {
+  const outcomes = asFields(document['outcomes']);
+  const counts = OUTCOMES.map((name) => asNumber(outcomes[name]) ?? Number.NaN);
+  return counts.every((count) => count >= 0) && counts.reduce((sum, count) => sum + count, 0) === outcomes['archived'];
+}
+
+function sameOutcomes(before: RawDocument, after: RawDocument): boolean {
+  const [left, right] = [asFields(before['outcomes']), asFields(after['outcomes'])];
+  return [...OUTCOMES, 'archived'].every((name) => left[name] === right[name]);
+}
+
+function isOlder(before: RawDocument | null, after: RawDocument): boolean {
+  return before !== null && (asNumber(after['epoch']) ?? 0) < (asNumber(before['epoch']) ?? 0);
+}
+
+/** When an archive or attempt was left alone last, by its lease. */
+export function leaseEnd(document: RawDocument): Instant | null {
+  return asInstant(asFields(document['lease'])['until']);
+}

@@ -1,0 +1,166 @@
+/**
+ * What the judge of the simulation sees: every physical change in the servers as it happens, what people were told, and
+ * the servers' contents. Plain data, and no type of the product: the judge shares no code with what it judges.
+ */
+
+/** Milliseconds since 1970 UTC, by the simulation's true time. Worker clocks may differ from it; this one never lies. */
+export type Instant = number;
+
+/** One document of the source. `id` is its `_id` as text (all ids of a simulated life are texts). */
+export interface SourceRecord {
+  readonly namespace: string;
+  readonly id: string;
+  readonly bytes: Uint8Array;
+}
+
+/** One file in a vault, as the service holds it now. */
+export interface VaultFile {
+  readonly vault: string;
+  readonly vaultArchiveId: string;
+  /** What was written beside it: JSON with the installation, archive and attempt, see docs/archive-format.md. */
+  readonly description: string;
+  readonly bytes: Uint8Array;
+  readonly storedAt: Instant;
+}
+
+/** A document of the ledger or the key store as it lies in the database. */
+export type RawDocument = Readonly<Record<string, unknown>> & { readonly _id: string };
+
+/** What a hold or a pause names, in the words of the person who asked for it. null: any. */
+export interface Scope {
+  readonly owner: string | null;
+  readonly customer: string | null;
+  readonly namespace: string | null;
+  readonly policy: string | null;
+  /** Records with this `_id` only. */
+  readonly recordIds: readonly string[] | null;
+  /** Records whose `mail` is one of these. */
+  readonly mails: readonly string[] | null;
+  readonly triggerFrom: Instant | null;
+  readonly triggerBefore: Instant | null;
+}
+
+/** The servers' contents now. Asking is free; nothing is a copy, so nothing may be changed. */
+export interface Physical {
+  now(): Instant;
+  source(): readonly SourceRecord[];
+  vault(): readonly VaultFile[];
+  ledger(collection: string): readonly RawDocument[];
+  ledgerCollections(): readonly string[];
+  keyStore(collection: string): readonly RawDocument[];
+}
+
+/** `by`: the name of the process whose call did it (`worker-1`, `operator-3`, `application`). */
+export type Observation =
+  | {
+      readonly what: 'source put';
+      readonly by: string;
+      readonly record: SourceRecord;
+      readonly before: Uint8Array | null;
+    }
+  | { readonly what: 'source removed'; readonly by: string; readonly record: SourceRecord }
+  | { readonly what: 'vault stored'; readonly by: string; readonly file: VaultFile }
+  | {
+      readonly what: 'vault removed';
+      readonly by: string;
+      readonly file: VaultFile;
+      readonly method: 'deleteArchive' | 'deleteAbandoned';
+    }
+  | {
+      readonly what: 'ledger written' | 'key written';
+      readonly by: string;
+      readonly collection: string;
+      readonly id: string;
+      /** null: it was not there, or is gone. */
+      readonly before: RawDocument | null;
+      readonly after: RawDocument | null;
+    }
+  /** The service gave out an inventory of `inventoryAt`. */
+  | {
+      readonly what: 'inventory read';
+      readonly by: string;
+      readonly vault: string;
+      readonly inventoryAt: Instant;
+      readonly vaultArchiveIds: readonly string[];
+    }
+  | { readonly what: 'hold asked'; readonly by: string; readonly name: string; readonly scope: Scope }
+  /** The command said `active`. `tooLate`: the archives that it named. */
+  | { readonly what: 'hold active'; readonly by: string; readonly name: string; readonly tooLate: readonly string[] }
+  | { readonly what: 'hold release asked'; readonly by: string; readonly name: string }
+  /** `heldUntil`: what the command said. */
+  | { readonly what: 'hold released'; readonly by: string; readonly name: string; readonly heldUntil: Instant | null }
+  | { readonly what: 'pause asked'; readonly by: string; readonly name: string; readonly scope: Scope }
+  | { readonly what: 'pause in force'; readonly by: string; readonly name: string; readonly tooLate: readonly string[] }
+  | { readonly what: 'resume asked'; readonly by: string; readonly name: string }
+  /** A person said that what is past its archive period too may be deleted without an archive. */
+  | { readonly what: 'expiry ordered'; readonly by: string; readonly policy: string }
+  | { readonly what: 'policy published'; readonly by: string; readonly policy: PolicyFacts }
+  /** Records that a restore handed out (into the source they are `source put` too). */
+  | {
+      readonly what: 'restored';
+      readonly by: string;
+      readonly archive: string;
+      readonly records: readonly SourceRecord[];
+      readonly intoSource: boolean;
+      readonly exemptUntil: Instant | null;
+    }
+  /** Something that only a fault of the world explains, so that the judge does not blame the product for it. */
+  | {
+      readonly what: 'damage';
+      readonly kind:
+        | 'file damaged'
+        | 'file lost'
+        | 'file stays after delete'
+        | 'ledger set back'
+        | 'key store set back';
+      readonly id: string;
+    };
+
+/** A policy in force, as the judge needs it. Periods count from the trigger, in whole days of 24 hours (zone UTC). */
+export interface PolicyFacts {
+  readonly name: string;
+  readonly namespace: string;
+  readonly activeDays: number;
+  /** From the end of the active period. */
+  readonly archiveDays: number;
+  readonly dueWindowDays: number;
+  readonly maxWaitDays: number;
+  readonly graceDays: number;
+  readonly verify: 'checksum' | 'inventory';
+  /** Records and share that one run may take. */
+  readonly limits: { readonly records: number; readonly share: number };
+}
+
+/**
+ * What the judge knows from the start. Records of a simulated life have: `_id` text, `owner`, `tenant` (the customer),
+ * `at` (the trigger), `mail` (facet `subject`; may be missing), `text` (contains the record's canary), `n` (a counter
+ * that the application raises with each update). What lacks a usable owner, tenant or `at` is unfit.
+ */
+export interface WorldFacts {
+  readonly seed: number;
+  readonly policies: readonly PolicyFacts[];
+  /** Owners that moraine.yaml names. Records of others must stay. */
+  readonly owners: readonly string[];
+  /** age identities (`AGE-SECRET-KEY-1…`) of each owner's administrators, to open archives with. */
+  readonly identities: Readonly<Record<string, readonly string[]>>;
+  /** Must never be seen outside the source, sealed members and restored output. Every record's text begins with it. */
+  readonly canary: string;
+  /** Ids of records that no run can take: their bytes cannot be guarded, or they lack owner, customer or trigger. */
+  readonly releaseGraceMs: number;
+}
+
+export interface Violation {
+  /** Number of the promise in the design (1 to 12), or `end` for work that does not finish. */
+  readonly promise: number | 'end';
+  /** Stable name of the property that was broken, in kebab case. */
+  readonly property: string;
+  readonly text: string;
+}
+
+export interface JudgePort {
+  /** Called after each change, in order. The world stands still meanwhile. */
+  see(observation: Observation, physical: Physical): Promise<void>;
+  /** Faults are over, every process had time to finish; nothing moves any more. */
+  end(physical: Physical): Promise<void>;
+  readonly violations: readonly Violation[];
+}

@@ -1,0 +1,141 @@
+/** Every property that the judge checks: the promise that it belongs to, and the failure that it would catch. */
+import type { Violation } from './observations.ts';
+
+interface Property {
+  readonly promise: Violation['promise'];
+  /** The failure that it would catch, in a sentence. */
+  readonly catches: string;
+}
+
+export const PROPERTIES = {
+  'deleted-before-verified': {
+    promise: 1,
+    catches:
+      'A record leaves the source although no file in a vault holds its bytes, or its key is not kept, or the ledger does not call that file verified at the level of the policy; and nobody ordered its expiry.',
+  },
+  'last-copy-lost': {
+    promise: 1,
+    catches:
+      'The file or the key of records that were deleted goes, other than by an accepted vault delete and then the key: a key destroyed first, an attempt abandoned after clearing.',
+  },
+  'stray-removed': {
+    promise: 1,
+    catches:
+      'A file is removed from a vault that is neither the one of an archive under purge nor of an attempt that the ledger names abandoned.',
+  },
+  'owner-unknown-deleted': {
+    promise: 1,
+    catches:
+      'A record of an owner that moraine.yaml does not name, or without a usable owner, customer or trigger, is deleted.',
+  },
+  'lost-record': {
+    promise: 1,
+    catches:
+      'In the end a record that Moraine deleted is not in the source, not in a readable archive that counts it as deleted, and its purge was not due.',
+  },
+  'deleted-other-bytes': {
+    promise: 2,
+    catches:
+      'The delete takes a record that changed since it was archived: the guard is left out, or compares too little.',
+  },
+  'source-overwritten': { promise: 2, catches: 'Moraine writes over a document that is in the source.' },
+  'void-copy-restored': {
+    promise: 2,
+    catches:
+      'A restore hands out a copy whose original was not deleted under this archive, or other bytes than the archive holds.',
+  },
+  'held-record-deleted': {
+    promise: 3,
+    catches: 'A record under a hold that was reported active is deleted from the source.',
+  },
+  'held-archive-purged': {
+    promise: 3,
+    catches:
+      'The file of a record under a hold that was reported active is removed, and the hold did not name it as too late.',
+  },
+  'too-late-not-named': {
+    promise: 3,
+    catches:
+      'A hold is reported active without naming an archive that it covers and that was removed after the hold was asked for.',
+  },
+  'paused-record-deleted': { promise: 3, catches: 'A record is deleted under a pause that was reported in force.' },
+  'paused-archive-purged': {
+    promise: 3,
+    catches: 'A file is removed under a pause that was reported in force and did not name it.',
+  },
+  'deleted-not-due': {
+    promise: 4,
+    catches:
+      'A record is deleted although its active period, or its exemption after a restore, is not over at true time.',
+  },
+  'purged-early': {
+    promise: 4,
+    catches: 'A file is removed although the archive period of a record in it is not over at true time.',
+  },
+  'destroyed-key-came-back': {
+    promise: 4,
+    catches: 'A worker that slept stores the key of an attempt that is over: what was destroyed can be opened again.',
+  },
+  'kept-too-long': {
+    promise: 4,
+    catches: 'In the end a record or a file is still there past its due date and the grace.',
+  },
+  'outcomes-do-not-add-up': {
+    promise: 5,
+    catches: 'The outcomes of an archive do not add up, or name a record deleted that was not, or the other way round.',
+  },
+  'illegal-move': {
+    promise: 6,
+    catches: 'The state of an archive in the ledger changes by another way than the table of moves allows.',
+  },
+  'epoch-went-back': {
+    promise: 6,
+    catches: 'A ledger document is written with an older epoch than it had: two holders of one lease.',
+  },
+  'written-under-lost-lease': {
+    promise: 6,
+    catches: 'A process changes state or outcomes of an archive under an epoch that another process claimed.',
+  },
+  'archive-key-in-the-open': {
+    promise: 8,
+    catches: 'The 32 bytes of an archive key, raw, hexadecimal or base64, are written anywhere.',
+  },
+  'content-in-the-open': {
+    promise: 8,
+    catches:
+      'Text of a record, or a mail address of one, is in a ledger or key store document, or readable in a vault.',
+  },
+  'mixed-archive': {
+    promise: 9,
+    catches:
+      'A file, vault or key serves more than one owner, customer or attempt, or opens for an administrator of another owner.',
+  },
+  'act-without-intent': {
+    promise: 10,
+    catches:
+      'Something is deleted, stored, removed or destroyed before the audit chain (for abandoned attempts: the ledger) says that it will be.',
+  },
+  'audit-chain-broken': {
+    promise: 10,
+    catches: 'An audit entry is missing, changed, or does not carry the hash of the one before.',
+  },
+  'intent-without-outcome': {
+    promise: 10,
+    catches: 'In the end an act has finished by the ledger and the audit chain does not say so.',
+  },
+  'file-does-not-open': {
+    promise: 11,
+    catches:
+      'The ledger calls a file stored that does not open as docs/archive-format.md says, is not the one of this attempt, or differs from what the ledger says of it.',
+  },
+  'work-not-finished': {
+    promise: 'end',
+    catches:
+      'Faults are over, and something still waits that nothing in the world explains: states, leases, attempts, keys, pages, quarantine.',
+  },
+} as const satisfies Readonly<Record<string, Property>>;
+
+export type PropertyName = keyof typeof PROPERTIES;
+
+/** Says that a property is broken. The same text is kept once. */
+export type Report = (property: PropertyName, text: string) => void;

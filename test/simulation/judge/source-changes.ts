@@ -1,0 +1,240 @@
+/** Promises 1 to 4 and 10 at the source: what Moraine deletes there, and what it puts. */
+import { covers, isInForce } from './brakes.ts';
+import {
+  CLOCK_TOLERANCE_MS,
+  earliestDue,
+  earliestPurge,
+  type Known,
+  type KnownArchive,
+  type KnownFile,
+  type KnownRecord,
+} from './known.ts';
+import type { Instant, Observation, RawDocument } from './observations.ts';
+import type { Report } from './properties.ts';
+import { readRecord } from './record-facts.ts';
+import { asText, sameBytes } from './values.ts';
+
+type Put = Extract<Observation, { readonly what: 'source put' }>;
+type Removed = Extract<Observation, { readonly what: 'source removed' }>;
+type Restored = Extract<Observation, { readonly what: 'restored' }>;
+
+export const APPLICATION = 'application';
+/** A command that was sent under an announcement may arrive this much after an expiration ended. */
+const LATE_COMMAND_MS = 10_000 + CLOCK_TOLERANCE_MS;
+/** A restore that looked at an archive before it was cleared has ended by then. */
+const RESTORE_LOOK_MS = 10 * 60_000;
+
+export function seePut(known: Known, report: Report, { by, record: put, before }: Put, now: Instant): void {
+  const record = known.record(put);
+  if (by === APPLICATION) touched(known, record);
+  else if (before !== null) report('source-overwritten', `${by} wrote over record ${put.id} of ${put.namespace}.`);
+  if (by === APPLICATION && record.deletedBy?.archive?.clearedAt === null) {
+    record.deletedBy.archive.putBack.add(record.key);
+  }
+  record.bytes = put.bytes;
+  record.facts = readRecord(put.bytes);
+  record.wasEverUnfit ||= record.facts.mayBeUnfit;
+  record.putBy = by === APPLICATION ? 'application' : 'moraine';
+  record.putAt = now;
+  record.deletedBy = null;
+}
+
+export function seeRemoved(known: Known, report: Report, { by, record: removed }: Removed, now: Instant): void {
+  const record = known.record(removed);
+  if (by === APPLICATION) {
+    touched(known, record);
+    for (const archive of holding(known, record)) {
+      if (known.state(archive) === 'verified' && wasIntended(known, archive, record)) {
+        archive.removedByApplication.add(record.key);
+      }
+    }
+  } else {
+    judgeDeletion(known, report, record, { by, record: removed }, now);
+  }
+  record.bytes = null;
+}
+
+export function seeRestored(known: Known, report: Report, seen: Restored, now: Instant): void {
+  const archive = known.archive(seen.archive);
+  const file = known.storedFile(archive);
+  const isSettled = archive.clearedAt !== null && (seen.intoSource || archive.clearedAt < now - RESTORE_LOOK_MS);
+  for (const restored of seen.records) {
+    const record = known.record(restored);
+    const kept = file?.bytesOf.get(record.key);
+    const of = `Record ${restored.id} was restored from archive ${seen.archive}`;
+    if (kept === undefined || !sameBytes(kept, restored.bytes)) {
+      report('void-copy-restored', `${of}, which does not hold these bytes.`);
+    } else if (seen.intoSource && archive.clearedAt === null) {
+      report('void-copy-restored', `${of} into the source before the archive was cleared.`);
+    } else if (isSettled && isVoid(archive, record.key)) {
+      report('void-copy-restored', `${of}, under which it was not deleted.`);
+    }
+    if (seen.intoSource && record.putBy === 'moraine' && record.bytes !== null) {
+      record.exemptUntil = Math.max(record.exemptUntil ?? 0, seen.exemptUntil ?? 0) || null;
+    }
+  }
+}
+
+/** A copy counts when its original was deleted under this archive and the page was settled so. */
+export function isVoid(archive: KnownArchive, key: string): boolean {
+  const outcome = archive.outcomes?.get(key);
+  if (outcome !== undefined && outcome !== 'd') return true;
+  return !archive.deleted.has(key) && !archive.removedByApplication.has(key);
+}
+
+function judgeDeletion(
+  known: Known,
+  report: Report,
+  record: KnownRecord,
+  { by, record: removed }: Omit<Removed, 'what'>,
+  now: Instant,
+): void {
+  const facts = readRecord(removed.bytes);
+  const which = `Record ${removed.id} of ${removed.namespace} (${by})`;
+  const files = (known.filesOfRecord.get(record.key) ?? []).filter((file) => isSafe(known, file));
+  const same = files.filter((file) => sameBytes(file.bytesOf.get(record.key) ?? NOTHING, removed.bytes));
+  const basis = same.find((file) => stateOf(known, file) === 'verified') ?? same[0];
+  const archive = basis?.parties == null ? null : known.archive(basis.parties.archive);
+  const expiration = basis === undefined ? expirationOf(known, record, facts, now) : null;
+
+  if (basis === undefined && expiration === null) {
+    if (files.length > 0)
+      report('deleted-other-bytes', `${which} was deleted with other bytes than its verified archive holds.`);
+    else report('deleted-before-verified', `${which} was deleted: ${whyNot(known, record, removed.bytes)}.`);
+  }
+  if (archive !== null) {
+    const deletion = { bytes: removed.bytes, facts, at: now, archive, attempt: basis?.parties?.attempt ?? null };
+    archive.deleted.set(record.key, deletion);
+    archive.putBack.delete(record.key);
+    record.deletedBy = deletion;
+  } else {
+    record.deletedBy = { bytes: removed.bytes, facts, at: now, archive: null, attempt: null };
+  }
+  judgeWhose(known, report, record, which, facts.isUnfit ? null : facts.owner);
+  if (facts.trigger !== null) {
+    const due = earliestDue(known.policiesOf(archive, record.namespace), facts.trigger);
+    if (due > now + CLOCK_TOLERANCE_MS)
+      report('deleted-not-due', `${which} is due at ${at(due)} and was deleted at ${at(now)}.`);
+  }
+  if (record.putBy === 'moraine' && (record.exemptUntil ?? 0) > now + CLOCK_TOLERANCE_MS) {
+    report(
+      'deleted-not-due',
+      `${which} was restored, exempt until ${at(record.exemptUntil ?? 0)}, and was deleted at ${at(now)}.`,
+    );
+  }
+  for (const brake of known.brakes) {
+    if (!isInForce(known, brake, now) || !covers(known, brake.scope, removed.namespace, removed.id, facts)) continue;
+    const property = brake.kind === 'hold' ? 'held-record-deleted' : 'paused-record-deleted';
+    report(
+      property,
+      `${which} was deleted under ${brake.kind} ${brake.name}, in force since ${at(brake.inForceSince ?? 0)}.`,
+    );
+  }
+  judgeIntent(known, report, which, archive, expiration);
+}
+
+function judgeWhose(known: Known, report: Report, record: KnownRecord, which: string, owner: string | null): void {
+  if (owner !== null && known.facts.owners.includes(owner)) return;
+  report(
+    'owner-unknown-deleted',
+    `${which} was deleted; its owner is ${owner ?? 'not usable'} in ${record.namespace}.`,
+  );
+}
+
+function judgeIntent(
+  known: Known,
+  report: Report,
+  which: string,
+  archive: KnownArchive | null,
+  expiration: RawDocument | null,
+): void {
+  if (archive === null && expiration === null) return;
+  const subject = archive === null ? `expiration ${expiration?._id}` : `archive ${archive.id}`;
+  if (known.auditOf(subject).some(({ phase, act }) => phase === 'intent' && /clear|delete/.test(act))) return;
+  report('act-without-intent', `${which} was deleted before the audit chain held an intent for ${subject}.`);
+}
+
+/** The file is there, its key is kept, and the ledger calls it verified at the level of its policy. */
+function isSafe(known: Known, file: KnownFile): boolean {
+  if (file.parties === null || !(file.inVault || file.damage.size > 0)) return false;
+  const archive = known.archive(file.parties.archive);
+  const { attempt } = file.parties;
+  if (known.attempt(attempt).key !== 'kept' && !known.keyDamage.isSetBack) return false;
+  const policies = known.policiesOf(archive, file.parties.namespace);
+  const asksInventory = policies.length > 0 && policies.every(({ verify }) => verify === 'inventory');
+  if (asksInventory && !file.isListed) return false;
+  if (known.isLedgerSetBack) return archive.everVerified.has(attempt);
+  const state = known.state(archive);
+  // A command on its way may arrive just after the last page was settled, and take a record that was put back as it was.
+  if (state !== 'verified' && state !== 'cleared') return false;
+  return archive.document?.['attempt'] === attempt && known.storedFile(archive) === file;
+}
+
+function whyNot(known: Known, record: KnownRecord, bytes: Uint8Array): string {
+  const files = known.filesOfRecord.get(record.key) ?? [];
+  const same = files.filter((file) => sameBytes(file.bytesOf.get(record.key) ?? NOTHING, bytes));
+  if (same.length === 0) return 'no readable file in a vault holds these bytes';
+  return same
+    .map((file) => {
+      const { archive, attempt } = file.parties ?? { archive: 'none', attempt: 'none' };
+      const listed = file.isListed ? 'listed' : 'never listed';
+      const there = file.inVault ? 'in the vault' : 'gone';
+      return `archive ${archive} is ${known.state(known.archive(archive)) ?? 'unknown'}, its file ${there} and ${listed}, its key ${known.attempt(attempt).key}`;
+    })
+    .join('; ');
+}
+
+/** The expiration that a person ordered and under which this record may go without an archive. */
+function expirationOf(
+  known: Known,
+  record: KnownRecord,
+  facts: KnownRecord['facts'],
+  now: Instant,
+): RawDocument | null {
+  if (facts.trigger === null) return null;
+  const policies = known.policiesOf(null, record.namespace);
+  if (!policies.some(({ name }) => known.expiryOrdered.has(name))) return null;
+  if (earliestPurge(policies, facts.trigger) > now + CLOCK_TOLERANCE_MS) return null;
+  for (const expiration of known.expirations.values()) {
+    if (expiration['namespace'] !== record.namespace) continue;
+    if (expiration['owner'] !== facts.owner || expiration['customer'] !== facts.customer) continue;
+    const doneAt = known.expirationDoneAt.get(expiration._id);
+    if (asText(expiration['state']) === 'deleting' || (doneAt !== undefined && now - doneAt < LATE_COMMAND_MS))
+      return expiration;
+  }
+  return null;
+}
+
+function touched(known: Known, record: KnownRecord): void {
+  for (const archive of holding(known, record)) {
+    if (archive.clearedAt === null) archive.touched.add(record.key);
+  }
+}
+
+function holding(known: Known, record: KnownRecord): readonly KnownArchive[] {
+  return (known.filesOfRecord.get(record.key) ?? []).flatMap((file) =>
+    file.parties === null || !file.inVault ? [] : [known.archive(file.parties.archive)],
+  );
+}
+
+/** Was it seen present before a delete of its page was sent? Pages after the first are not told apart. */
+function wasIntended(known: Known, archive: KnownArchive, record: KnownRecord): boolean {
+  const file = known.storedFile(archive);
+  if (file?.opened == null) return true;
+  const intended = known.intended.get(archive.id);
+  if (intended === undefined) return false;
+  if (file.opened.records.length > ONE_PAGE) return true;
+  return intended.has(file.opened.records.findIndex(({ id }) => id === record.id));
+}
+
+/** Records of a roster page. */
+export const ONE_PAGE = 1_000;
+const NOTHING = new Uint8Array();
+
+function stateOf(known: Known, file: KnownFile): string | null {
+  return file.parties === null ? null : known.state(known.archive(file.parties.archive));
+}
+
+function at(instant: Instant): string {
+  return Number.isFinite(instant) ? new Date(instant).toISOString() : String(instant);
+}
