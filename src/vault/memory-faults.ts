@@ -11,6 +11,20 @@ export type MemoryOperation = Exclude<
   'backend' | 'smallestPartBytes' | 'locate' | 'estimateRetrieval'
 >;
 
+/**
+ * Calls that may have changed something that repeating them would change again: a lost reply to one of these has an
+ * unknown outcome. Any other is the same when it is repeated, and a lost reply is no more than a service that is away. As
+ * the adapters say in the `effect` of their calls.
+ */
+export const UNKNOWN_WHEN_LOST: ReadonlySet<string> = new Set<MemoryOperation>([
+  'storeWhole',
+  'beginUpload',
+  'completeUpload',
+  'requestRetrieval',
+  'deleteArchive',
+  'deleteAbandoned',
+]);
+
 export class MemoryFaults {
   readonly #waiting: { readonly operation: MemoryOperation; readonly fault: MemoryFault }[] = [];
 
@@ -27,6 +41,9 @@ export class MemoryFaults {
     if (fault === 'unavailable') throw new MoraineError('VAULT_UNAVAILABLE', `${operation}: nobody answers.`);
     if (fault === 'veto') throw new MoraineError('VAULT_VETO', `${operation}: a lock refuses.`);
     const result = act();
+    if (fault === 'lost-reply' && !UNKNOWN_WHEN_LOST.has(operation)) {
+      throw new MoraineError('VAULT_UNAVAILABLE', `${operation}: the reply was lost.`);
+    }
     if (fault === 'lost-reply') {
       throw new MoraineError('VAULT_OUTCOME_UNKNOWN', `${operation}: the reply was lost.`, {
         changed: `${operation} may have taken effect.`,

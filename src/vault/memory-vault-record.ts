@@ -20,6 +20,8 @@ export interface MemoryUpload {
   readonly parts: Map<number, Uint8Array>;
   readonly createdAt: Date;
   completed: MemoryArchive | null;
+  /** Of the begin, the last part, or the completion. */
+  lastActivityAt: Date;
 }
 
 export type MemoryJob =
@@ -34,13 +36,15 @@ export type MemoryJob =
 const DAY_MS = 24 * 3_600_000;
 /** Of a job's output, from the moment that it was ready. */
 const OUTPUT_KEPT_MS = DAY_MS;
+/** Glacier drops an upload that rests for a day, and forgets one that was completed a day ago. */
+const UPLOAD_KEPT_MS = DAY_MS;
 /** Amazon Glacier's archive ids have 138 characters of base64url, which is 103 bytes and a half. */
 const ARCHIVE_ID_CHARACTERS = 138;
 
 export class MemoryVaultRecord {
   readonly name: string;
-  readonly tags: Readonly<Record<string, string>>;
-  readonly uploads = new Map<string, MemoryUpload>();
+  tags: Readonly<Record<string, string>>;
+  readonly #uploads = new Map<string, MemoryUpload>();
   readonly #jobs = new Map<string, MemoryJob>();
   readonly #createdAt: Date;
   readonly #archives = new Map<string, MemoryArchive>();
@@ -121,10 +125,22 @@ export class MemoryVaultRecord {
     return new Date(createdMs + Math.ceil((newestMs - createdMs) / DAY_MS) * DAY_MS);
   }
 
-  upload(uploadId: string): MemoryUpload {
-    const upload = this.uploads.get(uploadId);
+  addUpload(uploadId: string, upload: MemoryUpload): void {
+    this.#uploads.set(uploadId, upload);
+  }
+
+  upload(uploadId: string, now: Date): MemoryUpload {
+    const upload = this.uploads(now).get(uploadId);
     if (upload === undefined) throw new MoraineError('VAULT_NOT_FOUND', 'There is no such upload.');
     return upload;
+  }
+
+  /** Open ones and those completed lately, without what the service has dropped by then. */
+  uploads(now: Date): Map<string, MemoryUpload> {
+    for (const [uploadId, { lastActivityAt }] of this.#uploads) {
+      if (now.getTime() >= lastActivityAt.getTime() + UPLOAD_KEPT_MS) this.#uploads.delete(uploadId);
+    }
+    return this.#uploads;
   }
 
   archive(vaultArchiveId: string): MemoryArchive {

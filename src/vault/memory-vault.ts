@@ -2,6 +2,8 @@
  * A vault in memory, for tests and the simulation. It obeys the rules of Amazon Glacier:
  *
  * - it keeps raw bytes and computes their tree hash itself;
+ * - an upload that rests for a day is dropped, and one that was completed a day ago is not known any more;
+ * - the dates of its replies and inventories have whole seconds;
  * - an inventory exists about once a day from the vault's creation, and is a picture of that moment;
  * - jobs take hours by the vault's own clock, their output ends a day after it was ready, also when the archive is gone;
  * - 1,000 vaults, names with an owner's and a customer's tags, archive ids that nobody can guess.
@@ -21,7 +23,7 @@ import { describeIntent, readIntent } from './intent.ts';
 import { type MemoryFault, MemoryFaults, type MemoryOperation } from './memory-faults.ts';
 import { joinedParts, type MemoryArchive, MemoryVaultRecord } from './memory-vault-record.ts';
 import { defaultVaultPrefix, ownershipTags, vaultName } from './naming.ts';
-import { isTaggedAs } from './ownership.ts';
+import { isTaggedAs, notOurs } from './ownership.ts';
 import { assertPartBytes, assertReadRange, assertRetrievalRange } from './part-size.ts';
 import type {
   ByteRange,
@@ -39,6 +41,8 @@ import { estimateRetrieval } from './prices.ts';
 
 const HOUR_MS = 3_600_000;
 const VAULTS_MAX = 1_000;
+/** Amazon Glacier, "Multipart upload quick facts". */
+const PARTS_MAX = 10_000;
 const INVENTORY_JOB_MS = 4 * HOUR_MS;
 const TIER_MS: Readonly<Record<Tier, number>> = { expedited: HOUR_MS / 12, standard: 5 * HOUR_MS, bulk: 12 * HOUR_MS };
 
@@ -117,7 +121,12 @@ export class MemoryVault implements VaultPort {
       if (found === undefined && this.#vaults.size >= VAULTS_MAX) {
         throw new MoraineError('VAULT_LIMIT', `Vault ${location.name} would be one more than the account may hold.`);
       }
-      this.#vaults.set(location.name, new MemoryVaultRecord(location.name, tags, this.now()));
+      if (found === undefined) {
+        this.#vaults.set(location.name, new MemoryVaultRecord(location.name, tags, this.now()));
+        return;
+      }
+      if (found.present().length > 0) throw notOurs(location, 'it has archives but none of our tags');
+      found.tags = tags;
     });
   }
 
@@ -152,20 +161,28 @@ export class MemoryVault implements VaultPort {
         parts: new Map<number, Uint8Array>(),
         createdAt: this.now(),
         completed: null,
+        lastActivityAt: this.now(),
       };
-      vault.uploads.set(uploadId, upload);
+      vault.addUpload(uploadId, upload);
       return { uploadId, partBytes, intent };
     });
   }
 
   sendPart(location: VaultLocation, upload: UploadHandle, index: number, bytes: Uint8Array): Promise<void> {
     return this.#faults.answer('sendPart', () => {
-      const open = this.#vault(location).upload(upload.uploadId);
+      const open = this.#vault(location).upload(upload.uploadId, this.now());
       if (open.completed !== null) throw notFound('upload');
-      if (!Number.isInteger(index) || index < 0 || bytes.byteLength === 0 || bytes.byteLength > open.partBytes) {
+      if (
+        !Number.isInteger(index) ||
+        index < 0 ||
+        index >= PARTS_MAX ||
+        bytes.byteLength === 0 ||
+        bytes.byteLength > open.partBytes
+      ) {
         throw new MoraineError('VAULT_REFUSED', `Part ${index} of ${bytes.byteLength} bytes does not fit the upload.`);
       }
       open.parts.set(index, Uint8Array.from(bytes));
+      open.lastActivityAt = this.now();
     });
   }
 
@@ -176,7 +193,7 @@ export class MemoryVault implements VaultPort {
   ): Promise<StoredArchive> {
     return this.#faults.answer('completeUpload', () => {
       const vault = this.#vault(location);
-      const open = vault.upload(upload.uploadId);
+      const open = vault.upload(upload.uploadId, this.now());
       if (open.completed !== null) {
         const isSame = open.completed.bytes.byteLength === total.bytes && open.completed.treeHash === total.treeHash;
         if (!isSame) throw new MoraineError('INTERNAL', 'An upload was completed a second time with other totals.');
@@ -188,6 +205,7 @@ export class MemoryVault implements VaultPort {
       }
       const archive = vault.store(bytes, describeIntent(open.intent), this.now());
       open.completed = archive;
+      open.lastActivityAt = this.now();
       open.parts.clear();
       return this.#stored(archive);
     });
@@ -195,13 +213,13 @@ export class MemoryVault implements VaultPort {
 
   abortUpload(location: VaultLocation, uploadId: string): Promise<void> {
     return this.#faults.answer('abortUpload', () => {
-      const { uploads } = this.#vault(location);
+      const uploads = this.#vault(location).uploads(this.now());
       if (uploads.get(uploadId)?.completed === null) uploads.delete(uploadId);
     });
   }
 
   async *listUploads(location: VaultLocation): AsyncGenerator<OpenUpload> {
-    const open = await this.#faults.answer('listUploads', () => [...this.#vault(location).uploads]);
+    const open = await this.#faults.answer('listUploads', () => [...this.#vault(location).uploads(this.now())]);
     for (const [uploadId, { intent, createdAt, completed }] of open) {
       if (completed === null) yield { uploadId, intent, createdAt };
     }
@@ -224,8 +242,8 @@ export class MemoryVault implements VaultPort {
       const vault = this.#vault(location);
       const job = vault.readyJob(jobId, this.now());
       if (job.kind !== 'inventory' || job.inventoryAt === null) throw notFound('inventory');
-      const inventoryDate = job.inventoryAt;
-      const entries = vault.presentAt(inventoryDate).map((archive) => ({
+      const inventoryDate = startOfSecond(job.inventoryAt);
+      const entries = vault.presentAt(job.inventoryAt).map((archive) => ({
         vaultArchiveId: archive.vaultArchiveId,
         intent: readIntent(archive.description),
         description: archive.description,
@@ -330,6 +348,10 @@ export class MemoryVault implements VaultPort {
   #later(ms: number): Date {
     return new Date(this.now().getTime() + ms);
   }
+}
+
+function startOfSecond(date: Date): Date {
+  return new Date(Math.floor(date.getTime() / 1000) * 1000);
 }
 
 /** Date headers have whole seconds; the adapters take the end of that second. */

@@ -43,9 +43,12 @@ afterAll(async () => {
 
 const OPERATIONS: Readonly<Record<FaultyCall, string>> = {
   storeWhole: 'UploadArchive',
+  beginUpload: 'InitiateMultipartUpload',
+  sendPart: 'UploadMultipartPart',
   completeUpload: 'CompleteMultipartUpload',
   deleteArchive: 'DeleteArchive',
   requestRetrieval: 'InitiateJob',
+  retrievalState: 'DescribeJob',
 };
 
 function vaultAt(address: string): VaultPort {
@@ -73,6 +76,16 @@ async function world() {
     nobody: vaultAt('http://127.0.0.1:1'),
     hasTime: true,
     outputOutlivesDelete: true,
+    oneCopyServesAll: false,
+    tries: {
+      storeWhole: 1,
+      beginUpload: 1,
+      sendPart: 3,
+      completeUpload: 3,
+      deleteArchive: 1,
+      requestRetrieval: 1,
+      retrievalState: 3,
+    },
     advanceTime: advance,
     plant: async (location: VaultLocation, bytes: Uint8Array, archiveDescription: string) => {
       const body = Buffer.from(bytes);

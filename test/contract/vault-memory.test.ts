@@ -16,12 +16,22 @@ vaultContract('in memory', async () => {
     nobody,
     hasTime: true,
     outputOutlivesDelete: true,
+    oneCopyServesAll: false,
+    // The fake repeats nothing.
+    tries: {
+      storeWhole: 1,
+      beginUpload: 1,
+      sendPart: 1,
+      completeUpload: 1,
+      deleteArchive: 1,
+      requestRetrieval: 1,
+      retrievalState: 1,
+    },
     advanceTime: async (hours) => port.advance(hours),
     plant: async (location, bytes, description) => {
       port.plantArchive(location, bytes, description);
     },
-    // The fake has no retries inside, so one fault is enough.
-    fail: async (_location, call, fault) => port.failNext(call, fault),
+    fail: async (_location, call, fault, times) => port.failNext(call, fault, times),
   };
 });
 
@@ -32,6 +42,20 @@ test('the account holds 1,000 vaults and not one more', async () => {
   await port.ensure(place(7));
   await expect(port.ensure(place(1000))).rejects.toSatisfy((error) => isMoraineError(error, 'VAULT_LIMIT'));
   expect(await port.vaultCount()).toEqual({ used: 1000, limit: 1000 });
+});
+
+test('a vault without tags: taken over while it is empty, refused when it holds something', async () => {
+  const port = new MemoryVault({ clock: systemClock });
+  const [empty, full] = ['empty', 'full'].map((name) =>
+    port.locate('installation', id.owner('acme'), id.customer(name)),
+  );
+  if (empty === undefined || full === undefined) throw new Error('two places were made');
+  for (const place of [empty, full]) port.plantVault(place, {});
+  const planted = port.plantArchive(full, bytesOf(10, 1), 'theirs');
+  await port.ensure(empty);
+  await store(port, empty, bytesOf(10, 2));
+  await expect(port.ensure(full)).rejects.toSatisfy((error) => isMoraineError(error, 'CHANGED_RESOURCE_NOT_OURS'));
+  expect(port.archivesIn(full).map(({ vaultArchiveId }) => vaultArchiveId)).toEqual([planted]);
 });
 
 test('the fake forbids what a vault could not know: an intent for somebody else, a claim for other bytes, other totals', async () => {

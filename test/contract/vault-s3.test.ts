@@ -7,7 +7,7 @@ import {
   PutObjectCommand,
   S3Client,
 } from '@aws-sdk/client-s3';
-import { describe, expect, test } from 'vitest';
+import { afterAll, describe, expect, test } from 'vitest';
 import { treeHash } from '../../src/archive/tree-hash.ts';
 import { systemClock } from '../../src/clock.ts';
 import { isMoraineError } from '../../src/errors.ts';
@@ -16,9 +16,19 @@ import { createVault } from '../../src/vault/create-vault.ts';
 import { objectKey } from '../../src/vault/intent.ts';
 import type { VaultLocation, VaultPort } from '../../src/vault/port.ts';
 import { vaultConfigSchema } from '../../src/vault/vault-config.ts';
+import { FaultyHttp, type HttpFault } from '../harness/faulty-http.ts';
 import { stackUrls, testNames } from '../harness/stack.ts';
 import { vaultContract } from './vault-contract.ts';
-import { abandoned, bytesOf, claimOf, freshIntent, inventoryAfter, listed, store } from './vault-world.ts';
+import {
+  abandoned,
+  bytesOf,
+  claimOf,
+  type FaultyCall,
+  freshIntent,
+  inventoryAfter,
+  listed,
+  store,
+} from './vault-world.ts';
 
 const names = testNames(import.meta.filename);
 const endpoint = stackUrls().s3;
@@ -28,6 +38,9 @@ const sdk = new S3Client({
   forcePathStyle: true,
   credentials: { accessKeyId: 'moraine', secretAccessKey: 'moraine-local' },
 });
+
+const proxy = await FaultyHttp.start(endpoint);
+afterAll(() => proxy.close());
 
 interface Settings {
   readonly address?: string;
@@ -39,7 +52,7 @@ function vault(settings: Settings = {}): VaultPort {
   const config = vaultConfigSchema.parse({
     backend: 's3',
     region: 'eu-west-1',
-    endpoint: settings.address ?? endpoint,
+    endpoint: settings.address ?? proxy.url,
     bucket: `${names.vaultPrefix}-{owner}`,
     storageClass: settings.storageClass ?? 'GLACIER',
     objectLock: settings.objectLock,
@@ -57,8 +70,32 @@ const world = async (settings: Settings = {}) => ({
   plant: async (location: VaultLocation, Body: Uint8Array, name: string) => {
     await sdk.send(new PutObjectCommand({ Bucket: location.name, Key: `${location.prefix}${name}`, Body }));
   },
-  fail: null,
+  oneCopyServesAll: true,
+  // A key names an attempt, so all but the delete may be repeated.
+  tries: {
+    storeWhole: 3,
+    beginUpload: 3,
+    sendPart: 3,
+    completeUpload: 3,
+    deleteArchive: 1,
+    requestRetrieval: 3,
+    retrievalState: 3,
+  },
+  fail: async (location: VaultLocation, call: FaultyCall, fault: HttpFault, times: number) => {
+    const isCall = CALLS[call];
+    proxy.failNext((method, url) => url.pathname.startsWith(`/${location.name}/`) && isCall(method, url), fault, times);
+  },
 });
+
+const CALLS: Readonly<Record<FaultyCall, (method: string, url: URL) => boolean>> = {
+  storeWhole: (method, { searchParams }) => method === 'PUT' && !searchParams.has('uploadId'),
+  beginUpload: (method, { searchParams }) => method === 'POST' && searchParams.has('uploads'),
+  sendPart: (method, { searchParams }) => method === 'PUT' && searchParams.has('uploadId'),
+  completeUpload: (method, { searchParams }) => method === 'POST' && searchParams.has('uploadId'),
+  deleteArchive: (method, { searchParams }) => method === 'DELETE' && searchParams.has('versionId'),
+  requestRetrieval: (method, { searchParams }) => method === 'POST' && searchParams.has('restore'),
+  retrievalState: (method, { pathname }) => method === 'HEAD' && pathname.split('/').length > 2,
+};
 
 vaultContract('s3, GLACIER', () => world());
 vaultContract('s3, DEEP_ARCHIVE', () => world({ storageClass: 'DEEP_ARCHIVE' }));

@@ -24,16 +24,25 @@ export interface VaultWorld {
   readonly hasTime: boolean;
   /** A retrieved copy stays for its day when the archive is deleted. */
   readonly outputOutlivesDelete: boolean;
+  /** How often each call is sent before its error comes through: once where a repetition would do it twice. */
+  readonly tries: Readonly<Record<FaultyCall, number>>;
+  /** Asking again for the retrieval of an archive gives the same job, as its copy serves all: no second one, no outcome to wonder about. */
+  readonly oneCopyServesAll: boolean;
   advanceTime(hours: number): Promise<void>;
   /** Something that somebody else stored there. */
   plant(location: VaultLocation, bytes: Uint8Array, description: string): Promise<void>;
-  /** The next `times` requests of that kind fail; null where the world has no such faults. */
-  readonly fail:
-    | ((location: VaultLocation, call: FaultyCall, fault: WorldFault, times: number) => Promise<void>)
-    | null;
+  /** The next `times` requests of that kind fail. */
+  fail(location: VaultLocation, call: FaultyCall, fault: WorldFault, times: number): Promise<void>;
 }
 
-export type FaultyCall = 'storeWhole' | 'completeUpload' | 'deleteArchive' | 'requestRetrieval';
+export type FaultyCall =
+  | 'storeWhole'
+  | 'beginUpload'
+  | 'sendPart'
+  | 'completeUpload'
+  | 'deleteArchive'
+  | 'requestRetrieval'
+  | 'retrievalState';
 
 let counter = 0;
 
