@@ -1,4 +1,4 @@
-/** The parts that are mutated, each with the tests that its mutants meet. `scripts/mutate.ts` names the part of a run. */
+/** The parts that are mutated. Each is judged by its own tests alone: what only a test of another part would notice survives. `scripts/mutate.ts` names the part of a run. */
 
 interface Part {
   /** What is mutated. */
@@ -7,9 +7,6 @@ interface Part {
   /** Mutants of what runs when a module is loaded (constants, tables): each one meets every test of the part. */
   readonly ignoreStatic: boolean;
 }
-
-const LEDGER_TESTS = ['test/unit/ledger-*.test.ts', 'test/contract/ledger-memory-store.test.ts'];
-const LIFECYCLE_TESTS = ['test/unit/lifecycle-*.test.ts'];
 
 export const PARTS: Readonly<Record<string, Part>> = {
   policy: { mutate: ['src/policy/**/*.ts'], tests: ['test/unit/policy-*.test.ts'], ignoreStatic: false },
@@ -21,10 +18,10 @@ export const PARTS: Readonly<Record<string, Part>> = {
       // The ledger's fake in memory: a part of the tests, held to the real one by the same contract suites.
       '!src/ledger/memory-*.ts',
     ],
-    tests: [...LEDGER_TESTS, ...LIFECYCLE_TESTS],
+    tests: ['test/unit/ledger-*.test.ts', 'test/contract/ledger-memory-store.test.ts'],
     ignoreStatic: true,
   },
-  lifecycle: { mutate: ['src/lifecycle/**/*.ts'], tests: LIFECYCLE_TESTS, ignoreStatic: true },
+  lifecycle: { mutate: ['src/lifecycle/**/*.ts'], tests: ['test/unit/lifecycle-*.test.ts'], ignoreStatic: true },
 };
 
 /** The part of this run. Stryker's own processes inherit the variable. */
