@@ -43,6 +43,8 @@ export interface Config {
   readonly vaults: ReadonlyMap<VaultKey, VaultConfig>;
   /** By owner id (`src/ids.ts`). */
   readonly owners: ReadonlyMap<OwnerId, readonly Administrator[]>;
+  /** Who looks at what is in quarantine, where moraine.yaml says so. */
+  readonly contacts: ReadonlyMap<OwnerId, string>;
   /** Found, not understood: `src/policy` parses them. */
   readonly policies: readonly PolicyFile[];
   readonly console: { readonly host: string; readonly port: number; readonly bullBoardWritable: boolean };
@@ -83,6 +85,11 @@ export function loadConfig(
     keys: { ...keys.stores, backupMaxAge: config.keys.backupMaxAge ?? null },
     signingKeyPem: signingKey.pem,
     vaults: new Map(Object.entries(config.vaults).map(([name, vault]) => [id.vaultKey(name), vault])),
+    contacts: new Map(
+      Object.entries(config.owners).flatMap(([name, { contact }]): [OwnerId, string][] =>
+        contact === undefined ? [] : [[id.owner(name), contact]],
+      ),
+    ),
     owners: new Map(Object.entries(config.owners).map(([name, owner]) => [id.owner(name), owner.administrators])),
     policies: policies.files,
     console: config.console,

@@ -209,6 +209,16 @@ export const ERROR_KINDS = {
     meaning: 'A person has paused the policy, the owner or everything.',
     hint: 'Run `moraine pause list`; the work goes on after `moraine resume`.',
   },
+  HELD: {
+    class: 'later',
+    meaning: 'A legal hold covers it, so nothing of it is destroyed.',
+    hint: 'Run `moraine hold list`.',
+  },
+  RETRY_UNSAFE: {
+    class: 'later',
+    meaning: 'The records of a quarantined archive are in another archive that is not cleared yet.',
+    hint: 'Retry when that archive is cleared, or dispose of this one.',
+  },
   ILLEGAL_MOVE: {
     class: 'bug',
     meaning: 'A state was asked to change in a way that the table of legal moves does not have.',

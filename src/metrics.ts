@@ -43,8 +43,8 @@ export const METRICS = {
   moraine_last_good_run_timestamp_seconds: { help: 'When a run of the policy last ended well', labels: ['policy'] },
   moraine_quarantine_open: { help: 'Open quarantine entries by kind', labels: ['kind'] },
   moraine_quarantine_oldest_seconds: {
-    help: 'Age of the oldest open quarantine entry; 0 when there is none',
-    labels: [],
+    help: 'Age of the oldest open quarantine entry of the policy; 0 when it has none',
+    labels: ['policy'],
   },
   moraine_holds: { help: 'Legal holds that are being placed or active', labels: [] },
   moraine_pauses: { help: 'Pauses in force: policies, owners or everything that a person has stopped', labels: [] },

@@ -123,7 +123,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     name: 'quarantine',
-    summary: 'records and archives that cannot be handled',
+    summary: 'records and archives that cannot be handled, and the ways out',
     group: LOOK,
     load: async () => (await import('./quarantine.ts')).quarantineCommand(),
   },

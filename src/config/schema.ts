@@ -79,7 +79,17 @@ export const configSchema = z.strictObject({
     .record(z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'lower-case letters, digits and "-"'), vaultConfigSchema)
     .refine((vaults) => Object.keys(vaults).length > 0, 'at least one vault'),
   owners: z
-    .record(z.string().min(1), z.strictObject({ administrators: z.array(administrator) }))
+    .record(
+      z.string().min(1),
+      z.strictObject({
+        administrators: z.array(administrator),
+        contact: z
+          .string()
+          .min(1)
+          .optional()
+          .meta({ description: 'Who looks at what of it is in quarantine; default: the owner.' }),
+      }),
+    )
     .default({})
     .meta({ description: 'Who can open the archives of each owner.' }),
   policies: z

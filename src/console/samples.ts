@@ -4,7 +4,8 @@ import type { Outcomes } from '../ledger/archive-document.ts';
 import { auditHead } from '../ledger/audit.ts';
 import { countHolds } from '../ledger/holds.ts';
 import { pausesShown } from '../ledger/pauses.ts';
-import { openQuarantine } from '../ledger/quarantine.ts';
+import { policiesInForce } from '../ledger/policies.ts';
+import { oldestQuarantine, openQuarantine } from '../ledger/quarantine.ts';
 import { type OldestRecord, overdueMs } from '../lifecycle/oldest-records.ts';
 import type { Sample } from '../metrics.ts';
 import { lastGoodRuns } from './data/runs.ts';
@@ -39,6 +40,9 @@ async function ledgerSamples(sight: Sight, now: Date): Promise<readonly Sample[]
       auditHead(store),
       lastGoodRuns(store),
     ]);
+    const policies = new Set(snapshot.policies.keys());
+    for await (const { name } of policiesInForce(store)) policies.add(name);
+    const oldest = await oldestQuarantine(store, policies);
     return [
       { name: 'moraine_ledger_up', value: 1 },
       { name: 'moraine_ledger_read_seconds', value: snapshot.tookMs / 1_000 },
@@ -48,7 +52,10 @@ async function ledgerSamples(sight: Sight, now: Date): Promise<readonly Sample[]
       }),
       { name: 'moraine_quarantine_open', value: quarantine.records, labels: { kind: 'record' } },
       { name: 'moraine_quarantine_open', value: quarantine.archives, labels: { kind: 'archive' } },
-      { name: 'moraine_quarantine_oldest_seconds', value: secondsSince(quarantine.oldestAt, now) },
+      ...[...policies].map((policy): Sample => {
+        const value = secondsSince(oldest.get(policy) ?? null, now);
+        return { name: 'moraine_quarantine_oldest_seconds', value, labels: { policy } };
+      }),
       { name: 'moraine_holds', value: holds },
       { name: 'moraine_pauses', value: pauses.length },
       { name: 'moraine_oldest_pause_seconds', value: secondsSince(pauses[0]?.askedAt ?? null, now) },

@@ -2,6 +2,9 @@
  * Quarantine: records and archives that cannot be handled. Each is kept, reported with its reason and an owner, and
  * closed when it was dealt with; none of them stops the rest (promise 12). A record in quarantine is still in the
  * source, so its `_id` may stand here until the entry is closed; nothing else of it does.
+ *
+ * An entry is `open` until it was dealt with, and then `closed`; or `disposed`: a person has decided that what it names
+ * stays as it is. A disposed record is not reported again for the same reason.
  */
 import { createHash } from 'node:crypto';
 import pMap from 'p-map';
@@ -34,14 +37,14 @@ export type QuarantinedArchive = Omit<QuarantineFacts, 'kind'> & { readonly arch
 
 export interface QuarantineDocument extends LedgerDocument, QuarantineFacts {
   readonly archive: ArchiveId | null;
-  /** A record's `_id`; null for an archive and once closed. */
+  /** A record's `_id`; null for an archive and once closed. A disposed record can be taken up again, so it stays. */
   readonly idBytes: Uint8Array | null;
-  readonly state: 'open' | 'closed';
+  readonly state: 'open' | 'disposed' | 'closed';
   readonly firstSeenAt: Date;
   readonly lastSeenAt: Date;
   readonly timesSeen: number;
   readonly closedAt: Date | null;
-  /** Who closed it and why. */
+  /** Who closed or disposed of it, and why. */
   readonly closedBy: string | null;
   readonly closedReason: string | null;
 }
@@ -61,6 +64,7 @@ const CONCURRENCY = 8;
 
 export const QUARANTINE_INDEXES: readonly LedgerIndex[] = [
   { collection: QUARANTINE, keys: { state: 1, firstSeenAt: 1 } },
+  { collection: QUARANTINE, keys: { policy: 1, state: 1, firstSeenAt: 1 } },
   { collection: QUARANTINE, keys: { archive: 1 } },
   { collection: QUARANTINE, keys: { namespace: 1, state: 1, lastSeenAt: 1 } },
 ];
@@ -100,6 +104,20 @@ export async function quarantineArchiveEntry(
   return await report(store, clock, [entry]);
 }
 
+/** A person leaves what the entry names as it is. Does nothing to one that is closed. */
+export async function disposeQuarantine(
+  store: Store,
+  clock: Clock,
+  id: string,
+  by: { readonly who: string; readonly reason: string },
+): Promise<QuarantineDocument> {
+  return await update(quarantine(store), id, (entry) =>
+    entry.state === 'closed'
+      ? null
+      : { ...closed(entry, clock, by), idBytes: entry.idBytes, state: 'disposed' as const },
+  );
+}
+
 /** Closes an entry and forgets the record's `_id`. Does nothing to one that is closed. */
 export async function closeQuarantine(
   store: Store,
@@ -129,7 +147,7 @@ export async function closeUnseenRecords(
     policy,
     namespace,
     kind: 'record',
-    state: 'open',
+    state: { $in: ['open', 'disposed'] },
     reason: { $in: reasons },
     lastSeenAt: { $lt: since },
   };
@@ -172,6 +190,16 @@ export async function openQuarantine(
   return { records, archives, oldestAt: null };
 }
 
+/** Since when the oldest open entry of each of these policies waits; a policy without one is not in it. */
+export async function oldestQuarantine(store: Store, policies: Iterable<string>): Promise<ReadonlyMap<string, Date>> {
+  const oldest = new Map<string, Date>();
+  for (const policy of policies) {
+    for await (const { firstSeenAt } of findQuarantine(store, { policy, state: 'open' }, { limit: 1 }))
+      oldest.set(policy, firstSeenAt);
+  }
+  return oldest;
+}
+
 type Entry = QuarantineFacts & Pick<QuarantineDocument, '_id' | 'archive' | 'idBytes'>;
 
 async function report(store: Store, clock: Clock, entries: readonly Entry[]): Promise<Quarantined> {
@@ -197,12 +225,14 @@ async function report(store: Store, clock: Clock, entries: readonly Entry[]): Pr
   return total;
 }
 
-/** Whether the entry was closed before. */
+/** Whether the entry was dealt with before, and is open again. */
 async function seeAgain(store: Store, clock: Clock, { _id, ...facts }: Entry): Promise<boolean> {
   let wasClosed = false;
   await update(quarantine(store), _id, (entry) => {
-    wasClosed = entry.state === 'closed';
     const seen = { ...entry, ...facts, lastSeenAt: clock.now(), timesSeen: entry.timesSeen + 1 };
+    const isLeft = entry.state === 'disposed' && entry.kind === 'record' && entry.reason === facts.reason;
+    wasClosed = entry.state !== 'open' && !isLeft;
+    if (isLeft) return seen;
     return { ...seen, state: 'open' as const, closedAt: null, closedBy: null, closedReason: null };
   });
   return wasClosed;

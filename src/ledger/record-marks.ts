@@ -113,7 +113,15 @@ export async function markQuarantined(store: Store, scope: MarkScope, keys: read
   await markAll(store, scope, keys, (mark) => ({ ...mark, quarantined: true }));
 }
 
-/** The record was deleted, or begins anew (mended, released from quarantine): its marks go. */
+/** The record leaves quarantine and begins anew: it is planned again, its changes in a row are counted from none. An exemption stays. */
+export async function releaseMark(store: Store, scope: MarkScope, key: string): Promise<void> {
+  const _id = markId(scope, key);
+  const mark = await marks(store).get(_id);
+  if (mark === null || (mark.exemptUntil === null && (await marks(store).remove(_id, mark.rev)))) return;
+  await update(marks(store), _id, (document) => ({ ...document, ...UNMARKED, exemptUntil: document.exemptUntil }));
+}
+
+/** The record was deleted: its marks go. */
 export async function forgetMarks(store: Store, scope: MarkScope, keys: readonly string[]): Promise<number> {
   let removed = 0;
   for (const batch of batchesOf(keys)) {

@@ -15,7 +15,9 @@
  * - `purged`: the vault accepted the delete and the key is destroyed.
  * - `confirmed`: a later inventory no longer lists it; the certificate is signed. Final.
  * - `abandoned`: nothing was left to take. Final.
- * - `quarantined`: cannot be handled; keeps the state that it came from.
+ * - `quarantined`: cannot be handled; keeps the state that it came from. A person takes it up again (src/lifecycle/quarantine.ts)
+ *   where that is safe, or gives up what was never verified. One that came from `verified` goes back to `stored` only: its
+ *   copy was in doubt, so it is verified anew before anything more of it is deleted.
  */
 import { MoraineError } from '../errors.ts';
 
@@ -56,6 +58,21 @@ const FORWARD: readonly LegalMove[] = [
   { from: 'stored', to: 'abandoned', when: 'nothing is left to take; the attempt is abandoned' },
 ];
 
+/** Ways out of quarantine, each by a person. */
+const WAYS_OUT: readonly LegalMove[] = [
+  { from: 'quarantined', to: 'planned', when: 'taken up again; it came from `planned`' },
+  { from: 'quarantined', to: 'storing', when: 'taken up again; it came from `storing`' },
+  {
+    from: 'quarantined',
+    to: 'stored',
+    when: 'taken up again; it came from `stored`, or from `verified` to be verified anew; no archive that is not cleared holds its records',
+  },
+  { from: 'quarantined', to: 'cleared', when: 'taken up again; it came from `cleared`' },
+  { from: 'quarantined', to: 'purging', when: 'taken up again; it came from `purging`' },
+  { from: 'quarantined', to: 'purged', when: 'taken up again; it came from `purged`' },
+  { from: 'quarantined', to: 'abandoned', when: 'given up; it was never verified, and its key is destroyed' },
+];
+
 const CAN_BE_QUARANTINED = ['planned', 'storing', 'stored', 'verified', 'cleared', 'purging', 'purged'] as const;
 
 export const LEGAL_MOVES: readonly LegalMove[] = [
@@ -65,6 +82,7 @@ export const LEGAL_MOVES: readonly LegalMove[] = [
     to: 'quarantined' as const,
     when: 'it cannot be handled; the reason is kept',
   })),
+  ...WAYS_OUT,
 ];
 
 /** Before these nothing of the archive's records was deleted, so what lies below their bound must wait for them. */

@@ -194,23 +194,27 @@ async function acknowledge(
   return lease.document;
 }
 
-/** Attempts that a crashed worker left open: abandoned, their upload aborted, their key destroyed, and the archive back at `planned`. */
+/** Attempts that a crashed worker left open: abandoned, and the archive back at `planned`. */
 async function abandonEarlierAttempts(context: Context, lease: ArchiveLease): Promise<void> {
-  const archive = lease.document;
-  const left: AttemptId[] = [];
-  for await (const attempt of attempts(context.store).find({
-    archive: archive._id,
-    state: { $in: ['open', 'acknowledged'] },
-  }))
-    left.push(attempt._id);
-  for (const attempt of left) await abandon(context, lease, attempt, 'its worker was cut');
-  if (archive.state === 'storing') {
+  await abandonAttempts(context, lease, 'its worker was cut');
+  if (lease.document.state === 'storing') {
     await moveArchive(context.audit, context.clock, lease, {
       to: 'planned',
       set: { attempt: null },
       details: { reason: 'the attempt was cut' },
     });
   }
+}
+
+/** Every attempt of the archive, acknowledged ones too: abandoned, its key destroyed, its upload aborted. */
+export async function abandonAttempts(context: Context, lease: ArchiveLease, reason: string): Promise<void> {
+  const left: AttemptId[] = [];
+  for await (const attempt of attempts(context.store).find({
+    archive: lease.document._id,
+    state: { $in: ['open', 'acknowledged'] },
+  }))
+    left.push(attempt._id);
+  for (const attempt of left) await abandon(context, lease, attempt, reason);
 }
 
 async function giveAttemptBack(

@@ -7,7 +7,7 @@ import { CHECKOUT, readModules } from '../harness/module-graph.ts';
 const MOST_LINES = 350;
 
 /** Longer with a reason. */
-const LONGER: Readonly<Record<string, string>> = {};
+const LONGER: Readonly<Record<string, string>> = { 'src/errors.ts': 'one list of every error, of one entry each' };
 
 test(`no file of the product is longer than ${MOST_LINES} lines without a reason`, () => {
   const long = [...readModules().keys()]
