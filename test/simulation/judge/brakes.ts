@@ -1,6 +1,6 @@
 /** Which holds and pauses are in force, and what they cover: from the words of the person who asked, exactly. */
 import { type Brake, CLOCK_TOLERANCE_MS, type Known, type KnownArchive } from './known.ts';
-import type { Instant, Observation, Scope } from './observations.ts';
+import type { Instant, Observation, Physical, Scope } from './observations.ts';
 import type { Report } from './properties.ts';
 import type { RecordFacts } from './record-facts.ts';
 
@@ -11,54 +11,74 @@ type AboutBrakes = Extract<Observation, { readonly name: string }>;
 
 export function seeBrake(known: Known, report: Report, seen: AboutBrakes, now: Instant): void {
   const kind = seen.what.startsWith('hold') ? 'hold' : 'pause';
+  const newest = known.brakes.findLast((brake) => brake.kind === kind && brake.name === seen.name);
   switch (seen.what) {
     case 'hold asked':
-    case 'pause asked': {
-      const placing = latest(known, kind, seen.name);
-      if (placing !== undefined && placing.endAskedAt === null) {
-        // The same again takes on what is there; in force is in force.
-        if (placing.inForceSince === null) placing.askedAtStep = known.step;
-        return;
-      }
-      known.brakes.push({
-        kind,
-        name: seen.name,
-        scope: seen.scope,
-        askedAtStep: known.step,
-        inForceSince: null,
-        tooLate: new Set(),
-        endAskedAt: null,
-        endedUntil: undefined,
-      });
+    case 'pause asked':
+      if (newest === undefined || newest.endAskedAt !== null) {
+        known.brakes.push(ask(known, kind, seen.name, seen.scope, now));
+        // The same again takes on what is there; what is in force stays in force.
+      } else if (newest.inForceSince === null) newest.askedAtStep = known.step;
       return;
-    }
     case 'hold active':
-    case 'pause in force': {
-      const brake = latest(known, kind, seen.name);
-      if (brake === undefined) return;
-      brake.tooLate = new Set([...brake.tooLate, ...seen.tooLate]);
-      if (brake.inForceSince !== null || brake.endAskedAt !== null) return;
-      brake.inForceSince = now;
-      if (kind === 'hold') reportUnnamed(known, report, brake);
+    case 'pause in force':
+      if (newest === undefined) return;
+      newest.tooLate = new Set([...newest.tooLate, ...seen.tooLate]);
+      if (newest.inForceSince !== null || newest.endAskedAt !== null) return;
+      newest.inForceSince = now;
+      if (kind === 'hold') reportUnnamed(known, report, newest);
       return;
-    }
     case 'hold release asked':
-    case 'resume asked': {
-      const brake = latest(known, kind, seen.name);
-      if (brake !== undefined) brake.endAskedAt ??= now;
+      for (const brake of sameName(known, kind, seen.name)) brake.endAskedAt ??= now;
       return;
-    }
-    case 'hold released': {
-      const brake = latest(known, kind, seen.name);
-      if (brake !== undefined) brake.endedUntil = seen.heldUntil;
+    case 'resume asked':
+      for (const brake of sameTarget(known, newest)) brake.endAskedAt ??= now;
       return;
-    }
+    case 'hold released':
+      for (const brake of sameName(known, kind, seen.name)) {
+        brake.endAskedAt ??= now;
+        if (seen.heldUntil === null) brake.endedUntil ??= null;
+        else brake.endedUntil = Math.max(brake.endedUntil ?? seen.heldUntil, seen.heldUntil);
+      }
   }
+}
+
+/** A release or resume of the same that was asked for so shortly before may still be under way, and end what is asked for now. */
+const ENDING_MS = 3_600_000;
+
+function ask(known: Known, kind: Brake['kind'], name: string, scope: Scope, now: Instant): Brake {
+  const isEnding = known.brakes.some(
+    (other) =>
+      other.kind === kind &&
+      other.endAskedAt !== null &&
+      other.endedUntil == null &&
+      now - other.endAskedAt < ENDING_MS &&
+      (other.name === name || sameScope(other.scope, scope)),
+  );
+  return {
+    kind,
+    name,
+    scope,
+    askedAtStep: known.step,
+    inForceSince: null,
+    tooLate: new Set(),
+    endAskedAt: null,
+    endedUntil: undefined,
+    isCertain: !isEnding,
+  };
+}
+
+/** After a backup of the ledger was put back: what it does not hold any more stops nothing. */
+export function forgetBrakes(known: Known, physical: Physical): void {
+  const kept = new Set<unknown>();
+  for (const hold of physical.ledger('holds')) if (hold['state'] === 'active') kept.add(hold['caseNumber']);
+  for (const pause of physical.ledger('pauses')) if (pause['state'] === 'paused') kept.add(pause['reason']);
+  for (const brake of known.brakes) if (!kept.has(brake.name)) brake.isCertain = false;
 }
 
 /** Does it stop acts for certain, by what people were told? */
 export function isInForce(known: Known, brake: Brake, now: Instant): boolean {
-  if (brake.inForceSince === null) return false;
+  if (brake.inForceSince === null || !brake.isCertain) return false;
   if (brake.endAskedAt === null) return true;
   if (brake.kind === 'pause' || brake.endedUntil === null) return false;
   const until = brake.endedUntil ?? brake.endAskedAt + known.facts.releaseGraceMs;
@@ -117,6 +137,16 @@ function reportUnnamed(known: Known, report: Report, brake: Brake): void {
   }
 }
 
-function latest(known: Known, kind: Brake['kind'], name: string): Brake | undefined {
-  return known.brakes.findLast((brake) => brake.kind === kind && brake.name === name);
+function sameName(known: Known, kind: Brake['kind'], name: string): readonly Brake[] {
+  return known.brakes.filter((brake) => brake.kind === kind && brake.name === name);
+}
+
+/** A resume names a policy, an owner or everything, and lifts every pause of just that. */
+function sameTarget(known: Known, newest: Brake | undefined): readonly Brake[] {
+  if (newest === undefined) return [];
+  return known.brakes.filter((brake) => brake.kind === 'pause' && sameScope(brake.scope, newest.scope));
+}
+
+function sameScope(left: Scope, right: Scope): boolean {
+  return left.owner === right.owner && left.policy === right.policy && JSON.stringify(left) === JSON.stringify(right);
 }

@@ -1,7 +1,15 @@
 /** Faults are over and nothing moves any more: nothing is lost, nothing waits, nothing is kept too long. */
 import { faultOfChain } from './audit-chain.ts';
 import { covers, coversParty, mayStop, NEXT_RUN_MS } from './brakes.ts';
-import { DAY_MS, type Known, type KnownArchive, type KnownRecord, latestPurge, recordKey } from './known.ts';
+import {
+  CLOCK_TOLERANCE_MS,
+  DAY_MS,
+  type Known,
+  type KnownArchive,
+  type KnownRecord,
+  latestPurge,
+  recordKey,
+} from './known.ts';
 import { leaseEnd } from './ledger-changes.ts';
 import type { Instant, Physical, PolicyFacts, RawDocument } from './observations.ts';
 import type { Report } from './properties.ts';
@@ -14,14 +22,16 @@ export function judgeEnd(known: Known, report: Report, physical: Physical): void
   judgeAudit(known, report, physical);
   const now = physical.now();
   const putAside = new Set<string>();
+  keepLedgerPauses(known, physical);
   for (const entry of physical.ledger('quarantine')) judgeQuarantine(known, report, entry, putAside);
   for (const archive of known.archives.values()) judgeArchive(known, report, archive, physical);
-  judgeSource(known, report, putAside, now);
+  judgeSource(known, report, putAside, physical);
   judgeAttempts(known, report, physical);
   for (const { _id, until } of physical
     .ledger('inFlight')
     .map((entry) => ({ ...entry, until: asInstant(entry['until']) }))) {
-    if (until !== null && until > now) report('work-not-finished', `In-flight entry ${_id} is not past its end.`);
+    if (until !== null && until > now + CLOCK_TOLERANCE_MS)
+      report('work-not-finished', `In-flight entry ${_id} is not past its end.`);
   }
   for (const expiration of known.expirations.values()) {
     if (expiration['state'] !== 'done' && !isPaused(known, expiration, now)) {
@@ -29,6 +39,14 @@ export function judgeEnd(known: Known, report: Report, physical: Physical): void
     }
   }
   judgePages(known, report, physical);
+}
+
+/** A resume that was cut before its effect has lifted nothing. */
+function keepLedgerPauses(known: Known, physical: Physical): void {
+  const names = new Set(
+    physical.ledger('pauses').flatMap((each) => (each['state'] === 'resumed' ? [] : each['reason'])),
+  );
+  for (const brake of known.brakes) if (brake.kind === 'pause' && names.has(brake.name)) brake.endAskedAt = null;
 }
 
 /** Every record that Moraine deleted is there again, or can be restored, or went as a purge or an ordered expiry did. */
@@ -134,7 +152,9 @@ function judgeQuarantine(known: Known, report: Report, entry: RawDocument, putAs
     if (known.records.get(key)?.wasEverUnfit === true) return;
   } else if (reason === 'changed-three-times') {
     const changes = [...known.archives.values()].filter(({ touched }) => touched.has(key)).length;
-    if (changes >= CHANGES) return;
+    const told = [...known.archives.values()].filter(({ outcomes }) => /[cq]/.test(outcomes?.get(key) ?? '')).length;
+    // A bit that was flipped when a page was read again makes a change that nobody made.
+    if (changes >= CHANGES || told >= CHANGES) return;
   }
   report('work-not-finished', `Record ${id} is in quarantine (${reason}), which nothing in the world explains.`);
 }
@@ -161,7 +181,8 @@ function judgeArchive(known: Known, report: Report, archive: KnownArchive, physi
   const now = physical.now();
   const state = known.state(archive) ?? 'none';
   const until = leaseEnd(document);
-  if (until !== null && until > now) report('work-not-finished', `Archive ${id} is under a lease that is not over.`);
+  if (until !== null && until > now + CLOCK_TOLERANCE_MS)
+    report('work-not-finished', `Archive ${id} is under a lease that is not over.`);
   if (UNFINISHED.includes(state)) {
     if (!isPaused(known, document, now)) report('work-not-finished', `Archive ${id} is ${state}.`);
     return;
@@ -210,14 +231,16 @@ function judgeDue(
 }
 
 /** Records that are due, fit, of a known owner, and left alone by everybody. */
-function judgeSource(known: Known, report: Report, putAside: ReadonlySet<string>, now: Instant): void {
+function judgeSource(known: Known, report: Report, putAside: ReadonlySet<string>, physical: Physical): void {
+  const now = physical.now();
+  const inForce = policiesInForce(known, physical);
   const due: { record: KnownRecord; policy: PolicyFacts; dueAt: Instant }[] = [];
   const dueOf = new Map<string, number>();
   const all = new Map<string, number>();
   for (const record of known.records.values()) {
     if (record.bytes === null) continue;
     all.set(record.namespace, (all.get(record.namespace) ?? 0) + 1);
-    const policy = known.policyInForce(record.namespace);
+    const policy = inForce.get(record.namespace) ?? known.policyInForce(record.namespace);
     const { trigger } = record.facts;
     if (policy === null || trigger === null || record.facts.isUnfit) continue;
     const dueAt = trigger + policy.activeDays * DAY_MS;
@@ -228,6 +251,8 @@ function judgeSource(known: Known, report: Report, putAside: ReadonlySet<string>
   for (const { record, policy, dueAt } of due) {
     const { facts, namespace, id } = record;
     // What is past its archive period too only goes when a person says so.
+    // A restore that was cut has written exemptions that nobody was told of.
+    if (record.putBy === 'moraine' && record.exemptUntil === null) continue;
     if (facts.mayBeUnfit || dueAt + policy.archiveDays * DAY_MS <= now || putAside.has(record.key)) continue;
     if (!known.facts.owners.includes(facts.owner ?? '')) continue;
     const since = Math.max(dueAt + policy.maxWaitDays * DAY_MS, record.putAt, record.exemptUntil ?? 0);
@@ -237,6 +262,16 @@ function judgeSource(known: Known, report: Report, putAside: ReadonlySet<string>
     if (since + policy.graceDays * DAY_MS + NEXT_RUN_MS <= now) report('kept-too-long', text);
     else report('work-not-finished', text);
   }
+}
+
+/** By the ledger: a publication that was cut after its effect was told to nobody. */
+function policiesInForce(known: Known, physical: Physical): ReadonlyMap<string, PolicyFacts> {
+  const found = new Map<string, PolicyFacts>();
+  for (const each of physical.ledger('policiesInForce')) {
+    const [policy] = known.policyVersions.get(asText(each['version']) ?? '') ?? [];
+    if (policy !== undefined) found.set(policy.namespace, policy);
+  }
+  return found;
 }
 
 function judgeAttempts(known: Known, report: Report, physical: Physical): void {

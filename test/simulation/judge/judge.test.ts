@@ -269,6 +269,26 @@ describe('promises 1 and 2', () => {
   });
 });
 
+test('a restore puts a void copy into the source, and was cut before it said so', async () => {
+  const world = await life();
+  const records = await world.archived('a1');
+  for (const record of records) await world.remove(record, 'application');
+  await world.settle('a1', 'gg');
+  await world.put(first(records), 'operator-1');
+  expectBroken(world, 'void-copy-restored');
+});
+
+test('what the application removed after it was seen present is called deleted, and is no fault', async () => {
+  const world = await life();
+  const records = await world.archived('a1');
+  const page = { _id: 'a1:0', archive: 'a1', page: 0, intended: [0, 1], outcomes: null };
+  for (const record of records) await world.remove(record, record.id === 'a1-a' ? 'application' : 'worker-1');
+  const outcomes = { archived: 2, deleted: 2, changed: 0, held: 0, gone: 0, quarantined: 0, pending: 0 };
+  await world.write('clearingPages', { ...page, outcomes: 'dd' });
+  await world.amend('a1', { state: 'cleared', outcomes });
+  expect(world.judge.violations).toEqual([]);
+});
+
 describe('promise 3', () => {
   test('a held record is deleted', async () => {
     const world = await life();
@@ -329,6 +349,20 @@ describe('promise 3', () => {
     expectBroken(world, 'paused-archive-purged');
   });
 
+  test('a hold that was asked for again while its release was under way is not counted on', async () => {
+    const world = await life();
+    const records = await world.archived('a1');
+    await world.hold('h1', ANY);
+    await world.see({ what: 'hold release asked', by: 'operator-1', name: 'h1' });
+    await world.see({ what: 'hold asked', by: 'operator-2', name: 'h1', scope: ANY });
+    const heldUntil = world.time + DAY;
+    await world.see({ what: 'hold released', by: 'operator-1', name: 'h1', heldUntil });
+    await world.see({ what: 'hold active', by: 'operator-2', name: 'h1', tooLate: [] });
+    world.time = heldUntil;
+    await world.remove(first(records));
+    expect(world.judge.violations).toEqual([]);
+  });
+
   test('after a resume, and for another owner, nothing is held up', async () => {
     const world = await life();
     const records = await world.archived('a1');
@@ -356,6 +390,29 @@ describe('promise 4', () => {
     const records = await world.archived('a1');
     await world.remove(first(records));
     expect(world.judge.violations).toEqual([]);
+  });
+
+  test('an archive keeps the policy version that it pinned, also one that nobody was told of', async () => {
+    const world = await life();
+    const json = JSON.stringify({ active: 'P5D', archive: { for: 'P1D' }, limits: { records: 9, share: 1 } });
+    await world.write('policyVersions', { _id: 'p1', name: 'chats', namespace: NAMESPACE, json });
+    world.time = DUE - 5 * DAY + 60_000;
+    await world.cleared('a1');
+    world.time = DUE - 4 * DAY + 60_000;
+    await world.purged('a1');
+    expect(world.judge.violations).toEqual([]);
+  });
+
+  test('a restored record is deleted before its exemption is over', async () => {
+    const world = await life();
+    const [record] = await world.cleared('a1');
+    if (record === undefined) throw new Error('there is no record');
+    await world.put(record, 'operator-1');
+    const exemptUntil = world.time + 5 * DAY;
+    await world.see({ what: 'restored', by: 'operator-1', archive: 'a1', records: [], intoSource: true, exemptUntil });
+    await world.archived('a2', { records: [record] });
+    await world.remove(record);
+    expectBroken(world, 'deleted-not-due');
   });
 
   test('purged before the archive period is over', async () => {

@@ -6,10 +6,10 @@
  * first sees them, after a backup was put back, and at the end.
  */
 import { seeAudit } from './audit-chain.ts';
-import { seeBrake } from './brakes.ts';
+import { forgetBrakes, seeBrake } from './brakes.ts';
 import { judgeEnd } from './end.ts';
 import { fileKey, Known } from './known.ts';
-import { learnPolicy, seeArchiveWritten, seeClearingPage, seeExpiration } from './ledger-changes.ts';
+import { learnPolicy, seeArchiveWritten, seeExpiration, seePolicyVersion } from './ledger-changes.ts';
 import type { JudgePort, Observation, Physical, RawDocument, Violation, WorldFacts } from './observations.ts';
 import { PROPERTIES, type PropertyName } from './properties.ts';
 import { Secrets } from './secrets.ts';
@@ -73,7 +73,7 @@ export class Judge implements JudgePort {
         known.expiryOrdered.add(seen.policy);
         break;
       case 'policy published':
-        learnPolicy(known, seen.policy, physical);
+        learnPolicy(known, seen.policy);
         break;
       case 'restored':
         seeRestored(known, report, seen, physical.now());
@@ -104,7 +104,7 @@ export class Judge implements JudgePort {
     const write = { by, before, after };
     if (collection === 'audit') seeAudit(known, this.#report, before, after);
     else if (collection === 'archives') seeArchiveWritten(known, this.#report, write, physical);
-    else if (collection === 'clearingPages') seeClearingPage(known, after);
+    else if (collection === 'policyVersions') seePolicyVersion(known, after);
     else if (collection === 'expirations') seeExpiration(known, this.#report, write, physical.now());
     else if (collection === 'attempts' && after?.['state'] === 'abandoned') seeAbandoned(known, this.#report, id);
   }
@@ -113,6 +113,7 @@ export class Judge implements JudgePort {
     const known = this.#known;
     if (kind === 'ledger set back') {
       known.isLedgerSetBack = true;
+      forgetBrakes(known, physical);
       this.#readLedger(physical);
       return;
     }
@@ -146,7 +147,6 @@ export class Judge implements JudgePort {
     }
     if (seen.what !== 'ledger written') this.#readLedger(physical);
     if (seen.what !== 'key written') await this.#readKeys(physical);
-    for (const policy of known.facts.policies) learnPolicy(known, policy, physical);
     for (const file of physical.vault()) {
       if (seen.what === 'vault stored' && seen.file.vaultArchiveId === file.vaultArchiveId) continue;
       if (known.files.has(fileKey(file.vault, file.vaultArchiveId)) || partiesOf(file.description) === null) continue;
@@ -172,8 +172,7 @@ export class Judge implements JudgePort {
     for (const each of physical.ledger('expirations')) known.expirations.set(each._id, each);
     for (const attempt of known.attempts.values()) attempt.isAbandoned = false;
     for (const each of physical.ledger('attempts')) known.attempt(each._id).isAbandoned = each['state'] === 'abandoned';
-    known.intended.clear();
-    for (const page of physical.ledger('clearingPages')) seeClearingPage(known, page);
+    for (const version of physical.ledger('policyVersions')) seePolicyVersion(known, version);
   }
 
   async #readKeys(physical: Physical): Promise<void> {

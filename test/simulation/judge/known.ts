@@ -72,7 +72,7 @@ export interface KnownArchive {
   readonly deleted: Map<string, Deletion>;
   /** Deleted under it and put back by the application before it was cleared. */
   readonly putBack: Set<string>;
-  /** Removed by the application while it was verified. */
+  /** Removed by the application while it was verified: deleted or gone, as the page's intent says. */
   readonly removedByApplication: Set<string>;
   /** Written or removed by the application between sealing and clearing. */
   readonly touched: Set<string>;
@@ -98,7 +98,10 @@ export interface Brake {
   inForceSince: Instant | null;
   tooLate: ReadonlySet<string>;
   endAskedAt: Instant | null;
+  /** What the release said; undefined: nothing yet. */
   endedUntil: Instant | null | undefined;
+  /** False where the same was being ended by somebody else meanwhile: which came first cannot be told. */
+  isCertain: boolean;
 }
 
 export interface AuditFacts {
@@ -122,10 +125,11 @@ export class Known {
   readonly expiryOrdered = new Set<string>();
   readonly keyDamage = { isSetBack: false };
   readonly damagedIds = new Map<string, Set<string>>();
-  readonly intended = new Map<string, Set<number>>();
   /** By policy name, in the order of publishing. */
   readonly policies = new Map<string, PolicyFacts[]>();
   readonly policyVersions = new Map<string, PolicyFacts[]>();
+  /** What each process has put into the source since its last restore ended. */
+  readonly returned = new Map<string, Set<string>>();
   isLedgerSetBack = false;
   step = 0;
 

@@ -3,7 +3,6 @@ import { type Known, type KnownArchive, recordKey } from './known.ts';
 import type { Instant, Physical, PolicyFacts, RawDocument } from './observations.ts';
 import { treeHash } from './open-archive.ts';
 import type { Report } from './properties.ts';
-import { ONE_PAGE } from './source-changes.ts';
 import { asFields, asInstant, asList, asNumber, asText } from './values.ts';
 
 export interface LedgerWrite {
@@ -63,13 +62,6 @@ export function seeArchiveWritten(
   }
 }
 
-export function seeClearingPage(known: Known, after: RawDocument | null): void {
-  if (after === null || asNumber(after['page']) !== 0) return;
-  const archive = asText(after['archive']);
-  if (archive === null) return;
-  known.intended.set(archive, new Set(asList(after['intended']).flatMap((at) => asNumber(at) ?? [])));
-}
-
 export function seeExpiration(known: Known, report: Report, { by, before, after }: LedgerWrite, now: Instant): void {
   if (after === null) {
     if (before !== null) known.expirations.delete(before._id);
@@ -84,28 +76,46 @@ export function seeExpiration(known: Known, report: Report, { by, before, after 
   }
 }
 
-/** Which policy a version stands for is learned when a person hears that it is in force. */
-export function learnPolicy(known: Known, policy: PolicyFacts, physical: Physical): void {
-  const versions = known.policies.get(policy.name) ?? [];
-  if (!versions.some((each) => isSame(each, policy))) versions.push(policy);
-  else
-    versions.push(
-      ...versions.splice(
-        versions.findIndex((each) => isSame(each, policy)),
-        1,
-      ),
-    );
-  known.policies.set(policy.name, versions);
-  const inForce = physical.ledger('policiesInForce').find(({ _id }) => _id === policy.name);
-  const version = asText(inForce?.['version']);
-  if (version === null) return;
-  const facts = known.policyVersions.get(version) ?? [];
-  if (!facts.some((each) => isSame(each, policy))) facts.push(policy);
-  known.policyVersions.set(version, facts);
+/** What a version says: as a person published it, else as its document says. */
+export function seePolicyVersion(known: Known, after: RawDocument | null): void {
+  const json = asText(after?.['json']);
+  if (after === null || json === null || known.policyVersions.has(after._id)) return;
+  const parsed: unknown = JSON.parse(json);
+  const fields = asFields(parsed);
+  const archive = asFields(fields['archive']);
+  const limits = asFields(fields['limits']);
+  const verify = archive['verify'] === 'inventory' ? 'inventory' : 'checksum';
+  const policy: PolicyFacts = {
+    name: asText(after['name']) ?? '',
+    namespace: asText(after['namespace']) ?? '',
+    activeDays: days(fields['active']),
+    archiveDays: days(archive['for']),
+    dueWindowDays: days(archive['dueWindow']),
+    maxWaitDays: days(archive['maxWait']),
+    graceDays: days(fields['grace']),
+    verify,
+    limits: { records: asNumber(limits['records']) ?? 0, share: asNumber(limits['share']) ?? 0 },
+  };
+  known.policyVersions.set(after._id, [policy]);
+  const versions = known.policies.get(policy.name);
+  if (versions === undefined) known.policies.set(policy.name, [policy]);
+  else if (!versions.some((each) => isSame(each, policy))) versions.unshift(policy);
+}
+
+/** Whole days, as all periods of a simulated life are. */
+function days(period: unknown): number {
+  const [, count] = /^P(\d+)D$/.exec(asText(period) ?? '') ?? [];
+  return count === undefined ? Number.NaN : Number(count);
+}
+
+/** A person heard that a policy is in force. */
+export function learnPolicy(known: Known, policy: PolicyFacts): void {
+  const versions = (known.policies.get(policy.name) ?? []).filter((each) => !isSame(each, policy));
+  known.policies.set(policy.name, [...versions, policy]);
 }
 
 function isSame(left: PolicyFacts, right: PolicyFacts): boolean {
-  return JSON.stringify(left) === JSON.stringify(right);
+  return JSON.stringify(Object.entries(left).sort()) === JSON.stringify(Object.entries(right).sort());
 }
 
 function judgeMove(report: Report, id: string, before: RawDocument | null, after: RawDocument): void {
@@ -191,12 +201,13 @@ function settle(known: Known, report: Report, archive: KnownArchive, after: RawD
   archive.clearedAt = physical.now();
   const opened = known.storedFile(archive)?.opened;
   if (opened == null || known.isLedgerSetBack) return;
-  const letters = physical
+  const pages = physical
     .ledger('clearingPages')
     .filter((page) => page['archive'] === archive.id)
-    .sort((a, b) => (asNumber(a['page']) ?? 0) - (asNumber(b['page']) ?? 0))
-    .map((page) => asText(page['outcomes']) ?? '')
-    .join('');
+    .sort((a, b) => (asNumber(a['page']) ?? 0) - (asNumber(b['page']) ?? 0));
+  const letters = pages.map((page) => asText(page['outcomes']) ?? '').join('');
+  // In the second page and later a place says nothing by itself: then what the application removed may be either.
+  const intended = pages.length > 1 ? null : new Set(asList(pages[0]?.['intended']));
   const fault = (text: string) => report('outcomes-do-not-add-up', `Archive ${archive.id}: ${text}.`);
   const outcomes = asFields(after['outcomes']);
   if (outcomes['archived'] !== opened.records.length)
@@ -211,9 +222,10 @@ function settle(known: Known, report: Report, archive: KnownArchive, after: RawD
     if (outcomes[outcome] !== count)
       fault(`its pages say ${count} ${outcome}, the ledger says ${String(outcomes[outcome])}`);
   }
-  for (const [key, letter] of archive.outcomes) {
+  for (const [at, [key, letter]] of [...archive.outcomes].entries()) {
     const wasDeleted = archive.deleted.has(key);
-    const mayBeDeleted = wasDeleted || archive.removedByApplication.has(key) || opened.records.length > ONE_PAGE;
+    const wasIntended = intended === null || intended.has(at);
+    const mayBeDeleted = wasDeleted || (archive.removedByApplication.has(key) && wasIntended);
     const id = key.slice(key.indexOf('\0') + 1);
     if (letter === 'd' && !mayBeDeleted)
       fault(`record ${id} is called deleted; Moraine did not delete it under this archive`);

@@ -8,6 +8,7 @@ import {
   type KnownArchive,
   type KnownFile,
   type KnownRecord,
+  recordKey,
 } from './known.ts';
 import type { Instant, Observation, RawDocument } from './observations.ts';
 import type { Report } from './properties.ts';
@@ -28,6 +29,7 @@ export function seePut(known: Known, report: Report, { by, record: put, before }
   const record = known.record(put);
   if (by === APPLICATION) touched(known, record);
   else if (before !== null) report('source-overwritten', `${by} wrote over record ${put.id} of ${put.namespace}.`);
+  else judgeReturn(known, report, by, record, put.bytes);
   if (by === APPLICATION && record.deletedBy?.archive?.clearedAt === null) {
     record.deletedBy.archive.putBack.add(record.key);
   }
@@ -39,14 +41,28 @@ export function seePut(known: Known, report: Report, { by, record: put, before }
   record.deletedBy = null;
 }
 
+/** Moraine puts a record only where an archive holds it as deleted. Which one, the restore says when it has ended. */
+function judgeReturn(known: Known, report: Report, by: string, record: KnownRecord, bytes: Uint8Array): void {
+  known.returned.set(by, (known.returned.get(by) ?? new Set()).add(record.key));
+  const files = known.filesOfRecord.get(record.key) ?? [];
+  const isKept = files.some((file) => {
+    if (file.parties === null || !sameBytes(file.bytesOf.get(record.key) ?? NOTHING, bytes)) return false;
+    const archive = known.archive(file.parties.archive);
+    return archive.clearedAt !== null && !isVoid(archive, record.key);
+  });
+  if (isKept || known.isLedgerSetBack) return;
+  report(
+    'void-copy-restored',
+    `${by} put record ${record.id} into ${record.namespace}; no cleared archive holds it as deleted.`,
+  );
+}
+
 export function seeRemoved(known: Known, report: Report, { by, record: removed }: Removed, now: Instant): void {
   const record = known.record(removed);
   if (by === APPLICATION) {
     touched(known, record);
     for (const archive of holding(known, record)) {
-      if (known.state(archive) === 'verified' && wasIntended(known, archive, record)) {
-        archive.removedByApplication.add(record.key);
-      }
+      if (known.state(archive) === 'verified') archive.removedByApplication.add(record.key);
     }
   } else {
     judgeDeletion(known, report, record, { by, record: removed }, now);
@@ -69,10 +85,15 @@ export function seeRestored(known: Known, report: Report, seen: Restored, now: I
     } else if (isSettled && isVoid(archive, record.key)) {
       report('void-copy-restored', `${of}, under which it was not deleted.`);
     }
-    if (seen.intoSource && record.putBy === 'moraine' && record.bytes !== null) {
-      record.exemptUntil = Math.max(record.exemptUntil ?? 0, seen.exemptUntil ?? 0) || null;
-    }
   }
+  if (!seen.intoSource || seen.exemptUntil === null) return;
+  const keys = seen.records.map(({ namespace, id }) => recordKey(namespace, id));
+  for (const key of [...keys, ...(known.returned.get(seen.by) ?? [])]) {
+    const record = known.records.get(key);
+    if (record?.putBy !== 'moraine') continue;
+    record.exemptUntil = Math.max(record.exemptUntil ?? seen.exemptUntil, seen.exemptUntil);
+  }
+  known.returned.delete(seen.by);
 }
 
 /** A copy counts when its original was deleted under this archive and the page was settled so. */
@@ -164,8 +185,9 @@ function isSafe(known: Known, file: KnownFile): boolean {
   const asksInventory = policies.length > 0 && policies.every(({ verify }) => verify === 'inventory');
   if (asksInventory && !file.isListed) return false;
   if (known.isLedgerSetBack) return archive.everVerified.has(attempt);
-  const state = known.state(archive);
-  // A command on its way may arrive just after the last page was settled, and take a record that was put back as it was.
+  // A command on its way may arrive just after the last page was settled, or after an inventory put the archive aside.
+  const isAside = known.state(archive) === 'quarantined';
+  const state = isAside ? archive.document?.['quarantinedFrom'] : known.state(archive);
   if (state !== 'verified' && state !== 'cleared') return false;
   return archive.document?.['attempt'] === attempt && known.storedFile(archive) === file;
 }
@@ -217,18 +239,6 @@ function holding(known: Known, record: KnownRecord): readonly KnownArchive[] {
   );
 }
 
-/** Was it seen present before a delete of its page was sent? Pages after the first are not told apart. */
-function wasIntended(known: Known, archive: KnownArchive, record: KnownRecord): boolean {
-  const file = known.storedFile(archive);
-  if (file?.opened == null) return true;
-  const intended = known.intended.get(archive.id);
-  if (intended === undefined) return false;
-  if (file.opened.records.length > ONE_PAGE) return true;
-  return intended.has(file.opened.records.findIndex(({ id }) => id === record.id));
-}
-
-/** Records of a roster page. */
-export const ONE_PAGE = 1_000;
 const NOTHING = new Uint8Array();
 
 function stateOf(known: Known, file: KnownFile): string | null {
