@@ -22,7 +22,9 @@ export default defineConfig({
     exclude: ['test/unit/*-speed.test.ts'],
     setupFiles: ['test/mutation/one-seed.ts'],
     pool: 'threads',
-    testTimeout: 15_000,
+    // Far above what any test takes: a busy machine is to kill no mutant.
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
     sequence: { sequencer: OwnTestsFirst },
   },
 });
