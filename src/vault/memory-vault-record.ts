@@ -38,6 +38,8 @@ const DAY_MS = 24 * 3_600_000;
 const OUTPUT_KEPT_MS = DAY_MS;
 /** Glacier drops an upload that rests for a day, and forgets one that was completed a day ago. */
 const UPLOAD_KEPT_MS = DAY_MS;
+/** Amazon Glacier, "Multipart upload quick facts". */
+const PARTS_MAX = 10_000;
 /** Amazon Glacier's archive ids have 138 characters of base64url, which is 103 bytes and a half. */
 const ARCHIVE_ID_CHARACTERS = 138;
 
@@ -94,7 +96,7 @@ export class MemoryVaultRecord {
   readyJob(jobId: string, now: Date): MemoryJob {
     const { state } = this.jobState(jobId, now);
     const job = this.#jobs.get(jobId);
-    if (state === 'gone' || job === undefined) throw new MoraineError('VAULT_NOT_FOUND', 'There is no such job.');
+    if (state === 'gone' || job === undefined) throw notFound('job');
     if (state === 'pending') throw new MoraineError('RETRIEVAL_NOT_READY', `Job ${jobId} has no output yet.`);
     return job;
   }
@@ -131,7 +133,7 @@ export class MemoryVaultRecord {
 
   upload(uploadId: string, now: Date): MemoryUpload {
     const upload = this.uploads(now).get(uploadId);
-    if (upload === undefined) throw new MoraineError('VAULT_NOT_FOUND', 'There is no such upload.');
+    if (upload === undefined) throw notFound('upload');
     return upload;
   }
 
@@ -146,7 +148,7 @@ export class MemoryVaultRecord {
   archive(vaultArchiveId: string): MemoryArchive {
     const archive = this.#archives.get(vaultArchiveId);
     if (archive === undefined || archive.deletedAt !== null) {
-      throw new MoraineError('VAULT_NOT_FOUND', 'There is no such archive.');
+      throw notFound('archive');
     }
     return archive;
   }
@@ -159,6 +161,17 @@ export class MemoryVaultRecord {
   }
 }
 
+/** Sends a part, or sends it again. */
+export function putPart(upload: MemoryUpload, index: number, bytes: Uint8Array, now: Date): void {
+  if (upload.completed !== null) throw notFound('upload');
+  const isPart = Number.isInteger(index) && index >= 0 && index < PARTS_MAX;
+  if (!isPart || bytes.byteLength === 0 || bytes.byteLength > upload.partBytes) {
+    throw new MoraineError('VAULT_REFUSED', `Part ${index} of ${bytes.byteLength} bytes does not fit the upload.`);
+  }
+  upload.parts.set(index, Uint8Array.from(bytes));
+  upload.lastActivityAt = now;
+}
+
 /** The file that the parts of an upload make; null when one is missing, or one that is not the last is too short. */
 export function joinedParts({ parts, partBytes }: MemoryUpload): Uint8Array | null {
   const indexes = [...parts.keys()].sort((a, b) => a - b);
@@ -167,4 +180,17 @@ export function joinedParts({ parts, partBytes }: MemoryUpload): Uint8Array | nu
       index === position && (position === indexes.length - 1 || parts.get(index)?.byteLength === partBytes),
   );
   return isWhole ? Buffer.concat(indexes.map((index) => parts.get(index) ?? new Uint8Array())) : null;
+}
+
+/** Date headers have whole seconds; the adapters take the end of that second. */
+export function endOfSecond(date: Date): Date {
+  return new Date(Math.floor(date.getTime() / 1000) * 1000 + 999);
+}
+
+export function startOfSecond(date: Date): Date {
+  return new Date(Math.floor(date.getTime() / 1000) * 1000);
+}
+
+export function notFound(what: string): MoraineError {
+  return new MoraineError('VAULT_NOT_FOUND', `There is no such ${what}.`);
 }

@@ -21,7 +21,15 @@ import { type CustomerId, id, type OwnerId, type VaultKey } from '../ids.ts';
 import type { AbandonedUpload, PurgeClaim } from '../ledger/warrants.ts';
 import { describeIntent, readIntent } from './intent.ts';
 import { type MemoryFault, MemoryFaults, type MemoryOperation } from './memory-faults.ts';
-import { joinedParts, type MemoryArchive, MemoryVaultRecord } from './memory-vault-record.ts';
+import {
+  endOfSecond,
+  joinedParts,
+  type MemoryArchive,
+  MemoryVaultRecord,
+  notFound,
+  putPart,
+  startOfSecond,
+} from './memory-vault-record.ts';
 import { defaultVaultPrefix, ownershipTags, vaultName } from './naming.ts';
 import { isTaggedAs, notOurs } from './ownership.ts';
 import { assertPartBytes, assertReadRange, assertRetrievalRange } from './part-size.ts';
@@ -41,8 +49,6 @@ import { estimateRetrieval } from './prices.ts';
 
 const HOUR_MS = 3_600_000;
 const VAULTS_MAX = 1_000;
-/** Amazon Glacier, "Multipart upload quick facts". */
-const PARTS_MAX = 10_000;
 const INVENTORY_JOB_MS = 4 * HOUR_MS;
 const TIER_MS: Readonly<Record<Tier, number>> = { expedited: HOUR_MS / 12, standard: 5 * HOUR_MS, bulk: 12 * HOUR_MS };
 
@@ -171,18 +177,7 @@ export class MemoryVault implements VaultPort {
   sendPart(location: VaultLocation, upload: UploadHandle, index: number, bytes: Uint8Array): Promise<void> {
     return this.#faults.answer('sendPart', () => {
       const open = this.#vault(location).upload(upload.uploadId, this.now());
-      if (open.completed !== null) throw notFound('upload');
-      if (
-        !Number.isInteger(index) ||
-        index < 0 ||
-        index >= PARTS_MAX ||
-        bytes.byteLength === 0 ||
-        bytes.byteLength > open.partBytes
-      ) {
-        throw new MoraineError('VAULT_REFUSED', `Part ${index} of ${bytes.byteLength} bytes does not fit the upload.`);
-      }
-      open.parts.set(index, Uint8Array.from(bytes));
-      open.lastActivityAt = this.now();
+      putPart(open, index, bytes, this.now());
     });
   }
 
@@ -348,17 +343,4 @@ export class MemoryVault implements VaultPort {
   #later(ms: number): Date {
     return new Date(this.now().getTime() + ms);
   }
-}
-
-function startOfSecond(date: Date): Date {
-  return new Date(Math.floor(date.getTime() / 1000) * 1000);
-}
-
-/** Date headers have whole seconds; the adapters take the end of that second. */
-function endOfSecond(date: Date): Date {
-  return new Date(Math.floor(date.getTime() / 1000) * 1000 + 999);
-}
-
-function notFound(what: string): MoraineError {
-  return new MoraineError('VAULT_NOT_FOUND', `There is no such ${what}.`);
 }

@@ -23,6 +23,8 @@ export interface OpenStore {
   close(): Promise<void>;
 }
 
+const AT_ONCE = 50;
+
 export function keysContract(name: string, storeCount: 1 | 2, open: () => Promise<OpenStore>) {
   describe(`keys contract: ${name}, ${storeCount} store(s)`, () => {
     const opened: OpenStore[] = [];
@@ -93,6 +95,63 @@ export function keysContract(name: string, storeCount: 1 | 2, open: () => Promis
       // With two stores both may lose; never do both win.
       for (const key of won) {
         expect((await unwrapArchiveKey(await keys.readBack(attempt), alice)).bytes()).toEqual(key.bytes());
+      }
+    });
+
+    it('createArchiveKey: fifty with one attempt: at most one wins, the others are refused, and its key is the one that is stored', async () => {
+      const attempt = id.attempt(`attempt-${randomUUID()}`);
+      const all = await Promise.allSettled(
+        Array.from({ length: AT_ONCE }, () =>
+          keysFor([as('alice', alice)]).createArchiveKey(id.owner('acme'), id.archive('a'), attempt),
+        ),
+      );
+      const won = all.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
+      const lost = all.flatMap((each) => (each.status === 'rejected' ? [each.reason] : []));
+      expect(won.length).toBeLessThanOrEqual(1);
+      if (storeCount === 1) expect(won).toHaveLength(1);
+      for (const reason of lost) expect(reason).toMatchObject({ name: 'MoraineError', code: 'INTERNAL' });
+      for (const key of won) {
+        expect((await unwrapArchiveKey(await keysFor([]).readBack(attempt), alice)).bytes()).toEqual(key.bytes());
+      }
+    });
+
+    it('destroy: fifty at once, also while the key is read and made again: one time for all, and it stays destroyed', async () => {
+      const { attempt, archive } = await newKey(owner(), [as('alice', alice)]);
+      const times = await Promise.all(
+        Array.from({ length: AT_ONCE }, async (_, at) => {
+          const other = at % 5 === 0 ? keysFor([as('alice', alice)]).createArchiveKey(owner(), archive, attempt) : null;
+          const reading = at % 5 === 1 ? keysFor([]).readBack(attempt) : null;
+          const made = other?.catch((error: unknown) => error);
+          const read = reading?.catch((error: unknown) => error);
+          const destroyedAt = await keysFor([]).destroy(attempt);
+          expect(['KEY_DESTROYED', 'INTERNAL', undefined]).toContain(codeOf(await made));
+          expect(['KEY_DESTROYED', undefined]).toContain(codeOf(await read));
+          return destroyedAt.getTime();
+        }),
+      );
+      const [at] = times;
+      if (storeCount === 1) expect(new Set(times).size).toBe(1);
+      expect(at).toBeGreaterThan(0);
+      const again = keysFor([]);
+      expect(await again.destroy(attempt)).toEqual(await again.destroy(attempt));
+      const failed = again.readBack(attempt);
+      await expect(failed).rejects.toMatchObject({ name: 'MoraineError', code: 'KEY_DESTROYED', ids: { attempt } });
+      for (const { store } of opened) {
+        expect(Object.keys((await archiveKeys(store).get(attempt)) ?? {})).not.toContain('wrapped');
+      }
+    });
+
+    it('hmacFor and sign: fifty makers at first use: one HMAC key, one signing key, in every store', async () => {
+      const one = owner();
+      const macs = await Promise.all(
+        Array.from({ length: AT_ONCE }, async () => Buffer.from((await keysFor([]).hmacFor(one))('x')).toString('hex')),
+      );
+      expect(new Set(macs).size).toBe(1);
+      const bytes = randomBytes(10);
+      const signed = await Promise.all(Array.from({ length: AT_ONCE }, () => keysFor([]).sign(bytes)));
+      expect(new Set(signed.map(({ keyId }) => keyId)).size).toBe(1);
+      for (const { store } of opened) {
+        expect(await store.collection(KEY_COLLECTIONS.hmacKeys).count({ _id: one })).toBe(1);
       }
     });
 
@@ -332,6 +391,10 @@ function archiveKeys(store: Store) {
 
 function owner(): OwnerId {
   return id.owner(`owner-${randomUUID()}`);
+}
+
+function codeOf(error: unknown): unknown {
+  return typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined;
 }
 
 function as(name: string, { recipient }: AdministratorIdentity): Administrator {

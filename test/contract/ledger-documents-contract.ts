@@ -1,6 +1,5 @@
 /** The ledger's independent documents, on any store: each against repetition, races and what must be refused. */
 import { beforeEach, describe, expect, it } from 'vitest';
-import type { Clock } from '../../src/clock.ts';
 import { id } from '../../src/ids.ts';
 import { findCertificates, getCertificate, keepCertificate } from '../../src/ledger/certificates.ts';
 import type { PreparedStore } from '../../src/ledger/indexes.ts';
@@ -55,6 +54,7 @@ import {
 import { endRun, latestRuns, startRun } from '../../src/ledger/runs.ts';
 import type { LedgerDocument } from '../../src/ledger/store.ts';
 import type { VaultLocation } from '../../src/vault/port.ts';
+import { MovableClock } from '../simulation/memory-world.ts';
 
 const HOUR_MS = 3_600_000;
 const NAMESPACE = id.namespace('support.chats');
@@ -72,16 +72,6 @@ const LOCATION: VaultLocation = {
   customer: CUSTOMER,
 };
 
-class TestClock implements Clock {
-  #nowMs = Date.parse('2026-05-01T00:00:00Z');
-  now = () => new Date(this.#nowMs);
-  monotonicMs = () => this.#nowMs;
-  sleep = async (ms: number) => this.advance(ms);
-  advance(ms: number) {
-    this.#nowMs += ms;
-  }
-}
-
 async function all<T>(items: AsyncIterable<T>): Promise<T[]> {
   const list: T[] = [];
   for await (const item of items) list.push(item);
@@ -92,12 +82,12 @@ async function all<T>(items: AsyncIterable<T>): Promise<T[]> {
 export function ledgerDocumentsContract(name: string, open: () => Promise<PreparedStore>) {
   describe(`ledger documents: ${name}`, () => {
     let store: PreparedStore;
-    let clock: TestClock;
+    let clock: MovableClock;
 
     beforeEach(async () => {
       store = await open();
       await store.ensureIndexes(LEDGER_INDEXES);
-      clock = new TestClock();
+      clock = new MovableClock('2026-05-01T00:00:00Z');
     });
 
     describe('installation', () => {

@@ -30,6 +30,7 @@ const RECIPIENT = 'age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8
 
 export class MovableClock implements Clock {
   #ms: number;
+  #monotonicMs = 0;
   constructor(start: string) {
     this.#ms = Date.parse(start);
   }
@@ -37,13 +38,16 @@ export class MovableClock implements Clock {
     return new Date(this.#ms);
   }
   monotonicMs(): number {
-    return this.#ms;
+    return this.#monotonicMs;
   }
-  async sleep(ms: number): Promise<void> {
+  async sleep(ms: number, signal?: AbortSignal): Promise<void> {
+    signal?.throwIfAborted();
     this.advance(ms);
   }
+  /** Backward too, as a clock that is set: the time that has passed never goes back. */
   advance(ms: number): void {
     this.#ms += ms;
+    this.#monotonicMs += Math.max(0, ms);
   }
 }
 
