@@ -130,6 +130,8 @@ export class Known {
   readonly policyVersions = new Map<string, PolicyFacts[]>();
   /** What each process has put into the source since its last restore ended. */
   readonly returned = new Map<string, Set<string>>();
+  /** For how many recipients the newest key of an owner is wrapped; -1: it did not open. */
+  readonly recipientsOf = new Map<string, number>();
   isLedgerSetBack = false;
   step = 0;
 

@@ -52,6 +52,11 @@ export async function unwrapKey(wrapped: Uint8Array, identities: readonly string
   }
 }
 
+/** For how many recipients a key is wrapped: each has a line of its own in the header of the age file. */
+export function recipientCount(wrapped: Uint8Array): number {
+  return Buffer.from(wrapped).toString('latin1').split('\n---')[0]?.split('\n-> ').length ?? 0;
+}
+
 export async function openArchive(file: Uint8Array, key: Uint8Array): Promise<OpenedArchive> {
   const members = await tarMembers(file);
   const manifestMember = members.at(-2);

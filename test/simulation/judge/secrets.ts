@@ -1,7 +1,7 @@
 /** Promise 8: what must never be readable outside the source, sealed members and restored output. */
 import type { RawDocument, VaultFile } from './observations.ts';
 import type { Report } from './properties.ts';
-import { asBytes } from './values.ts';
+import { asBytes, sameBytes } from './values.ts';
 
 interface SecretKey {
   readonly attempt: string;
@@ -54,7 +54,8 @@ export class Secrets {
     if (typeof value !== 'object' || value instanceof Date) return;
     const bytes = asBytes(value);
     if (bytes !== null) {
-      this.#bytes(report, where, bytes);
+      const earlier = asBytes(before);
+      if (earlier === null || !sameBytes(earlier, bytes)) this.#bytes(report, where, bytes);
       return;
     }
     const earlier: object = typeof before === 'object' && before !== null ? before : {};
@@ -82,7 +83,7 @@ export class Secrets {
   #bytes(report: Report, where: string, bytes: Uint8Array): void {
     const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     if (buffer.includes(this.#canary)) report('content-in-the-open', `A record's text is in the bytes of ${where}.`);
-    for (const mail of this.#mails) {
+    for (const mail of buffer.includes('@') ? this.#mails : []) {
       if (buffer.includes(mail))
         report('content-in-the-open', `The mail address of a record is in the bytes of ${where}.`);
     }
