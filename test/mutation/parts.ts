@@ -18,7 +18,7 @@ export const PARTS: Readonly<Record<string, Part>> = {
       // The ledger's fake in memory: a part of the tests, held to the real one by the same contract suites.
       '!src/ledger/memory-*.ts',
     ],
-    tests: ['test/unit/ledger-*.test.ts', 'test/contract/ledger-memory-store.test.ts'],
+    tests: ['test/unit/ledger-*.test.ts'],
     ignoreStatic: true,
   },
   lifecycle: { mutate: ['src/lifecycle/**/*.ts'], tests: ['test/unit/lifecycle-*.test.ts'], ignoreStatic: true },

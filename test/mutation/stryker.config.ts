@@ -24,7 +24,7 @@ const options: PartialStrykerOptions = {
   concurrency: 1,
   dryRunTimeoutMinutes: 10,
   // A mutant that never ends runs into Stryker's limit of hits; on a busy machine a short time limit kills the innocent.
-  timeoutMS: 60_000,
+  timeoutMS: 30_000,
   timeoutFactor: 2,
   reporters: ['progress-append-only', 'clear-text', 'json', 'html'],
   clearTextReporter: { allowColor: false, allowEmojis: false, logTests: false, reportTests: false },

@@ -98,10 +98,11 @@ describe('a move', () => {
     const lease = await world.claim();
     const current = await getArchive(world.store, A1);
     const date = new Date('2026-04-30T00:00:00Z');
-    await archives(world.store).replace({ ...current, state: 'verified', changedAt: date, unaudited: [waiting] });
+    const unaudited = [{ ...waiting, key: 'a1:storing-stored:1', act: 'archive stored' }, waiting];
+    await archives(world.store).replace({ ...current, state: 'verified', changedAt: date, unaudited });
     const moved = await moveArchive(world.audit, world.clock, lease, { to: 'verified' });
     expect(moved).toMatchObject({ state: 'verified', changedAt: date });
-    expect(await world.told()).toEqual(['archive verified outcome']);
+    expect(await world.told()).toEqual(['archive stored outcome', 'archive verified outcome']);
   });
 
   test('to a state that somebody else reached under another key is not taken for ours', async () => {
@@ -112,6 +113,14 @@ describe('a move', () => {
     await expect(moveArchive(world.audit, world.clock, lease, { to: 'verified' })).rejects.toMatchObject({
       code: 'ILLEGAL_MOVE',
     });
+  });
+
+  test('that was made before and undone under the same lease is made again', async () => {
+    await put({ state: 'planned' });
+    const lease = await world.claim();
+    for (const to of ['storing', 'planned', 'storing'] as const)
+      await moveArchive(world.audit, world.clock, lease, { to, auditLater: true });
+    expect(await getArchive(world.store, A1)).toMatchObject({ state: 'storing' });
   });
 
   test('whose entry may wait: it stays in the document and goes in with the next move, in order', async () => {
@@ -168,7 +177,7 @@ describe('entries that are not in the chain yet', () => {
   });
 
   test('of a worker that is dead: put in by whoever looks; of one that lives: left to it', async () => {
-    await put({ unaudited: [waiting] });
+    await put({ unaudited: [{ ...waiting, key: '0' }] });
     await put({ _id: id.archive('a2'), sequence: 2 });
     const until = new Date(world.serverTime().getTime() + LEASE_MS);
     await put({

@@ -142,6 +142,21 @@ describe('audit chain', () => {
     expect(await store.collection('audit').count({})).toBe(3);
   });
 
+  it.each([
+    ['what fits into a block goes into one', [1, 300, 200, 1], [1, 500, 1]],
+    ['what does not fit waits for the next', [1, 300, 300], [1, 300, 300]],
+    ['more than a block holds is cut, alone', [1, 100, 600, 100], [1, 100, 500, 100, 100]],
+  ])('told at the same time: %s', async (_, calls, expected) => {
+    let n = 0;
+    const bodies = calls.map((count) => Array.from({ length: count }, () => entry(n++)));
+    await Promise.all(bodies.map((entries) => log.appendOnce(entries)));
+    const sizes: number[] = [];
+    for await (const { entries } of store.collection<Block>('audit').find({}, { sort: { _id: 1 } }))
+      sizes.push(entries.length);
+    expect(sizes).toEqual(expected);
+    expect(await verifyAudit(store)).toMatchObject({ ok: true, entries: n });
+  });
+
   it('an entry that cannot be hashed fails alone; those that wait beside it are written', async () => {
     const results = await Promise.allSettled([
       log.appendOnce([entry(1)]),
