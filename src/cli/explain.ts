@@ -10,12 +10,11 @@ import { segmentsOf } from '../ledger/record-index.ts';
 import { readExceptions, readRosterPage } from '../ledger/rosters.ts';
 import { type Context, dueNow } from '../lifecycle/context.ts';
 import { policiesToRun } from '../lifecycle/published.ts';
-import { marksOf } from '../lifecycle/read-marks.ts';
-import { partitionHolds } from '../lifecycle/record-holds.ts';
-import { decide, type HoldScope } from '../policy/decide.ts';
-import { type Policy, toShape } from '../policy/policy.ts';
+import { type Policy, policyVersion } from '../policy/policy.ts';
+import type { RuleFacts } from '../policy/rules.ts';
 import type { RawRecord } from '../source/port.ts';
 import { acting, EXIT, newCommand } from './command.ts';
+import { explainRecord } from './explain-rules.ts';
 import { readPolicyFiles } from './policy-files.ts';
 import { idBytesOfText } from './record-id.ts';
 import type { Session } from './session.ts';
@@ -25,7 +24,8 @@ export function explainCommand(): Command {
   return newCommand('explain', {
     description: [
       'Say where a record is, in the source, in which archives, in quarantine, and what its policy says about it with',
-      'every rule that was considered. The id is an ObjectId in hex, a UUID, extended JSON, or the text itself.',
+      'every rule that was considered, in a fixed order; those with "!" apply. The id is an ObjectId in hex, a UUID,',
+      'extended JSON, or the text itself.',
     ].join('\n'),
     examples: [
       ['moraine explain support.chats 65f0c1d2e3f405162738495a', ''],
@@ -42,14 +42,15 @@ export function explainCommand(): Command {
         const record = await context.source.findOne(namespace, idText);
         const policy = await policyOf(session, context, namespace);
         const candidates = record === null ? idBytesOfText(idText) : [record.idBytes];
+        const entry = await entryOf(context, namespace, candidates);
         const explained = {
           namespace,
           id: idText,
           asOf: dueNow(context),
-          policy: policy?.name ?? null,
-          source: record === null ? null : await sourceAnswer(context, policy, record),
+          policy: policy?.policy.name ?? null,
+          source: record === null ? null : await sourceAnswer(context, policy, record, entry),
           archives: await archiveAnswers(context, namespace, candidates),
-          quarantine: await quarantineAnswer(context, namespace, candidates),
+          quarantine: entry === null ? null : quarantined(entry),
         };
         session.output.result(explained, () => explainText(explained));
         return EXIT.done;
@@ -57,37 +58,41 @@ export function explainCommand(): Command {
     );
 }
 
-/** The policy of the collection: in force, or else in a file. */
-async function policyOf(session: Session, context: Context, namespace: Namespace): Promise<Policy | null> {
-  const inForce = await policiesToRun(context.store, null);
-  const inFiles = readPolicyFiles(session.config).loaded.map(({ policy }) => policy);
-  return [...inForce, ...inFiles].find(({ dataset }) => dataset.collection === namespace) ?? null;
+interface CollectionPolicy {
+  readonly policy: Policy;
+  readonly published: RuleFacts['published'];
 }
 
-async function sourceAnswer(context: Context, policy: Policy | null, record: RawRecord) {
-  if (policy === null)
-    return { found: true, decision: null, dueAt: null, purgeAt: null, owner: null, customer: null, reasons: [] };
-  const shape = toShape(policy);
-  const facts = context.source.facts(shape, record.raw);
-  const { owner, customer } = facts;
-  const fitness = context.source.fitness(shape, record.raw);
-  const unfit = [...facts.unfit, ...(fitness === null ? [] : [fitness])];
-  let mark = { exemptUntil: null as number | null, quarantined: false };
-  let holds: readonly HoldScope[] = [];
-  if (owner !== null && customer !== null) {
-    const marks = await marksOf(context, { dataset: shape, owner, customer });
-    mark = (await marks.lookUp([record]))(record);
-    holds = (await partitionHolds(context, { dataset: shape, owner, customer })).scopesFor(record);
-  }
-  const outcome = decide({ ...facts, ...mark, unfit }, policy, holds, dueNow(context).getTime());
+/** The policy of the collection: in force, or else in a file. */
+async function policyOf(session: Session, context: Context, namespace: Namespace): Promise<CollectionPolicy | null> {
+  const isAbout = ({ dataset }: Policy) => dataset.collection === namespace;
+  const inForce = (await policiesToRun(context.store, null)).find(isAbout);
+  const inFile = readPolicyFiles(session.config).loaded.find(({ policy }) => isAbout(policy))?.policy;
+  if (inForce === undefined) return inFile === undefined ? null : { policy: inFile, published: 'never published' };
+  const isSame = inFile === undefined || policyVersion(inFile) === policyVersion(inForce);
+  return { policy: inForce, published: isSame ? 'in force' : 'file differs' };
+}
+
+async function sourceAnswer(
+  context: Context,
+  policy: CollectionPolicy | null,
+  record: RawRecord,
+  entry: QuarantineDocument | null,
+) {
+  const unknown = { decision: null, dueAt: null, purgeAt: null, owner: null, customer: null };
+  if (policy === null) return { found: true, ...unknown, reasons: [], rules: [] };
+  const { outcome, rules, facts } = await explainRecord(context, policy, record, entry);
   return {
     found: true,
     decision: outcome.decision,
     dueAt: dateOf(outcome.dueAt),
     purgeAt: dateOf(outcome.purgeAt),
-    owner,
-    customer,
+    owner: facts.owner,
+    customer: facts.customer,
+    /** What decided, in short. */
     reasons: outcome.reasons,
+    /** Every rule that was considered, in a fixed order. */
+    rules,
   };
 }
 
@@ -168,16 +173,20 @@ async function copyOf(context: Context, archive: ArchiveDocument): Promise<Archi
   return 'good';
 }
 
-async function quarantineAnswer(context: Context, namespace: Namespace, candidates: readonly Uint8Array[]) {
+async function entryOf(
+  context: Context,
+  namespace: Namespace,
+  candidates: readonly Uint8Array[],
+): Promise<QuarantineDocument | null> {
   for (const idBytes of candidates) {
     const entry = await getQuarantine(context.store, recordEntryId(namespace, idBytes));
-    if (entry !== null && entry.state === 'open') return quarantined(entry);
+    if (entry !== null && entry.state !== 'closed') return entry;
   }
   return null;
 }
 
-function quarantined({ reason, text, firstSeenAt, timesSeen }: QuarantineDocument) {
-  return { reason, text, firstSeenAt, timesSeen };
+function quarantined({ state, reason, text, firstSeenAt, timesSeen }: QuarantineDocument) {
+  return { state, reason, text, firstSeenAt, timesSeen };
 }
 
 interface Explained {
@@ -196,14 +205,14 @@ function explainText({ namespace, id: record, policy, source, archives, quaranti
       ? '  It is not in the source.'
       : `  It is in the source${source.owner === null ? '' : `, owner ${source.owner}, customer ${source.customer ?? 'unknown'}`}.`,
     ...(policy === null ? ['  No policy is about this collection.'] : []),
-    ...(source?.reasons ?? []).map(({ rule, text }) => `    ${rule.padEnd(14)} ${text}`),
+    ...(source?.rules ?? []).map(({ rule, applies, text }) => `  ${applies ? '!' : ' '} ${rule.padEnd(17)} ${text}`),
     ...(source !== null && source.dueAt !== null
       ? [`  Due ${instant(source.dueAt)}; its copy would be purged ${day(source.purgeAt)}.`]
       : []),
     ...(quarantine === null
       ? []
       : [
-          `! In quarantine since ${day(quarantine.firstSeenAt)}, seen ${counted(quarantine.timesSeen, 'time')}: ${quarantine.text}`,
+          `! ${quarantine.state === 'open' ? 'In quarantine' : 'Left as it is by a person; seen'} since ${day(quarantine.firstSeenAt)}, ${counted(quarantine.timesSeen, 'time')}: ${quarantine.text}`,
         ]),
     ...(archives.length === 0 ? ['  No archive holds it.'] : []),
     ...archives.map(

@@ -1,7 +1,19 @@
-/** MongoDB's order of BSON values across types, for the in-memory source; the server sorts the real one. */
+/** MongoDB's order of BSON values across types, and of positions: for the in-memory source and for explanations; the server sorts the real one. */
 import { asBuffer, BsonType, type BsonValue, eachField } from './bson-walk.ts';
 import { keyOf } from './id-key.ts';
-import { typedBytes } from './raw-document.ts';
+import type { Position } from './port.ts';
+import { partsOfPosition, typedBytes } from './raw-document.ts';
+
+/** As {@link compareValues}, for positions: by trigger, then by `_id`. */
+export function comparePositions(a: Position, b: Position): number {
+  const left = partsOfPosition(a);
+  const right = partsOfPosition(b);
+  return compareValues(whole(left.trigger), whole(right.trigger)) || compareValues(whole(left.id), whole(right.id));
+}
+
+function whole(typed: Uint8Array): BsonValue {
+  return { raw: typed, type: typed[0]!, start: 1, end: typed.length };
+}
 
 /** Negative, zero or positive, as a comes before, with or after b. */
 export function compareValues(a: BsonValue, b: BsonValue): number {

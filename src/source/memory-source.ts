@@ -11,8 +11,8 @@ import type { Clock } from '../clock.ts';
 import { MoraineError } from '../errors.ts';
 import type { Namespace } from '../ids.ts';
 import { ClearingWarrant } from '../ledger/warrants.ts';
-import { compareValues } from './bson-order.ts';
-import { BsonType, type BsonValue } from './bson-walk.ts';
+import { comparePositions, compareValues } from './bson-order.ts';
+import { BsonType } from './bson-walk.ts';
 import { DELETE_BATCH_RECORDS, deleteBatches, deleteStatement } from './guarded-delete.ts';
 import { idCandidates } from './id-candidates.ts';
 import { keyOf } from './id-key.ts';
@@ -29,7 +29,7 @@ import type {
   TriggerRange,
 } from './port.ts';
 import { PureAnswers } from './pure-answers.ts';
-import { factsOf, idBytesOf, partsOfPosition, positionOf, rawRecord, versionOf } from './raw-document.ts';
+import { factsOf, idBytesOf, positionOf, rawRecord, versionOf } from './raw-document.ts';
 
 const MOST_IDS_IN_ONE_READ = 1_000;
 const BATCH_DOCUMENTS = 1_000;
@@ -275,14 +275,4 @@ const LARGEST_DOCUMENT_BYTES = 16 * 1024 * 1024;
 function refuseTooLarge(namespace: Namespace, raw: Uint8Array): void {
   if (raw.length <= LARGEST_DOCUMENT_BYTES) return;
   throw new MoraineError('MONGODB_REFUSED', `A document for ${namespace} is larger than a server takes.`);
-}
-
-function comparePositions(a: Position, b: Position): number {
-  const left = partsOfPosition(a);
-  const right = partsOfPosition(b);
-  return compareValues(whole(left.trigger), whole(right.trigger)) || compareValues(whole(left.id), whole(right.id));
-}
-
-function whole(typed: Uint8Array): BsonValue {
-  return { raw: typed, type: typed[0]!, start: 1, end: typed.length };
 }

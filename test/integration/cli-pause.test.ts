@@ -1,5 +1,6 @@
 /** A person's brake through the real command line: paused, seen by every command that shows it, resumed. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { RULES } from '../../src/policy/rules.ts';
 import { type CliWorld, openCliWorld } from '../harness/cli.ts';
 import { testNames } from '../harness/stack.ts';
 
@@ -89,6 +90,16 @@ test('a policy: it waits and the other goes on; shown everywhere; once resumed i
   });
   expect((await world.moraine('status')).stdout).toMatch(/Paused since .*policy calls, because: look first/);
   expect((await world.moraine('pause', 'list')).stdout).toMatch(/policy calls +paused/);
+  const explain = ['explain', world.namespace('calls'), '1', '--as-of', '2022-06-01'];
+  const rules = JSON.parse((await world.moraine(...explain, '--json')).stdout).source.rules;
+  expect(rules.map(({ rule }: { rule: string }) => rule)).toEqual(RULES);
+  expect(rules.filter(({ applies }: { applies: boolean }) => applies)).toMatchObject([
+    { rule: 'policy' },
+    { rule: 'pause', text: `A person has paused the work: ${id} (policy calls).` },
+    { rule: 'waiting', text: `Paused: ${id} (policy calls).` },
+    { rule: 'disposition' },
+  ]);
+  expect((await world.moraine(...explain)).stdout).toMatch(/! pause +A person has paused.*\n +uncleared-archive/);
 
   expect((await world.moraine('resume', 'policy', 'calls', '--json')).json).toMatchObject({
     error: { code: 'CONFIRMATION_NEEDED' },
