@@ -5,6 +5,7 @@ import type { ArchiveDocument } from '../ledger/archive-document.ts';
 import { findArchives } from '../ledger/archives.ts';
 import { holdName } from '../ledger/holds.ts';
 import { holdsCovering } from '../ledger/holds-covering.ts';
+import { pauseName, pausesInForce, stops } from '../ledger/pauses.ts';
 import { getQuarantine, type QuarantineDocument, recordEntryId } from '../ledger/quarantine.ts';
 import { segmentsOf } from '../ledger/record-index.ts';
 import { readExceptions, readRosterPage } from '../ledger/rosters.ts';
@@ -111,6 +112,8 @@ interface ArchiveAnswer {
   readonly copy: 'good' | 'may be void' | 'not final';
   /** Ids and cases of the holds that cover the archive. */
   readonly holds: readonly string[];
+  /** Names of the pauses that stop its clearing and purge. */
+  readonly pauses: readonly string[];
 }
 
 /** Archives of the collection that hold the record. Purged ones keep nothing that names a record. */
@@ -121,6 +124,7 @@ async function archiveAnswers(
 ): Promise<readonly ArchiveAnswer[]> {
   const keys = candidates.map((idBytes) => context.source.keyOf(idBytes));
   const answers: ArchiveAnswer[] = [];
+  const inForce = await pausesInForce(context.store);
   const kept = { namespace, state: { $in: ['storing', 'stored', 'verified', 'cleared', 'purging', 'quarantined'] } };
   for await (const archive of findArchives(context.store, kept)) {
     const segments = archive.rosterShrunk
@@ -130,7 +134,8 @@ async function archiveAnswers(
     const { _id, state, owner, customer, dueAt } = archive;
     const copy = await copyOf(context, archive);
     const holds = (await holdsCovering(context.store, { owner, customer, namespace, archive: _id })).map(holdName);
-    answers.push({ archive: _id, state, owner, customer, segments, dueAt, copy, holds });
+    const pauses = inForce.filter((pause) => stops(pause, archive)).map(pauseName);
+    answers.push({ archive: _id, state, owner, customer, segments, dueAt, copy, holds, pauses });
   }
   return answers;
 }
@@ -216,10 +221,10 @@ function explainText({ namespace, id: record, policy, source, archives, quaranti
         ]),
     ...(archives.length === 0 ? ['  No archive holds it.'] : []),
     ...archives.map(
-      ({ archive, state, segments, dueAt, copy, holds }) =>
+      ({ archive, state, segments, dueAt, copy, holds, pauses }) =>
         `  Archive ${archive} (${state}) holds it in segment ${segments.join(', ')}; the copy is ${copy}; purge due ${day(dueAt)}${
           holds.length === 0 ? '' : `; kept by legal hold ${holds.join(', ')}`
-        }.`,
+        }${pauses.length === 0 ? '' : `; paused by ${pauses.join(', ')}`}.`,
     ),
   ];
 }

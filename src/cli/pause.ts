@@ -101,7 +101,10 @@ function resumeTarget(what: What): Command {
         const target = targetOf(what, name);
         const app = await session.openApp();
         const context = session.contextOf(app);
-        await confirm(session, `Resume ${targetText(target)}? What is due is deleted and purged again.`);
+        await confirm(
+          session,
+          `Resume ${target.name === null ? 'everything' : targetText(target)}? What is due is deleted and purged again.`,
+        );
         const resumed = await resume(context, target, { by: session.actor, reason: reason?.trim() ?? null });
         const others = (await pausesInForce(context.store)).filter((other) => overlaps(other, target));
         session.output.result({ resumed: resumed.map(pauseDocument), stillPausedBy: others.map(pauseDocument) }, () => [

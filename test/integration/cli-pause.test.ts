@@ -120,6 +120,9 @@ test('owner and everything overlap: resuming one leaves the other; a purge waits
   const purge = await world.moraine('purge', ...PURGE_AT);
   expect(purge.exitCode).toBe(0);
   expect(purge.json).toMatchObject({ purged: [], held: [], failed: [], paused: [{}, {}] });
+  expect((await world.moraine('explain', world.namespace('calls'), '1')).stdout).toMatch(
+    /; paused by pause-\S+ \(owner acme\), pause-\S+ \(all\)\./,
+  );
   const resumed = await world.moraine('resume', 'all', '--yes');
   expect(resumed.exitCode).toBe(0);
   expect(resumed.stdout).toMatch(/! pause-\S+ \(owner acme\) is still in force: look first/);

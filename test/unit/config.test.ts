@@ -83,6 +83,7 @@ describe('a good moraine.yaml', () => {
       { name: 'alice@acme.example', recipient: ALICE, recovery: false },
       { name: 'safe', recipient: ALICE, recovery: true },
     ]);
+    expect(config.contacts.size).toBe(0);
     expect(config.policies).toEqual([
       { file: join(directory, 'policies/a.yaml'), text: 'policy: a\n' },
       { file: join(directory, 'policies/b.yaml'), text: 'policy: b\n' },
@@ -222,6 +223,11 @@ describe('secrets', () => {
     for (const error of texts) expect(inspect(error, { depth: 9 })).not.toContain(secret);
     expect(lines(texts[2]!)[0]).toContain('found "http://***@h"');
   });
+});
+
+it('who looks at what is in quarantine: the contact of an owner that names one', () => {
+  const { contacts } = load(EXAMPLE.replace('  acme:\n', '  acme:\n    contact: records@acme.example\n'));
+  expect([...contacts]).toEqual([[id.owner('acme'), 'records@acme.example']]);
 });
 
 it('moraine.schema.json is what the schema says (else: node scripts/write-config-schema.ts)', () => {
