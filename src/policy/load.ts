@@ -35,7 +35,7 @@ export type PolicyResult =
 
 /** Reads one file. All problems come at once, in the order of the file. */
 export function loadPolicy(file: string, text: string): PolicyResult {
-  const source = readSource(file, text);
+  const source = readYaml(file, text);
   if (source.problems.length > 0) return { loaded: null, problems: source.problems };
 
   const checked = policySchema.safeParse(source.value);
@@ -95,17 +95,6 @@ export function policiesOf(files: readonly PolicyFile[]): readonly LoadedPolicy[
 /** POLICY_INVALID with one line per problem: `file:line: field: expected ..., found ...`. */
 export function policyError(problems: readonly PolicyProblem[]): MoraineError {
   return problemsError('POLICY_INVALID', problems);
-}
-
-function readSource(file: string, text: string): YamlSource {
-  try {
-    return readYaml(file, text);
-  } catch (error) {
-    // The YAML library throws for aliases that multiply without end; everything else it reports.
-    const found = error instanceof Error ? error.message : String(error);
-    const problem: PolicyProblem = { file, line: 1, field: '', expected: 'YAML that can be unfolded', found };
-    return { file, value: undefined, problems: [problem], lineOf: () => 1, problemAt: () => problem };
-  }
 }
 
 /** What a schema of single fields cannot say. Looks at the raw value, so that it is said together with the rest. */

@@ -11,7 +11,7 @@ const REFERENCE = new Date(Date.UTC(2024, 0, 1));
  */
 export function isSchedule(text: string): boolean {
   const fields = text.trim().split(/\s+/);
-  if (fields.length !== 5 || fields.some((field) => /H/.test(field) && !/^(THU|MARCH)$/i.test(field))) return false;
+  if (fields.length !== 5 || fields.some((field) => field.replace(/THU/gi, '').includes('H'))) return false;
   try {
     CronExpressionParser.parse(text, { currentDate: REFERENCE, tz: 'UTC' }).next();
     return true;

@@ -45,6 +45,15 @@ describe('reading periods', () => {
     ['36 hours', 'PT36H'],
     [' P20Y ', 'P20Y'],
     ['P1Y2M3DT4H5M', 'P1Y2M3DT4H5M'],
+    [' 2 years ', 'P2Y'],
+    ['P10W', 'P70D'],
+    ['2   years', 'P2Y'],
+    ['2years', 'P2Y'],
+    ['1 year  and   2 days', 'P1Y2D'],
+    ['1 year ,  6 months', 'P1Y6M'],
+    ['1 year,6 months', 'P1Y6M'],
+    ['1000 years', 'P1000Y'],
+    ['8760000 hours', 'PT8760000H'],
   ])('%s is %s', (text, canonical) => {
     expect(isoPeriod(periodOf(text))).toBe(canonical);
   });
@@ -73,8 +82,21 @@ describe('reading periods', () => {
     'P99999999999999999999Y',
     '2 years 6',
     'P1D1Y',
+    'about 2 years',
+    '2 years and ',
+    '2 years , ',
+    '8760001 hours',
   ])('%j is no period', (text) => {
     expect(parsePeriod(text)).toBeNull();
+  });
+
+  test('text that is no period makes periodOf throw', () => {
+    expect(() => periodOf('soon')).toThrow(RangeError);
+  });
+
+  test('words: one of a unit is told as one', () => {
+    expect(periodWords(periodOf('P1Y6M'))).toBe('1 year 6 months');
+    expect(periodWords(periodOf('P2Y1M1DT1H1M'))).toBe('2 years 1 month 1 day 1 hour 1 minute');
   });
 
   test('words and ISO text of a period read back as the same period', () => {
@@ -130,6 +152,10 @@ describe('the calendar', () => {
     expect(exceeds(periodOf('25 hours'), periodOf('1 day'))).toBe(true);
     expect(exceeds(periodOf('366 days'), periodOf('1 year'))).toBe(true);
     expect(exceeds(periodOf('365 days'), periodOf('1 year'))).toBe(false);
+    expect(exceeds(periodOf('1 month'), periodOf('31 days'))).toBe(false);
+    expect(exceeds(periodOf('61 minutes'), periodOf('1 hour'))).toBe(true);
+    expect(exceeds(periodOf('90 minutes'), periodOf('2 hours'))).toBe(false);
+    expect(exceeds(periodOf('2 minutes'), periodOf('1 minute'))).toBe(true);
   });
 });
 
@@ -167,6 +193,7 @@ describe('the fast adder', () => {
       '1 year 30 days',
       'PT12H',
       'P1DT90M',
+      'P1MT100H',
     ];
     for (const [zone, instants] of Object.entries(changes)) {
       for (const text of periods) {
