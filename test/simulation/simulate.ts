@@ -1,0 +1,389 @@
+/** Runs one simulated life from its scenario and says what the judge found. The same scenario always gives the same life. */
+import './engine/no-threads.ts';
+import { BSON } from 'bson';
+import { MARGINS } from '../../jobs/margins.ts';
+import { putJob } from '../../jobs/queues.ts';
+import { MoraineError } from '../../src/errors.ts';
+import { id } from '../../src/ids.ts';
+import { RELEASE_GRACE_MS } from '../../src/ledger/holds.ts';
+import { openInstallation } from '../../src/ledger/installation.ts';
+import type { StoreBackup } from '../../src/ledger/memory-store.ts';
+import type { Call, Fault, FaultPlan, PlannedFault } from './engine/calls.ts';
+import { ListedFaults, RandomFaults } from './engine/fault-plans.ts';
+import { SimulatedProcess } from './engine/process.ts';
+import { Random } from './engine/random.ts';
+import { Timeline } from './engine/timeline.ts';
+import { Judge } from './judge/judge.ts';
+import type { Violation } from './judge/observations.ts';
+import { type Command, carryOut, publish } from './world/commands.ts';
+import { contextsOf, type Installed } from './world/context.ts';
+import { Daemon } from './world/daemon.ts';
+import { keysOf, settleOwner } from './world/people.ts';
+import { ANSWERS } from './world/ports.ts';
+import { type Act, DAY_MS, HOUR_MS, type RecordPlan, type Scenario, START_MS } from './world/scenario.ts';
+import { Servers } from './world/servers.ts';
+
+export interface LifeReport {
+  readonly violations: readonly Violation[];
+  /** Faults that came to pass, in order: a replay by list takes them. */
+  readonly faults: readonly PlannedFault[];
+  /** Every call, act and fault in words, in order; empty unless asked for. */
+  readonly trace: readonly string[];
+  /** Calls of each process, by name. */
+  readonly calls: Readonly<Record<string, number>>;
+  readonly steps: number;
+  readonly deleted: number;
+  readonly confirmed: number;
+  /** How commands and the product's log ended, by code: what a person would have read. */
+  readonly said: Readonly<Record<string, number>>;
+}
+
+export interface LifeOptions {
+  /** Keep a line for every call. */
+  readonly trace?: boolean;
+}
+
+/** Far above what a life needs: one that needs more goes round in circles. */
+const MOST_STEPS = 150_000;
+/** After the script: no fault any more, and somebody looks after everything twice a day. */
+const QUIET_DAYS = 9;
+const ROUND_MS = 12 * HOUR_MS;
+const LOOK_AGAIN_MS = 20_000;
+/** Every record's text begins with it: it must never be seen outside source, sealed members and restored output. */
+const CANARY = 'canary-4f1c';
+
+export async function live(scenario: Scenario, options: LifeOptions = {}): Promise<LifeReport> {
+  return await new Life(scenario, options).run();
+}
+
+class Life {
+  readonly #scenario: Scenario;
+  readonly #options: LifeOptions;
+  readonly #random: Random;
+  readonly #timeline = new Timeline(START_MS);
+  readonly #faults: FaultPlan & { readonly done: readonly PlannedFault[]; end(): void };
+  readonly #trace: string[] = [];
+  readonly #calls: Record<string, number> = {};
+  readonly #said: Record<string, number> = {};
+  readonly #daemons: (Daemon | null)[] = [];
+  readonly #generations: number[] = [];
+  readonly #backups: { readonly at: number; readonly backup: StoreBackup }[] = [];
+  /** What the application removed, and may insert again. */
+  readonly #removed = new Map<string, Uint8Array>();
+  #installed: Installed | null = null;
+  #commands = 0;
+  #savedQueues: unknown = null;
+  #isDispatching = false;
+  #wakesAt = Number.POSITIVE_INFINITY;
+
+  constructor(scenario: Scenario, options: LifeOptions) {
+    this.#scenario = scenario;
+    this.#options = options;
+    this.#random = new Random(scenario.seed);
+    const { faults } = scenario;
+    this.#faults =
+      faults.by === 'list'
+        ? new ListedFaults(faults.list)
+        : new RandomFaults(this.#random.branch('faults'), this.#timeline, faults.weather);
+  }
+
+  async run(): Promise<LifeReport> {
+    const { policies, owners, days, script, seed } = this.#scenario;
+    const identities = new Map(await Promise.all(owners.map(async (owner) => [owner, await keysOf(owner)] as const)));
+    const judge = new Judge({
+      seed,
+      policies: policies.map(({ facts }) => facts),
+      owners,
+      identities: Object.fromEntries([...identities].map(([owner, keys]) => [owner, keys.identities])),
+      canary: CANARY,
+      releaseGraceMs: RELEASE_GRACE_MS,
+    });
+    const servers = new Servers(this.#timeline, judge, this.#random.branch('servers'));
+    await this.#prepare(servers);
+    for (let worker = 0; worker < this.#scenario.workers; worker++) this.#startDaemon(worker);
+    for (const { at, act } of script) this.#timeline.at(START_MS + at, () => this.#perform(act));
+    const end = START_MS + days * DAY_MS;
+    for (let at = START_MS; at < end; at += ROUND_MS) this.#timeline.at(at, () => this.#backUp(servers));
+    let outcome = await this.#timeline.run(end, MOST_STEPS);
+    if (judge.violations.length === 0 && outcome === 'done') {
+      await this.#quietDays(end);
+      outcome = await this.#timeline.run(end + QUIET_DAYS * DAY_MS, MOST_STEPS);
+      if (outcome === 'done') await judge.end(servers.physical);
+    }
+    const endless: Violation[] =
+      outcome === 'too many steps'
+        ? [{ promise: 'end', property: 'goes-round-in-circles', text: `The life took more than ${MOST_STEPS} steps.` }]
+        : [];
+    const archives = [...servers.ledger.peek('archives').values()] as {
+      state?: unknown;
+      outcomes?: { deleted?: number };
+    }[];
+    return {
+      violations: [...judge.violations, ...endless],
+      faults: this.#faults.done,
+      trace: this.#trace,
+      calls: this.#calls,
+      steps: this.#timeline.steps,
+      deleted: archives.reduce((sum, { outcomes }) => sum + (outcomes?.deleted ?? 0), 0),
+      confirmed: archives.filter(({ state }) => state === 'confirmed').length,
+      said: this.#said,
+    };
+  }
+
+  async #prepare(servers: Servers): Promise<void> {
+    const { policies, owners, records } = this.#scenario;
+    await servers.prepare();
+    const clock = { now: () => new Date(this.#timeline.now), monotonicMs: () => 0, sleep: async () => undefined };
+    const { id: installation } = await openInstallation(servers.ledger, clock, 'production');
+    const keys = new Map(await Promise.all(owners.map(async (owner) => [owner, await keysOf(owner)] as const)));
+    for (const owner of owners) await settleOwner(servers.keyStore, owner, clock.now());
+    for (const { facts, version } of policies)
+      await publish({ store: servers.ledger, clock }, facts, version, 'set-up');
+    for (const { facts } of policies) servers.source.settings(id.namespace(facts.namespace), {});
+    for (const record of records) await servers.put('application', id.namespace(record.namespace), bytesOf(record, 0));
+    const say = (ids: Readonly<Record<string, unknown>>) => this.#say(String(ids['code'] ?? 'log'));
+    this.#installed = {
+      servers,
+      installation,
+      owners,
+      keysOf: keys,
+      log: { info: () => undefined, warn: say, error: say },
+    };
+  }
+
+  #process(name: string, onCrash: () => void): SimulatedProcess {
+    return new SimulatedProcess({
+      name,
+      timeline: this.#timeline,
+      random: this.#random.branch(name),
+      faults: this.#faults,
+      answers: ANSWERS,
+      latencyMs: this.#scenario.latencyMs,
+      onCrash: () => {
+        this.#note(`${name} is gone`);
+        onCrash();
+      },
+      onCall: (call, fault) => this.#onCall(call, fault),
+    });
+  }
+
+  #onCall({ process, server, name, number }: Call, fault: Fault | null): void {
+    this.#calls[process] = number;
+    if (!this.#options.trace) return;
+    const met = fault === null ? '' : `  <- ${fault.kind}${fault.ms > 0 ? ` ${Math.round(fault.ms / 1000)} s` : ''}`;
+    this.#note(`${process} #${number} ${server} ${name}${met}`);
+  }
+
+  #note(text: string): void {
+    if (this.#options.trace) this.#trace.push(`${new Date(this.#timeline.now).toISOString()} ${text}`);
+  }
+
+  #say(code: string): void {
+    this.#said[code] = (this.#said[code] ?? 0) + 1;
+  }
+
+  // Daemons and their queues
+
+  #startDaemon(worker: number): void {
+    const installed = this.#world();
+    const generation = (this.#generations[worker] ?? 0) + 1;
+    this.#generations[worker] = generation;
+    const name = `worker-${worker + 1}.${generation}`;
+    const downMs = this.#random.branch(`${name} down`).int(2_000, 10 * 60_000);
+    const process = this.#process(name, () => this.#later(worker, downMs));
+    const daemon = new Daemon(process, installed, () => this.#dispatch());
+    this.#daemons[worker] = daemon;
+    this.#note(`${name} starts`);
+    void daemon.watch();
+    this.#dispatch();
+  }
+
+  #later(worker: number, ms: number): void {
+    this.#daemons[worker] = null;
+    this.#timeline.after(ms, () => {
+      if (this.#daemons[worker] === null) this.#startDaemon(worker);
+    });
+  }
+
+  /** Somebody looks at the queues soon, and again when a delayed job is due or a lock lapses. */
+  #dispatch(): void {
+    if (this.#isDispatching) return;
+    this.#isDispatching = true;
+    this.#timeline.after(1, () => {
+      this.#isDispatching = false;
+      const { queues } = this.#world().servers;
+      const up = this.#daemons.filter((daemon): daemon is Daemon => daemon?.isUp === true);
+      if (up.some(({ process }) => !process.isFrozen)) queues.giveAwayStalled();
+      for (const daemon of up) daemon.take();
+      const next = queues.nextAt();
+      if (next === null || next >= this.#wakesAt) return;
+      this.#wakesAt = next;
+      // Where nobody can take what has lapsed (all are frozen or down), look again after a while.
+      this.#timeline.at(Math.max(next + 1, this.#timeline.now + LOOK_AGAIN_MS), () => {
+        if (this.#wakesAt === next) this.#wakesAt = Number.POSITIVE_INFINITY;
+        this.#dispatch();
+      });
+    });
+  }
+
+  #world(): Installed {
+    if (this.#installed === null) throw new Error('The world is not there yet.');
+    return this.#installed;
+  }
+
+  // Acts
+
+  async #perform(act: Act): Promise<void> {
+    const { servers } = this.#world();
+    if (this.#options.trace) this.#note(`act: ${JSON.stringify(act)}`);
+    switch (act.what) {
+      case 'insert':
+        return await servers.put('application', id.namespace(act.record.namespace), bytesOf(act.record, 0));
+      case 'update':
+      case 'delete':
+      case 'reinsert':
+        return await this.#change(servers, act);
+      case 'sweep':
+        this.#savedQueues = servers.queues.save();
+        return await this.#queue('sweep', { policy: act.policy, flush: act.flush, by: 'schedule' });
+      case 'queue':
+        return await this.#queue(act.queue, { by: 'schedule' });
+      case 'watchdog':
+        for (const daemon of this.#daemons) if (daemon?.isUp) void daemon.watch();
+        return;
+      case 'kill':
+        return this.#daemons[act.worker]?.process.crash();
+      case 'stop': {
+        const daemon = this.#daemons[act.worker];
+        if (daemon == null) return;
+        daemon.shutDown();
+        // The process ends a while after it gave its jobs back.
+        this.#timeline.after(act.downMs, () => daemon.process.crash());
+        return;
+      }
+      case 'freeze':
+        return this.#daemons[act.worker]?.process.freeze(act.ms);
+      case 'set clock': {
+        const process = this.#daemons[act.worker]?.process;
+        process?.setSkew(act.skewMs);
+        this.#timeline.after(act.forMs, () => process?.setSkew(0));
+        return;
+      }
+      case 'flush queue':
+        servers.queues.flush();
+        return;
+      case 'set queue back':
+        if (this.#savedQueues !== null) servers.queues.restore(this.#savedQueues);
+        return this.#dispatch();
+      case 'deliver twice':
+        for (const daemon of this.#daemons) daemon?.goSilent(3 * MARGINS.lockMs);
+        return;
+      case 'damage file':
+      case 'lose file':
+        return await this.#damage(servers, act);
+      case 'set ledger back':
+        return await this.#setLedgerBack(servers, act.hours);
+      case 'settle quarantine':
+        return;
+      default:
+        this.#command(act);
+    }
+  }
+
+  /** A command that ends by itself; it is not waited for. */
+  #command(command: Command): void {
+    this.#commands += 1;
+    const process = this.#process(`operator-${this.#commands}`, () => undefined);
+    const context = contextsOf(process, this.#world())();
+    void carryOut(command, process, context, this.#world()).then(
+      () => this.#note(`${process.name} is done`),
+      (error: unknown) => {
+        const code = error instanceof MoraineError ? error.code : 'INTERNAL';
+        this.#note(
+          `${process.name}: ${code} ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
+        );
+        this.#say(code);
+      },
+    );
+  }
+
+  async #queue(queue: 'sweep', data: { policy: string; flush: boolean; by: string }): Promise<void>;
+  async #queue(queue: 'purge' | 'reconcile' | 'retrieve', data: { by: string }): Promise<void>;
+  async #queue(queue: 'sweep' | 'purge' | 'reconcile' | 'retrieve', data: never): Promise<void> {
+    // A scheduler lives in Redis and has no process of its own.
+    await putJob(this.#world().servers.queues.queues, queue, data, new Date(this.#timeline.now)).catch(() => false);
+    this.#dispatch();
+  }
+
+  async #change(servers: Servers, act: Extract<Act, { what: 'update' | 'delete' | 'reinsert' }>): Promise<void> {
+    const namespace = id.namespace(act.namespace);
+    const bytes = servers.recordBytes(namespace, act.id);
+    const name = `${namespace} ${act.id}`;
+    if (act.what === 'update' && bytes !== null) {
+      const document = BSON.deserialize(bytes);
+      document['n'] = Number(document['n']) + 1;
+      await servers.put('application', namespace, BSON.serialize(document));
+    } else if (act.what === 'delete' && bytes !== null) {
+      this.#removed.set(name, bytes);
+      await servers.remove('application', namespace, act.id);
+    } else if (act.what === 'reinsert' && bytes === null) {
+      const before = this.#removed.get(name);
+      if (before !== undefined) await servers.put('application', namespace, before);
+    }
+  }
+
+  async #damage(servers: Servers, { what, pick }: Extract<Act, { what: 'damage file' | 'lose file' }>): Promise<void> {
+    const files = [...servers.vault.files()];
+    const found = files[pick % Math.max(1, files.length)];
+    if (found === undefined) return;
+    const { archive } = found;
+    const kind = what === 'damage file' ? 'file damaged' : 'file lost';
+    if (what === 'lose file') archive.deletedAt = servers.vault.now();
+    else archive.bytes[archive.bytes.length >> 1] = (archive.bytes[archive.bytes.length >> 1] ?? 0) ^ 1;
+    await servers.tell({ what: 'damage', kind, id: archive.vaultArchiveId });
+  }
+
+  #backUp(servers: Servers): void {
+    this.#backups.push({ at: this.#timeline.now, backup: servers.ledger.backup() });
+  }
+
+  /** All processes stop, the ledger is what it was, and they start again. */
+  async #setLedgerBack(servers: Servers, hours: number): Promise<void> {
+    const wanted = this.#timeline.now - hours * HOUR_MS;
+    const found = this.#backups.findLast(({ at }) => at <= wanted);
+    if (found === undefined) return;
+    for (const daemon of this.#daemons) daemon?.process.crash();
+    servers.ledger.setBack(found.backup);
+    await servers.tell({ what: 'damage', kind: 'ledger set back', id: new Date(found.at).toISOString() });
+  }
+
+  /** Faults are over. Clocks are right, everything runs, nothing is paused, and somebody looks after it twice a day. */
+  async #quietDays(from: number): Promise<void> {
+    this.#faults.end();
+    for (const daemon of this.#daemons) daemon?.process.setSkew(0);
+    const { policies, script } = this.#scenario;
+    const pauses = script.flatMap(({ act }) => (act.what === 'pause' ? [act] : []));
+    this.#timeline.at(from + 1, () => this.#perform({ what: 'check' }));
+    for (const { name, target, of } of pauses)
+      this.#timeline.at(from + 2 * 60_000, () => this.#perform({ what: 'resume', name, target, of }));
+    for (let at = from + HOUR_MS; at < from + QUIET_DAYS * DAY_MS - ROUND_MS; at += ROUND_MS) {
+      for (const { facts } of policies)
+        this.#timeline.at(at, () => this.#perform({ what: 'sweep', policy: facts.name, flush: true }));
+      this.#timeline.at(at + 20 * 60_000, () => this.#perform({ what: 'queue', queue: 'purge' }));
+      this.#timeline.at(at + 40 * 60_000, () => this.#perform({ what: 'queue', queue: 'reconcile' }));
+      this.#timeline.at(at + 60 * 60_000, () => this.#perform({ what: 'watchdog' }));
+    }
+  }
+}
+
+export function bytesOf({ id: _id, owner, tenant, at, mail, size }: RecordPlan, n: number): Uint8Array {
+  return BSON.serialize({
+    _id,
+    ...(owner === null ? {} : { owner }),
+    ...(tenant === null ? {} : { tenant }),
+    ...(at === null ? {} : { at: new Date(START_MS + at * DAY_MS) }),
+    ...(mail === null ? {} : { mail }),
+    n,
+    text: `${CANARY} ${_id} ${'x'.repeat(size)}`,
+  });
+}

@@ -1,0 +1,231 @@
+/** What people do in a simulated life: each command is a process of its own, as on the command line, and may die or meet faults like any other. */
+import { databaseTarget } from '../../../src/cli/restore-database.ts';
+import { isMoraineError } from '../../../src/errors.ts';
+import { id } from '../../../src/ids.ts';
+import { unwrapArchiveKey } from '../../../src/keys/administrator.ts';
+import { endAlarms } from '../../../src/ledger/alarms.ts';
+import { findArchives } from '../../../src/ledger/archives.ts';
+import { holds } from '../../../src/ledger/holds.ts';
+import { acceptJump } from '../../../src/ledger/installation.ts';
+import { publishPolicy } from '../../../src/ledger/policies.ts';
+import type { Context } from '../../../src/lifecycle/context.ts';
+import { type HoldRequest, placeHold, releaseHold } from '../../../src/lifecycle/hold.ts';
+import { pause, resume } from '../../../src/lifecycle/pause.ts';
+import { policiesToRun } from '../../../src/lifecycle/published.ts';
+import { purgeArchives } from '../../../src/lifecycle/purge.ts';
+import { planPurge } from '../../../src/lifecycle/purge-caps.ts';
+import { reconcile } from '../../../src/lifecycle/reconcile.ts';
+import { type RestoreTarget, restoreArchive } from '../../../src/lifecycle/restore.ts';
+import { requestRetrieval } from '../../../src/lifecycle/retrieve.ts';
+import { runPolicy } from '../../../src/lifecycle/run-policy.ts';
+import { loadPolicy } from '../../../src/policy/load.ts';
+import { policyVersion } from '../../../src/policy/policy.ts';
+import type { SimulatedProcess } from '../engine/process.ts';
+import type { PolicyFacts, Scope, SourceRecord } from '../judge/observations.ts';
+import type { Installed } from './context.ts';
+import type { Act } from './scenario.ts';
+import { DAY_MS } from './scenario.ts';
+import { idBytes, idText } from './servers.ts';
+
+/** Acts that are a person's command. */
+export type Command = Extract<
+  Act,
+  {
+    what:
+      | 'place hold'
+      | 'release hold'
+      | 'pause'
+      | 'resume'
+      | 'publish'
+      | 'run'
+      | 'purge'
+      | 'reconcile'
+      | 'check'
+      | 'retrieve and restore';
+  }
+>;
+
+/** Carries a command out. What it throws is what the person would read on the terminal. */
+export async function carryOut(
+  command: Command,
+  process: SimulatedProcess,
+  context: Context,
+  { servers, keysOf }: Installed,
+): Promise<void> {
+  const by = process.name;
+  const { store } = context;
+  switch (command.what) {
+    case 'place hold': {
+      const { name, scope } = command;
+      await servers.tell({ what: 'hold asked', by, name, scope });
+      const { state, tooLate } = await placeHold(context, holdRequest(name, scope), by);
+      if (state === 'active') await servers.tell({ what: 'hold active', by, name, tooLate });
+      return;
+    }
+    case 'release hold':
+      for await (const { _id, caseNumber } of holds(store).find({ caseNumber: command.name })) {
+        await servers.tell({ what: 'hold release asked', by, name: caseNumber });
+        const { heldUntil } = await releaseHold(context, _id, { by, reason: 'the case is closed' });
+        await servers.tell({ what: 'hold released', by, name: caseNumber, heldUntil: heldUntil?.getTime() ?? null });
+      }
+      return;
+    case 'pause': {
+      const { name, target, of } = command;
+      await servers.tell({ what: 'pause asked', by, name, scope: pauseScope(target, of) });
+      const { state, tooLate } = await pause(context, { what: target, name: of }, { by, reason: name });
+      if (state === 'paused') await servers.tell({ what: 'pause in force', by, name, tooLate });
+      return;
+    }
+    case 'resume':
+      await servers.tell({ what: 'resume asked', by, name: command.name });
+      await resume(context, { what: command.target, name: command.of }, { by, reason: null });
+      return;
+    case 'publish':
+      await publish(context, command.policy, command.version, by);
+      await servers.tell({ what: 'policy published', by, policy: command.policy });
+      return;
+    case 'run': {
+      const { policy: name, flush, expired } = command;
+      if (expired) await servers.tell({ what: 'expiry ordered', by, policy: name });
+      for (const policy of await policiesToRun(store, [name]))
+        await runPolicy(context, policy, { flush, expired: expired ? { saidBy: by } : null });
+      return;
+    }
+    case 'purge':
+      await purgeArchives(context, (await planPurge(context, null)).due);
+      return;
+    case 'reconcile':
+      await reconcile(context, { all: false, source: false });
+      return;
+    case 'check':
+      await acceptJump(store, context.clock.now());
+      await endAlarms(store);
+      return;
+    case 'retrieve and restore':
+      return await retrieveAndRestore(command, process, context, { servers, keysOf });
+  }
+}
+
+function holdRequest(caseNumber: string, scope: Scope): HoldRequest {
+  const { owner, customer, namespace, triggerFrom, triggerBefore, recordIds, mails } = scope;
+  return {
+    caseNumber,
+    reason: 'a claim',
+    owner: owner === null ? null : id.owner(owner),
+    customer: customer === null ? null : id.customer(customer),
+    namespace: namespace === null ? null : id.namespace(namespace),
+    triggerFrom: triggerFrom === null ? null : new Date(triggerFrom),
+    triggerBefore: triggerBefore === null ? null : new Date(triggerBefore),
+    recordIds: (recordIds ?? []).map(idBytes),
+    facet: mails === null ? null : { name: 'subject', values: mails },
+  };
+}
+
+function pauseScope(target: 'policy' | 'owner' | 'all', of: string | null): Scope {
+  return {
+    owner: target === 'owner' ? of : null,
+    policy: target === 'policy' ? of : null,
+    customer: null,
+    namespace: null,
+    recordIds: null,
+    mails: null,
+    triggerFrom: null,
+    triggerBefore: null,
+  };
+}
+
+/** The policy's file, as a person would write it. */
+export function policyYaml(facts: PolicyFacts, version: boolean): string {
+  return `
+policy: ${facts.name}
+zone: UTC
+dataset:
+  collection: ${facts.namespace}
+  owner: { field: owner }
+  customer: { field: tenant }
+  facets: { subject: { field: mail } }
+${version ? '  version: { field: n }\n' : ''}trigger: { field: at }
+active: ${facts.activeDays} days
+then: archive
+archive: { for: ${facts.archiveDays} days, vault: cold, verify: ${facts.verify}, dueWindow: ${facts.dueWindowDays} days, maxWait: ${facts.maxWaitDays} days }
+grace: ${facts.graceDays} days
+limits: { records: ${facts.limits.records}, share: ${facts.limits.share} }
+`;
+}
+
+export async function publish(
+  { store, clock }: Pick<Context, 'store' | 'clock'>,
+  facts: PolicyFacts,
+  version: boolean,
+  by: string,
+): Promise<void> {
+  const { loaded, problems } = loadPolicy('policy.yaml', policyYaml(facts, version));
+  if (loaded === null) throw new Error(JSON.stringify(problems));
+  const { policy } = loaded;
+  await publishPolicy(store, clock, {
+    name: policy.name,
+    namespace: policy.dataset.collection,
+    version: policyVersion(policy),
+    policy: JSON.parse(JSON.stringify(policy)),
+    by,
+  });
+}
+
+/** How long somebody waits for a retrieval before giving up: the slowest tier and more. */
+const PATIENCE_MS = 20 * 3_600_000;
+const LOOK_EVERY_MS = 2 * 3_600_000;
+
+async function retrieveAndRestore(
+  { pick, intoSource, exemptDays }: Extract<Act, { what: 'retrieve and restore' }>,
+  process: SimulatedProcess,
+  context: Context,
+  { servers, keysOf }: Pick<Installed, 'servers' | 'keysOf'>,
+): Promise<void> {
+  const candidates = [];
+  for await (const archive of findArchives(context.store, { state: 'cleared' }, { sort: { _id: 1 } }))
+    candidates.push(archive);
+  const archive = candidates[pick % Math.max(1, candidates.length)];
+  if (archive === undefined) return;
+  const keys = keysOf.get(archive.owner);
+  if (keys === undefined) return;
+  await requestRetrieval(context, archive._id, pick % 2 === 0 ? 'standard' : 'bulk');
+  const exemptUntil = new Date(context.clock.now().getTime() + PATIENCE_MS + exemptDays * DAY_MS);
+  const written: SourceRecord[] = [];
+  const record = (bytes: Uint8Array): SourceRecord => ({ namespace: archive.namespace, id: idText(bytes), bytes });
+  const folder: RestoreTarget = {
+    write: async (records) => {
+      written.push(...records.map(record));
+      return { inserted: records.length, existing: 0 };
+    },
+    finish: async () => undefined,
+    discard: async () => {
+      written.length = 0;
+    },
+  };
+  const tell = () =>
+    servers.tell({
+      what: 'restored',
+      by: process.name,
+      archive: archive._id,
+      records: written,
+      intoSource,
+      exemptUntil: intoSource ? exemptUntil.getTime() : null,
+    });
+  for (let waited = 0; waited < PATIENCE_MS; waited += LOOK_EVERY_MS) {
+    await context.clock.sleep(LOOK_EVERY_MS);
+    const target = intoSource ? await databaseTarget(context, context.source, archive, exemptUntil) : folder;
+    try {
+      await restoreArchive(
+        context,
+        archive._id,
+        (wrapped) => unwrapArchiveKey(wrapped, keys.identity, keys.administrators),
+        target,
+        intoSource ? 'database' : 'files',
+      );
+      return await tell();
+    } catch (error) {
+      await target.discard();
+      if (!isMoraineError(error, 'RETRIEVAL_NOT_READY')) throw error;
+    }
+  }
+}

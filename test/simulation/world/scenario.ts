@@ -1,0 +1,78 @@
+/** A life to simulate, as data: what there is, who does what when, and the weather. It can be printed, replayed and cut down. */
+import type { PlannedFault } from '../engine/calls.ts';
+import type { Weather } from '../engine/fault-plans.ts';
+import type { PolicyFacts, Scope } from '../judge/observations.ts';
+
+/** A record as the scenario names it. `at`: days before (negative) or after the life's first instant. */
+export interface RecordPlan {
+  readonly namespace: string;
+  readonly id: string;
+  readonly owner: string | null;
+  readonly tenant: string | null;
+  readonly at: number | null;
+  readonly mail: string | null;
+  /** How many characters its text has. */
+  readonly size: number;
+}
+
+/** What somebody, or the world, does at an instant. */
+export type Act =
+  // The application
+  | { readonly what: 'insert'; readonly record: RecordPlan }
+  | { readonly what: 'update' | 'delete' | 'reinsert'; readonly namespace: string; readonly id: string }
+  // People, each with a command of their own
+  | { readonly what: 'place hold'; readonly name: string; readonly scope: Scope }
+  | { readonly what: 'release hold'; readonly name: string }
+  | {
+      readonly what: 'pause' | 'resume';
+      readonly name: string;
+      readonly target: 'policy' | 'owner' | 'all';
+      readonly of: string | null;
+    }
+  | { readonly what: 'publish'; readonly policy: PolicyFacts; readonly version: boolean }
+  | { readonly what: 'run'; readonly policy: string; readonly flush: boolean; readonly expired: boolean }
+  | { readonly what: 'purge' | 'reconcile' | 'check' }
+  | {
+      readonly what: 'retrieve and restore';
+      readonly pick: number;
+      readonly intoSource: boolean;
+      readonly exemptDays: number;
+    }
+  | { readonly what: 'settle quarantine'; readonly pick: number; readonly how: 'retry' | 'dispose' }
+  // The daemons
+  | { readonly what: 'sweep'; readonly policy: string; readonly flush: boolean }
+  | { readonly what: 'queue'; readonly queue: 'purge' | 'reconcile' | 'retrieve' }
+  | { readonly what: 'watchdog' }
+  // The world
+  | { readonly what: 'kill' | 'stop'; readonly worker: number; readonly downMs: number }
+  | { readonly what: 'freeze'; readonly worker: number; readonly ms: number }
+  | { readonly what: 'set clock'; readonly worker: number; readonly skewMs: number; readonly forMs: number }
+  | { readonly what: 'flush queue' | 'set queue back' | 'deliver twice' }
+  | { readonly what: 'damage file' | 'lose file'; readonly pick: number }
+  | { readonly what: 'set ledger back'; readonly hours: number };
+
+export interface ScriptedAct {
+  /** Milliseconds after the life's first instant. */
+  readonly at: number;
+  readonly act: Act;
+}
+
+export interface Scenario {
+  readonly seed: number;
+  readonly days: number;
+  readonly policies: readonly { readonly facts: PolicyFacts; readonly version: boolean }[];
+  /** Owners of moraine.yaml. */
+  readonly owners: readonly string[];
+  readonly workers: number;
+  readonly records: readonly RecordPlan[];
+  readonly script: readonly ScriptedAct[];
+  readonly latencyMs: readonly [number, number];
+  readonly faults:
+    | { readonly by: 'chance'; readonly weather: Weather }
+    | { readonly by: 'list'; readonly list: readonly PlannedFault[] };
+}
+
+/** The first instant of every life. */
+export const START_MS = Date.parse('2030-03-01T00:00:00Z');
+export const DAY_MS = 86_400_000;
+export const HOUR_MS = 3_600_000;
