@@ -1,5 +1,5 @@
 /** The ways out of quarantine: taken up again where that is safe, disposed of where nothing is lost without being said. */
-import { beforeEach, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { id } from '../../src/ids.ts';
 import { archives } from '../../src/ledger/archives.ts';
 import { auditEntries } from '../../src/ledger/audit.ts';
@@ -16,6 +16,7 @@ import type { Policy } from '../../src/policy/policy.ts';
 import type { SourcePort } from '../../src/source/port.ts';
 import type { VaultPort } from '../../src/vault/port.ts';
 import { aHold } from '../harness/a-hold.ts';
+import { type Fault, Process } from '../simulation/faults.ts';
 import { MemoryWorld } from '../simulation/memory-world.ts';
 
 const RUN_AT = '2024-06-01T00:00:00Z';
@@ -269,3 +270,29 @@ test('a verified archive that is not in its vault goes back to stored only: an i
   await run();
   expect(await onlyArchive()).toMatchObject({ state: 'cleared', outcomes: { deleted: 1 } });
 });
+
+describe.each<Fault>(['dies before', 'dies after', 'gets an error', 'loses a reply'])(
+  'a person who %s, at each call',
+  (fault) => {
+    test.each(['dispose', 'retry'] as const)('%s: once more comes to the same end', async (verb) => {
+      for (let atCall = 1; ; atCall++) {
+        world = await MemoryWorld.open();
+        policy = await world.publish(YAML('checksum'));
+        await quarantineUnverified();
+        const cut = new Process(fault, atCall);
+        const decide = async (context: Context) =>
+          verb === 'dispose'
+            ? await disposeQuarantined(context, await theEntry(), BY, NO_LOSS)
+            : await retryQuarantined(context, await theEntry(), BY);
+        await decide(world.context(cut)).catch(() => undefined);
+        world.letLeasesEnd();
+        const { archive } = await decide(world.context());
+        const where = `${atCall}, ${cut.met}`;
+        expect(archive?.state, where).toBe(verb === 'dispose' ? 'abandoned' : 'stored');
+        expect((await theEntry()).state, where).toBe('closed');
+        expect(world.idsIn(policy), where).toEqual(['jo']);
+        if (cut.met === null) return;
+      }
+    });
+  },
+);
