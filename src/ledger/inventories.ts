@@ -85,9 +85,14 @@ export async function rememberInventoryJob(
 export async function takeInventory(
   store: Store,
   location: VaultLocation,
-  taken: { readonly jobId: string; readonly inventoryDate: Date },
+  taken: {
+    readonly jobId: string;
+    readonly inventoryDate: Date;
+    /** All that waited was settled by it, although its date may be earlier than what was needed. */
+    readonly isEnough?: boolean;
+  },
 ): Promise<void> {
-  const { jobId, inventoryDate } = taken;
+  const { jobId, inventoryDate, isEnough = false } = taken;
   if (Number.isNaN(inventoryDate.getTime())) throw new MoraineError('INTERNAL', 'An inventory needs a date.');
   await endJob(store, location, jobId, (inventory) => ({
     ...inventory,
@@ -95,7 +100,10 @@ export async function takeInventory(
       inventory.inventoryDate !== null && inventory.inventoryDate > inventoryDate
         ? inventory.inventoryDate
         : inventoryDate,
-    neededSince: inventory.neededSince !== null && inventory.neededSince < inventoryDate ? null : inventory.neededSince,
+    neededSince:
+      isEnough || (inventory.neededSince !== null && inventory.neededSince < inventoryDate)
+        ? null
+        : inventory.neededSince,
   }));
 }
 

@@ -2,8 +2,8 @@
  * Compares a finished inventory of one vault with the ledger, both ways: verifies what was stored, confirms what was
  * purged, misses what should be there, and finds what the ledger does not know.
  *
- * An inventory says something about an archive only when its date is after the `Date` of the reply that mattered. A
- * stray (complete, of this installation, unknown to the ledger) is kept and reported; what another installation left is
+ * An inventory says something about an archive when its date is after the `Date` of the reply that mattered, or when what
+ * it lists or leaves out proves the same where a lost reply was asked for again (see `actFor`). A stray (complete, of this installation, unknown to the ledger) is kept and reported; what another installation left is
  * foreign and never touched. Only an upload whose attempt the ledger itself names abandoned, after a margin, is removed.
  */
 import { isMoraineError } from '../errors.ts';
@@ -68,7 +68,12 @@ export async function settleVault(
   for (const [vaultArchiveId, archive] of known) {
     await settleKnown(context, archive, listed.get(vaultArchiveId) ?? null, inventory.inventoryDate, findings);
   }
-  await takeInventory(context.store, location, { jobId, inventoryDate: inventory.inventoryDate });
+  const { inventoryDate } = inventory;
+  await takeInventory(context.store, location, {
+    jobId,
+    inventoryDate,
+    isEnough: await isEverythingSettled(context, location),
+  });
   return findings;
 }
 
@@ -94,6 +99,17 @@ async function knownArchives(context: Context, location: VaultLocation): Promise
       known.set(archive.stored.vaultArchiveId, archive);
   }
   return known;
+}
+
+/** Nothing in the vault waits for an inventory any more, so none is asked for, whatever the date of this one. */
+async function isEverythingSettled(context: Context, location: VaultLocation): Promise<boolean> {
+  for (const { state, verifyLevel } of (await knownArchives(context, location)).values()) {
+    if (state === 'purged' || (state === 'stored' && verifyLevel === 'inventory')) return false;
+  }
+  for await (const attempt of attemptsToCleanUp(context.store, context.clock)) {
+    if (locationKey(attempt.location) === locationKey(location)) return false;
+  }
+  return true;
 }
 
 async function settleKnown(
@@ -145,16 +161,31 @@ function actFor(
   const { stored, state } = archive;
   if (stored === null) return 'none';
   if (state === 'purged') {
-    const acceptedAt = purgeOf(archive).acceptedAt;
-    if (acceptedAt === null || inventoryDate <= acceptedAt) return 'none';
-    return entry === null ? 'confirm' : 'still-there';
+    const { askedAt, acceptedAt } = purgeOf(archive);
+    if (acceptedAt === null) return 'none';
+    if (entry !== null) return inventoryDate > acceptedAt ? 'still-there' : 'none';
+    return inventoryDate > acceptedAt || showsEarlierDelete(inventoryDate, stored.at, askedAt) ? 'confirm' : 'none';
   }
-  if (inventoryDate <= stored.at) return 'none';
+  // An entry that fits proves that the file is there, whatever the date: a reply that was lost and asked for again makes
+  // `at` later than the upload, and a vault in which nothing changes any more gets no later inventory.
+  if (inventoryDate <= stored.at && (state !== 'stored' || !isListed(archive, entry))) return 'none';
   if (state === 'stored') return archive.verifyLevel === 'inventory' ? 'verify' : 'none';
   if (state !== 'verified' && state !== 'cleared') return 'none';
-  const isThere =
-    entry !== null && entry.bytes === stored.bytes && (entry.treeHash ?? stored.treeHash) === stored.treeHash;
-  return isThere ? 'none' : 'missing';
+  return isListed(archive, entry) ? 'none' : 'missing';
+}
+
+/**
+ * The reply to a delete was lost, and days later the vault was asked again: `acceptedAt` is the time of the second reply.
+ * The service makes no new inventory of a vault in which nothing came or went, so one after the second reply may never
+ * come. One that was taken after the first asking and does not list what was in the vault before it proves the same.
+ */
+function showsEarlierDelete(inventoryDate: Date, storedAt: Date, askedAt: Date | null): boolean {
+  return askedAt !== null && inventoryDate > askedAt && inventoryDate > storedAt;
+}
+
+function isListed({ stored }: ArchiveDocument, entry: InventoryEntry | null): boolean {
+  if (stored === null || entry === null) return false;
+  return entry.bytes === stored.bytes && (entry.treeHash ?? stored.treeHash) === stored.treeHash;
 }
 
 async function confirm(

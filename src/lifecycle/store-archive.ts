@@ -209,11 +209,12 @@ async function abandonEarlierAttempts(context: Context, lease: ArchiveLease): Pr
 /** Every attempt of the archive, acknowledged ones too: abandoned, its key destroyed, its upload aborted. */
 export async function abandonAttempts(context: Context, lease: ArchiveLease, reason: string): Promise<void> {
   const left: AttemptId[] = [];
-  for await (const attempt of attempts(context.store).find({
-    archive: lease.document._id,
-    state: { $in: ['open', 'acknowledged'] },
-  }))
-    left.push(attempt._id);
+  const archive = lease.document._id;
+  const unfinished = { archive, state: { $in: ['open', 'acknowledged'] } };
+  for await (const attempt of attempts(context.store).find(unfinished)) left.push(attempt._id);
+  // Whoever abandoned these was cut before the key was destroyed.
+  const halfAbandoned = { archive, state: 'abandoned', keyDestroyedAt: null };
+  for await (const attempt of attempts(context.store).find(halfAbandoned)) left.push(attempt._id);
   for (const attempt of left) await abandon(context, lease, attempt, reason);
 }
 

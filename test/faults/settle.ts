@@ -53,7 +53,11 @@ async function stillToDo(world: FaultyWorld): Promise<readonly string[]> {
   const ledger = await readLedger(world.client, world.ledgerDatabase);
   const source = [];
   for (const { collection } of DATASETS) source.push(...(await readSource(world.client, world.database, collection)));
-  const open = unfinished({ at: Date.now(), datasets: DATASETS, source, ledger });
+  const unconfirmed = ledger.archives.filter(({ state }) => state === 'purged');
+  const open = [
+    ...unfinished({ at: Date.now(), datasets: DATASETS, source, ledger }),
+    ...unconfirmed.map(({ _id }) => `${_id} is purged and not confirmed`),
+  ];
   const waiting = await jobsWaiting(world.servers.redis.url);
   return waiting === 0 ? open : [...open, `${waiting} jobs wait or run in Redis`];
 }

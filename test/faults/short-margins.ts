@@ -14,6 +14,7 @@ const CONSTANTS: readonly (readonly [file: string, constant: string, value: stri
   ['src/ledger/holds.ts', 'ANNOUNCEMENT_SKEW_MS', '1_000'],
   ['src/ledger/holds.ts', 'RELEASE_GRACE_MS', '1_000'],
   ['src/ledger/attempts.ts', 'ABANDONED_MARGIN_MS', '6_000'],
+  ['src/ledger/inventories.ts', 'ASKING_MARGIN_MS', '5_000'],
   // Archives of a few MiB go out in parts.
   ['src/lifecycle/store-archive.ts', 'PART_BYTES', '1024 * 1024'],
 ];

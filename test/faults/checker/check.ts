@@ -106,6 +106,8 @@ function countProblems(state: EndState, lives: Lives): readonly string[] {
     ),
   );
   for (const { archive, opened } of openedArchives(state)) {
+    // A page whose worker died after its intent counts what is missing then as deleted: it cannot know who did it.
+    if (clearingsOf(state, archive._id) > 1) continue;
     const final = opened.records.filter(({ id, sha256 }) => last.has(`${archive.namespace} ${id} ${sha256}`)).length;
     if (archive.outcomes.deleted > final) {
       problems.push(
@@ -114,6 +116,13 @@ function countProblems(state: EndState, lives: Lives): readonly string[] {
     }
   }
   return problems;
+}
+
+/** How often a clearing of the archive was begun, by the audit chain. */
+function clearingsOf(state: EndState, archive: string): number {
+  const begun = ({ act, phase, subject }: EndState['ledger']['audit'][number]['entries'][number]) =>
+    act === 'archive clear' && phase === 'intent' && subject['archive'] === archive;
+  return state.ledger.audit.reduce((sum, { entries }) => sum + entries.filter(begun).length, 0);
 }
 
 /** Nothing that is due is left, once all work has ended: it is held, in quarantine, or it should have gone. */

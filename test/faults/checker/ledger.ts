@@ -64,7 +64,14 @@ const certificateSchema = z.object({
   keyId: z.string(),
 });
 const publicKeySchema = z.object({ _id: z.string(), pem: z.string() });
-const auditEntry = z.looseObject({ seq: z.number(), previous: z.string(), hash: z.string() });
+const auditEntry = z.looseObject({
+  seq: z.number(),
+  act: z.string(),
+  phase: z.string(),
+  subject: z.record(z.string(), z.string()),
+  previous: z.string(),
+  hash: z.string(),
+});
 const auditBlock = z.object({ _id: z.string(), entries: z.array(auditEntry) });
 const expirationSchema = z.object({
   _id: z.string(),
