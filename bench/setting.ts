@@ -31,6 +31,7 @@ export async function openSetting(name?: string): Promise<Setting> {
     redis: null,
     keys: { first: { url: urls.mongodb, database: `${database}_ledger` }, second: null, backupMaxAge: null },
     signingKeyPem: null,
+    contacts: new Map(),
     vaults: new Map([
       [
         id.vaultKey('cold'),

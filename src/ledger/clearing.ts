@@ -10,11 +10,11 @@ import type { WorkerId } from '../ids.ts';
 import { type ArchiveDocument, type Outcomes, RECORD_OUTCOMES, type RecordOutcome } from './archive-document.ts';
 import type { ArchiveLease } from './archives.ts';
 import {
+  ANNOUNCEMENT_MS,
   type AnnouncedScope,
   type Announcement,
   announceAndLook,
   isFresh,
-  type LookResult,
   withdraw,
 } from './in-flight.ts';
 import type { LedgerIndex } from './indexes.ts';
@@ -155,10 +155,21 @@ export function proveVerified(lease: ArchiveLease): VerifiedArchive {
   return VerifiedArchive.issue(archive._id, archive.attempt);
 }
 
+/** An announcement, and until when the source lets be deleted under it. */
+interface Permitted {
+  readonly announcement: Announcement;
+  /** By the source server's clock. */
+  readonly until: Date;
+}
+
 /**
  * Announces the clearing of an archive and looks at the holds, again whenever the announcement runs low. Several pages
  * may ask at once. An announcement that ran low is not withdrawn before the end: another page may still delete under
  * it. A hold waits for it no longer than its `until`.
+ *
+ * The source enforces the end by its own clock, which may differ from the ledger's by as much as the witnesses allow. So
+ * the warrant's end is counted in the source's time, asked for BEFORE the ledger's: whatever the two say, the source
+ * refuses from an instant on that is no later than the end that the ledger was told.
  */
 export class ClearingPermit {
   readonly #store: Store;
@@ -166,14 +177,25 @@ export class ClearingPermit {
   readonly #worker: WorkerId;
   readonly #lease: ClearingLease;
   readonly #scope: AnnouncedScope;
-  readonly #made: Announcement[] = [];
-  #asking: Promise<LookResult> | null = null;
+  readonly #sourceTime: () => Promise<Date>;
+  readonly #made: Permitted[] = [];
+  #asking: Promise<Permitted | { readonly holds: readonly string[] }> | null = null;
 
-  constructor(store: Store, clock: Clock, worker: WorkerId, lease: ClearingLease, scope: AnnouncedScope) {
+  constructor(
+    by: {
+      readonly store: Store;
+      readonly clock: Clock;
+      readonly worker: WorkerId;
+      readonly sourceTime: () => Promise<Date>;
+    },
+    lease: ClearingLease,
+    scope: AnnouncedScope,
+  ) {
     this.#scope = scope;
-    this.#store = store;
-    this.#clock = clock;
-    this.#worker = worker;
+    this.#store = by.store;
+    this.#clock = by.clock;
+    this.#worker = by.worker;
+    this.#sourceTime = by.sourceTime;
     this.#lease = lease;
   }
 
@@ -183,20 +205,23 @@ export class ClearingPermit {
   ): Promise<{ readonly warrant: ClearingWarrant } | { readonly holds: readonly string[] }> {
     await this.#lease.keep();
     const newest = this.#made.at(-1);
-    if (newest !== undefined && isFresh(this.#clock, newest)) {
+    if (newest !== undefined && isFresh(this.#clock, newest.announcement)) {
       return { warrant: ClearingWarrant.issue(basis, this.#lease, newest.until) };
     }
     this.#asking ??= this.#announce();
-    const look = await this.#asking;
-    if (look.held) return { holds: look.holds };
-    return { warrant: ClearingWarrant.issue(basis, this.#lease, look.announcement.until) };
+    const answer = await this.#asking;
+    if ('holds' in answer) return answer;
+    return { warrant: ClearingWarrant.issue(basis, this.#lease, answer.until) };
   }
 
-  async #announce(): Promise<LookResult> {
+  async #announce(): Promise<Permitted | { readonly holds: readonly string[] }> {
     try {
+      const until = new Date((await this.#sourceTime()).getTime() + ANNOUNCEMENT_MS);
       const look = await announceAndLook(this.#store, this.#clock, this.#worker, 'clear', this.#scope);
-      if (!look.held) this.#made.push(look.announcement);
-      return look;
+      if (look.held) return { holds: look.holds };
+      const permitted = { announcement: look.announcement, until };
+      this.#made.push(permitted);
+      return permitted;
     } finally {
       this.#asking = null;
     }
@@ -204,7 +229,7 @@ export class ClearingPermit {
 
   /** Withdraws what was announced. Only when no page works under it any more. */
   async end(): Promise<void> {
-    for (const announcement of this.#made.splice(0)) await withdraw(this.#store, announcement);
+    for (const { announcement } of this.#made.splice(0)) await withdraw(this.#store, announcement);
   }
 }
 

@@ -39,6 +39,7 @@ export interface ExpirationDocument extends LedgerDocument {
   readonly leftOut?: readonly string[];
   /** Quarantined instead of deleted: their bytes cannot be guarded. */
   readonly unfit: number;
+  /** Set when it was certified: what is left is to remove its pages. */
   readonly outcomes: Outcomes | null;
   readonly startedAt: Date;
   readonly endedAt: Date | null;

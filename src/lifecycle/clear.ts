@@ -31,7 +31,11 @@ export async function clearArchive(
   const verified = proveVerified(lease);
   const archive = lease.document;
   const stored = storedFacts(archive);
-  const permit = new ClearingPermit(store, clock, context.worker, lease, scopeOf(archive));
+  const permit = new ClearingPermit(
+    { store, clock, worker: context.worker, sourceTime: () => context.source.serverTime() },
+    lease,
+    scopeOf(archive),
+  );
   const subject: ClearingSubject = {
     shape,
     askWarrant: () => permit.ask(verified),

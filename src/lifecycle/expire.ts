@@ -8,6 +8,7 @@ import { MerkleTree } from '../archive/merkle.ts';
 import type { CustomerId } from '../ids.ts';
 import { id, type OwnerId } from '../ids.ts';
 import type { Outcomes } from '../ledger/archive-document.ts';
+import { getCertificate } from '../ledger/certificates.ts';
 import {
   ClearingPermit,
   countOutcomes,
@@ -126,12 +127,18 @@ async function beginExpiration(
 
 async function deleteExpired(context: Context, lease: ExpirationLease, policy: Policy): Promise<ExpirationReport> {
   const { store, clock } = context;
-  const { _id, owner, customer, namespace } = lease.document;
+  const { _id, owner, customer, namespace, outcomes: certified } = lease.document;
+  // Its worker was cut when all that was left was to remove the pages.
+  if (certified !== null) return await end(context, lease, certified);
   const shape = toShape(policy);
   const basis = proveExpired(lease);
   const leftOut = await holdsLeftOut(context, lease, policy);
   const scope = { policy: policy.name, owner, customer, namespace, archive: null, leftOut };
-  const permit = new ClearingPermit(store, clock, context.worker, lease, scope);
+  const permit = new ClearingPermit(
+    { store, clock, worker: context.worker, sourceTime: () => context.source.serverTime() },
+    lease,
+    scope,
+  );
   const subject: ClearingSubject = {
     shape,
     askWarrant: () => permit.ask(basis),
@@ -251,7 +258,7 @@ async function* expiredPages(context: Context, lease: ExpirationLease, policy: P
 }
 
 async function finish(context: Context, lease: ExpirationLease): Promise<ExpirationReport> {
-  const { store, clock } = context;
+  const { store } = context;
   const {
     _id,
     owner,
@@ -263,7 +270,6 @@ async function finish(context: Context, lease: ExpirationLease): Promise<Expirat
     namespace,
     saidBy,
     asOf,
-    unfit,
   } = lease.document;
   const outcomes = await countOutcomes(store, _id, records);
   const merkle = new MerkleTree();
@@ -275,17 +281,16 @@ async function finish(context: Context, lease: ExpirationLease): Promise<Expirat
     });
   }
   const subject = { _id, owner, customer, namespace, policy, policyVersion: version };
-  const certificate =
-    outcomes.deleted === 0
-      ? null
-      : await certify(context, subject, {
-          what: 'expired records deleted',
-          archive: null,
-          records: outcomes,
-          merkleRoot: merkle.root(),
-          saidBy,
-          dueBy: asOf.toISOString(),
-        });
+  if (outcomes.deleted > 0) {
+    await certify(context, subject, {
+      what: 'expired records deleted',
+      archive: null,
+      records: outcomes,
+      merkleRoot: merkle.root(),
+      saidBy,
+      dueBy: asOf.toISOString(),
+    });
+  }
   await context.audit.appendOnce([
     {
       key: `${_id}:done`,
@@ -295,8 +300,16 @@ async function finish(context: Context, lease: ExpirationLease): Promise<Expirat
       details: { ...outcomes },
     },
   ]);
-  await lease.write((document) => ({ ...document, state: 'done', outcomes, endedAt: clock.now() }));
+  await lease.write((document) => ({ ...document, outcomes }));
+  return await end(context, lease, outcomes);
+}
+
+/** Removes the pages, which name records, and only then calls it done: nobody comes back to one that is. */
+async function end({ store, clock }: Context, lease: ExpirationLease, outcomes: Outcomes): Promise<ExpirationReport> {
+  const { _id, owner, customer, unfit } = lease.document;
   await removeRoster(store, _id);
   await removeClearingPages(store, _id);
+  await lease.write((document) => ({ ...document, state: 'done', endedAt: clock.now() }));
+  const certificate = await getCertificate(store, _id);
   return { owner, customer, certificate: certificate?._id ?? null, outcomes, unfit };
 }

@@ -50,6 +50,7 @@ export async function openConsoleWorld(names: TestNames, options: ConsoleWorldOp
     redis: { url: redis },
     keys: { first: { url: mongodb, database: ledger }, second: null, backupMaxAge: null },
     signingKeyPem: null,
+    contacts: new Map(),
     vaults: new Map([
       [
         id.vaultKey('cold'),

@@ -64,6 +64,7 @@ export async function openWorld(names: TestNames, options: WorldOptions = {}): P
     redis: { url: urls.redis },
     keys: { first: { url: urls.mongodb, database: ledger }, second: null, backupMaxAge: 'P30D' },
     signingKeyPem: null,
+    contacts: new Map(),
     vaults: new Map([
       [
         id.vaultKey('cold'),

@@ -123,7 +123,13 @@ describe('an entry that a hold waits for', () => {
 describe('a permit to clear', () => {
   const lease = { epoch: 1, subject: 'a1', assertHeld: () => undefined, keep: async () => undefined };
   const basis = ExpiredBatch.issue('x1', 'ann');
-  const permitOn = (store: Store) => new ClearingPermit(store, world.clock, world.worker, lease, SCOPE);
+  const by = (store: Store, sourceTime = async () => world.serverTime()) => ({
+    store,
+    clock: world.clock,
+    worker: world.worker,
+    sourceTime,
+  });
+  const permitOn = (store: Store) => new ClearingPermit(by(store), lease, SCOPE);
 
   test('one announcement serves while it is fresh, then there is another; all are withdrawn at the end', async () => {
     const permit = permitOn(world.store);
@@ -140,6 +146,22 @@ describe('a permit to clear', () => {
     expect(await inFlight(world.store).count({})).toBe(2);
     await permit.end();
     expect(await inFlight(world.store).count({})).toBe(0);
+  });
+
+  test('the end of a warrant is counted by the source, whose clock is asked before the ledger says until when', async () => {
+    const calls: string[] = [];
+    const watching = watched(world.store, (collection, call) => void calls.push(`${collection} ${call}`));
+    const aheadMs = 45_000;
+    const sourceTime = async () => {
+      calls.push('source time');
+      return new Date(world.serverTime().getTime() + aheadMs);
+    };
+    const answer = await new ClearingPermit(by(watching, sourceTime), lease, SCOPE).ask(basis);
+    if (!('warrant' in answer)) throw new Error('It is held.');
+    expect(answer.warrant.until).toEqual(new Date(world.serverTime().getTime() + aheadMs + ANNOUNCEMENT_MS));
+    expect(calls[0]).toBe('source time');
+    for await (const { until } of inFlight(world.store).find({}))
+      expect(until).toEqual(new Date(world.serverTime().getTime() + ANNOUNCEMENT_MS));
   });
 
   test('several pages that ask at once look once', async () => {
@@ -178,13 +200,13 @@ describe('a permit to clear', () => {
         throw new Error('the lease is gone');
       },
     };
-    const permit = new ClearingPermit(watching, world.clock, world.worker, told, SCOPE);
+    const permit = new ClearingPermit(by(watching), told, SCOPE);
     const answer = await permit.ask(basis);
     expect(calls[0]).toBe('keep');
     if (!('warrant' in answer)) throw new Error('It is held.');
     expect(() => answer.warrant.assertGood()).toThrow('the lease is gone');
     const gone = { ...told, keep: async () => Promise.reject(new Error('no lease')) };
-    const late = new ClearingPermit(world.store, world.clock, world.worker, gone, SCOPE);
+    const late = new ClearingPermit(by(world.store), gone, SCOPE);
     await expect(late.ask(basis)).rejects.toThrow('no lease');
   });
 });
