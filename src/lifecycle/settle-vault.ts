@@ -72,7 +72,7 @@ export async function settleVault(
   await takeInventory(context.store, location, {
     jobId,
     inventoryDate,
-    isEnough: await isEverythingSettled(context, location),
+    isEnough: await isEverythingSettled(context, location, inventoryDate),
   });
   return findings;
 }
@@ -102,9 +102,11 @@ async function knownArchives(context: Context, location: VaultLocation): Promise
 }
 
 /** Nothing in the vault waits for an inventory any more, so none is asked for, whatever the date of this one. */
-async function isEverythingSettled(context: Context, location: VaultLocation): Promise<boolean> {
-  for (const { state, verifyLevel } of (await knownArchives(context, location)).values()) {
+async function isEverythingSettled(context: Context, location: VaultLocation, inventoryDate: Date): Promise<boolean> {
+  for (const { state, verifyLevel, stored } of (await knownArchives(context, location)).values()) {
     if (state === 'purged' || (state === 'stored' && verifyLevel === 'inventory')) return false;
+    // Not compared yet. It came after this inventory, so there will be another.
+    if (state !== 'confirmed' && stored !== null && stored.at >= inventoryDate) return false;
   }
   for await (const attempt of attemptsToCleanUp(context.store, context.clock)) {
     if (locationKey(attempt.location) === locationKey(location)) return false;

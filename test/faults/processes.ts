@@ -41,6 +41,10 @@ export class Processes {
   /** @param folder With moraine.yaml; logs and the file of met points go there too. */
   constructor(folder: string) {
     this.#folder = folder;
+    // A test that runs into its time limit closes nothing.
+    process.once('exit', () => {
+      for (const each of this.#running) each.signal('SIGKILL');
+    });
   }
 
   start(args: readonly string[], armed: ArmedPoint | null = null): Process {

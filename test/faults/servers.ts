@@ -60,6 +60,10 @@ export async function startServers(directory: string, shared: StackUrls): Promis
 
 async function started(server: Server, url: string): Promise<FaultyServer> {
   const running = new RunningServer(server, () => undefined);
+  // A test that runs into its time limit closes nothing.
+  process.once('exit', () => {
+    if (running.state !== null && !hasEnded(running)) process.kill(running.state.process.pid, 'SIGKILL');
+  });
   await running.start();
   return {
     url,

@@ -6,7 +6,7 @@ import { figuresText } from '../faults/figures.ts';
 import { stackUrls, testNames } from '../harness/stack.ts';
 
 const names = testNames(import.meta.filename);
-const CHAOS_MS = 25_000;
+const CHAOS_MS = 20_000;
 const SETTLE_WITHIN_MS = 120_000;
 const WITHIN_MS = 240_000;
 const LARGEST_SEED = 2 ** 32;

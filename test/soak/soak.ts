@@ -16,6 +16,7 @@ const USAGE = `usage: npm run soak -- [--minutes N] [--seed S] [--json]
 const MINUTE_MS = 60_000;
 const SETTLE_WITHIN_MS = 4 * MINUTE_MS;
 const LARGEST_SEED = 2 ** 32;
+const INTERRUPTED = 130;
 
 const { values } = parseArgs({
   options: {
@@ -33,6 +34,8 @@ if (values.help) {
   console.error(USAGE);
   process.exitCode = 2;
 } else {
+  // `exit` ends what was started; a signal alone would not.
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(INTERRUPTED));
   const say = (line: string) => console.error(line);
   const run = `soak_${seed}_${process.pid}`;
   const figures = await campaign(await ensureStack({ progress: say }), {
