@@ -13,6 +13,8 @@ import type { FaultyWorld } from './world.ts';
 const LOOK_EVERY_MS = 1_000;
 /** A person comes round this often, in looks. */
 const PERSON_EVERY = 5;
+/** Purges go on while this lasts: each is confirmed when days have passed for the vault and a reconciliation came round. */
+const CONFIRMED_WITHIN_MS = 15_000;
 
 export interface Settled {
   readonly seconds: number | null;
@@ -53,7 +55,10 @@ async function stillToDo(world: FaultyWorld): Promise<readonly string[]> {
   const ledger = await readLedger(world.client, world.ledgerDatabase);
   const source = [];
   for (const { collection } of DATASETS) source.push(...(await readSource(world.client, world.database, collection)));
-  const unconfirmed = ledger.archives.filter(({ state }) => state === 'purged');
+  const destroyedBefore = Date.now() - CONFIRMED_WITHIN_MS;
+  const unconfirmed = ledger.archives.filter(
+    ({ state, purge }) => state === 'purged' && (purge?.keyDestroyedAt?.getTime() ?? 0) < destroyedBefore,
+  );
   const open = [
     ...unfinished({ at: Date.now(), datasets: DATASETS, source, ledger }),
     ...unconfirmed.map(({ _id }) => `${_id} is purged and not confirmed`),
