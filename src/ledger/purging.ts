@@ -12,7 +12,7 @@ import type { Clock } from '../clock.ts';
 import { isMoraineError, MoraineError } from '../errors.ts';
 import type { WorkerId } from '../ids.ts';
 import type { ArchiveDocument, PurgeFacts } from './archive-document.ts';
-import { type ArchiveLease, amendArchive, moveArchive } from './archives.ts';
+import { type ArchiveLease, amendArchive, moveArchive, settleAudit } from './archives.ts';
 import type { AuditLog } from './audit.ts';
 import { scopeOf } from './clearing.ts';
 import { holdsCovering } from './holds-covering.ts';
@@ -64,6 +64,8 @@ export async function claimPurge(context: ClaimContext, lease: ArchiveLease, asO
         details: { dueAt: archive.dueAt.toISOString() },
       });
     }
+    // Whoever claimed it before may have been cut before the chain said so: nothing goes that it does not name.
+    await settleAudit(audit, lease);
     return { claimed: true, announcement: look.announcement, claim: issueClaim(clock, lease, look.announcement) };
   } catch (error) {
     await withdraw(store, look.announcement);

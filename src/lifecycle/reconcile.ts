@@ -22,7 +22,9 @@ import { followInventory } from './follow-inventory.ts';
 import { pinnedPolicy } from './published.ts';
 import { marksOf } from './read-marks.ts';
 import { refreshRetrievals } from './retrieve.ts';
+import { settleAttempts } from './settle-attempts.ts';
 import { settleVault, type VaultFindings } from './settle-vault.ts';
+import { unansweredSince } from './unanswered-purge.ts';
 
 export interface ReconcileReport {
   readonly vaults: readonly {
@@ -74,6 +76,7 @@ export async function reconcile(context: Context, options: ReconcileOptions): Pr
     removedUploads: 0,
     reappeared: [] as { archive: ArchiveId; namespace: Namespace; records: number }[],
   };
+  await settleAttempts(context);
   for (const location of await knownVaults(context, options)) {
     assertNotStopped(context);
     try {
@@ -148,9 +151,9 @@ async function knownVaults(context: Context, options: ReconcileOptions): Promise
     if (known === undefined) needed.set(locationKey(location), { location, since });
     else if (known.since < since) known.since = since;
   };
-  const states = options.all ? ['stored', 'verified', 'cleared', 'purging', 'purged'] : ['stored', 'purged'];
+  const states = options.all ? ['stored', 'verified', 'cleared', 'purging', 'purged'] : ['stored', 'purging', 'purged'];
   for await (const archive of findArchives(context.store, { state: { $in: states } })) {
-    const since = neededSince(archive, options);
+    const since = neededSince(archive, options, context.clock.now());
     if (since !== null) need(archive.vault, since);
   }
   for await (const { location, endedAt } of attemptsToCleanUp(context.store, context.clock))
@@ -164,7 +167,9 @@ async function knownVaults(context: Context, options: ReconcileOptions): Promise
   return [...vaults.values()];
 }
 
-function neededSince(archive: ArchiveDocument, options: ReconcileOptions): Date | null {
+function neededSince(archive: ArchiveDocument, options: ReconcileOptions, now: Date): Date | null {
+  const unanswered = unansweredSince(archive, now);
+  if (unanswered !== null) return unanswered;
   if (archive.state === 'purged') return archive.purge?.acceptedAt ?? null;
   if (archive.state === 'stored' && archive.verifyLevel === 'inventory') return archive.stored?.at ?? null;
   return options.all ? (archive.stored?.at ?? null) : null;

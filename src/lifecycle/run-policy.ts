@@ -142,7 +142,11 @@ function newlyQuarantined(archives: readonly ArchiveDocument[], expired: readonl
 }
 
 /** Deletions that a person ordered and that were cut: what was ordered then, and no more. */
-async function carryOnExpirations(context: Context, policy: Policy, met: Met): Promise<ExpirationReport[]> {
+export async function carryOnExpirations(
+  context: Context,
+  policy: Policy,
+  met: Met = { problems: [], paused: new Set() },
+): Promise<ExpirationReport[]> {
   const reports: ExpirationReport[] = [];
   await eachOf(context, await openExpirations(context.store, policy.name), met, async ({ _id: expiration }) => {
     reports.push(await carryOnExpiration(context, expiration));

@@ -18,6 +18,7 @@ import type { Inventory, InventoryEntry, VaultLocation } from '../vault/port.ts'
 import { certifyPurge } from './certificate.ts';
 import { type Context, locationKey, vaultOf } from './context.ts';
 import { ensureSafeToDestroy } from './preflight.ts';
+import { answerOf, settleUnanswered } from './unanswered-purge.ts';
 import { putAside, verifyByInventory } from './verify.ts';
 
 export interface VaultFindings {
@@ -105,6 +106,7 @@ async function knownArchives(context: Context, location: VaultLocation): Promise
 async function isEverythingSettled(context: Context, location: VaultLocation, inventoryDate: Date): Promise<boolean> {
   for (const { state, verifyLevel, stored } of (await knownArchives(context, location)).values()) {
     if (state === 'purged' || (state === 'stored' && verifyLevel === 'inventory')) return false;
+    if (state === 'purging') return false;
     // Not compared yet. It came after this inventory, so there will be another.
     if (state !== 'confirmed' && stored !== null && stored.at >= inventoryDate) return false;
   }
@@ -123,7 +125,7 @@ async function settleKnown(
 ): Promise<void> {
   const { stored } = archive;
   if (stored === null) return;
-  const act = actFor(archive, entry, inventoryDate);
+  const act = actFor(archive, entry, inventoryDate, context.clock.now());
   if (act === 'none') return;
   if (act === 'missing') {
     findings.missing.push(archive._id);
@@ -141,6 +143,8 @@ async function settleKnown(
       } else if (act === 'confirm') {
         await confirm(context, lease, inventoryDate);
         findings.confirmed.push(archive._id);
+      } else if (act === 'gone' || act === 'not-deleted') {
+        await settleUnanswered(context, lease, act, inventoryDate);
       } else {
         const code = act === 'missing' ? 'ARCHIVE_NOT_IN_INVENTORY' : 'ARCHIVE_STILL_IN_INVENTORY';
         const listed =
@@ -159,9 +163,11 @@ function actFor(
   archive: ArchiveDocument,
   entry: InventoryEntry | null,
   inventoryDate: Date,
-): 'none' | 'verify' | 'confirm' | 'still-there' | 'missing' {
+  now: Date,
+): 'none' | 'verify' | 'confirm' | 'still-there' | 'missing' | 'gone' | 'not-deleted' {
   const { stored, state } = archive;
   if (stored === null) return 'none';
+  if (state === 'purging') return answerOf(archive, entry, inventoryDate, now);
   if (state === 'purged') {
     const { askedAt, acceptedAt } = purgeOf(archive);
     if (acceptedAt === null) return 'none';
@@ -254,6 +260,8 @@ const LATE_CALL_MS = 3_600_000;
 async function markAttemptsCleanedUp(context: Context, location: VaultLocation, inventoryDate: Date): Promise<void> {
   for await (const attempt of attemptsToCleanUp(context.store, context.clock)) {
     if (locationKey(attempt.location) !== locationKey(location) || attempt.endedAt === null) continue;
+    // Nothing of it was removed before its key is destroyed.
+    if (attempt.keyDestroyedAt === null) continue;
     if (inventoryDate.getTime() < attempt.endedAt.getTime() + LATE_CALL_MS) continue;
     // A worker that slept may have written a page after its attempt was abandoned.
     await removeRoster(context.store, attempt._id);
