@@ -163,8 +163,8 @@ function letGo(name: string): void {
 }
 
 /** The lease is over by the server's time, or it is ours and nobody works under it. */
-function isFree({ lease, _id, epoch }: Leased, now: Date, worker: WorkerId): boolean {
-  if (lease === null || lease.until.getTime() <= now.getTime()) return true;
+function isFree(lease: LeaseField, { _id, epoch }: Leased, now: Date, worker: WorkerId): boolean {
+  if (lease.until.getTime() <= now.getTime()) return true;
   return lease.worker === worker && !OURS.has(leaseName(worker, _id, epoch));
 }
 
@@ -194,7 +194,7 @@ export async function claimLease<T extends Leased>(
     const claimedAtMs = by.clock.monotonicMs();
     const [document, now] = await Promise.all([collection.get(subject), store.serverTime()]);
     if (document === null) throw new MoraineError('ARCHIVE_UNKNOWN', `The ledger has no ${subject}.`);
-    if (document.lease !== null && !isFree(document, now, by.worker)) {
+    if (document.lease !== null && !isFree(document.lease, document, now, by.worker)) {
       throw new MoraineError('LEASE_HELD', `${subject} is being worked on by ${document.lease.worker}.`, {
         retryAt: document.lease.until,
         ids: { subject, worker: document.lease.worker },

@@ -119,11 +119,14 @@ export async function shrinkRoster(store: Store, input: ShrinkInput): Promise<vo
     const roster = await readRosterPage(store, input.attempt, page);
     if (roster === null) return;
     const outcomes = await input.outcomes(page);
+    // A record without an outcome would pass for deleted, and its copy for the only one.
+    if (outcomes.length !== roster.records.length) {
+      throw new MoraineError('INTERNAL', `Page ${page} of archive ${input.archive} has records without an outcome.`);
+    }
+    for (const record of roster.records) index.add(input.hmac(input.keyOf(record.id)), record.segment);
     const exceptions: RosterException[] = [];
-    roster.records.forEach((record, at) => {
-      index.add(input.hmac(input.keyOf(record.id)), record.segment);
-      const outcome = outcomes[at];
-      if (outcome !== undefined && outcome !== 'deleted') exceptions.push({ ordinal: ordinal + at, outcome });
+    outcomes.forEach((outcome, at) => {
+      if (outcome !== 'deleted') exceptions.push({ ordinal: ordinal + at, outcome });
     });
     ordinal += roster.records.length;
     if (exceptions.length > 0) {

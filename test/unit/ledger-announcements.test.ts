@@ -175,8 +175,10 @@ describe('a permit to clear', () => {
     await holds(world.store).insert(aHold({ _id: 'h1' }));
     const permit = permitOn(world.store);
     expect(await permit.ask(basis)).toEqual({ holds: ['h1'] });
+    await permit.end();
     await holds(world.store).removeMany({});
     expect(await permit.ask(basis)).toMatchObject({ warrant: { basis } });
+    expect(await world.all('inFlight')).toMatchObject([{ act: 'clear', archive: SCOPE.archive }]);
   });
 
   test('a look that fails says nothing about the next one', async () => {

@@ -7,7 +7,7 @@ import { id } from '../../src/ids.ts';
 import type { ArchiveDocument } from '../../src/ledger/archive-document.ts';
 import { archives } from '../../src/ledger/archives.ts';
 import { facetPages, writeFacets } from '../../src/ledger/facet-codes.ts';
-import { countHolds, type HoldDocument, holds, RELEASE_GRACE_MS } from '../../src/ledger/holds.ts';
+import { countHolds, type HoldDocument, holdName, holds, RELEASE_GRACE_MS } from '../../src/ledger/holds.ts';
 import { coversArchive, holdsCovering } from '../../src/ledger/holds-covering.ts';
 import { RecordIndexBuilder, recordIndexPages } from '../../src/ledger/record-index.ts';
 import { runPolicy } from '../../src/lifecycle/run-policy.ts';
@@ -70,13 +70,16 @@ describe('a hold and an archive', () => {
 
   test('what cannot be told covers it: no facets kept, pages gone, too many values, roster not shrunk, index gone, not stored', async () => {
     const facet = { name: 'subject', codes: ['x'] };
-    const { facets: _, ...unknown } = cleared;
+    const { facets: _, leftOut: __, ...unknown } = cleared;
     expect(await covers({ facet }, unknown)).toBe(true);
     await facetPages(world.store).removeMany({ archive: cleared._id });
     expect(await covers({ facet })).toBe(true);
     await writeFacets(world.store, cleared, { coversEverything: true });
     expect(await covers({ facet })).toBe(true);
     const recordKeys = [keyOf('elsewhere')];
+    const index = new RecordIndexBuilder(1);
+    index.add(hmac('a'), 0);
+    await index.write(world.store, id.archive('another'));
     expect(await covers({ recordKeys }, { ...cleared, rosterShrunk: false })).toBe(true);
     await recordIndexPages(world.store).removeMany({ archive: cleared._id });
     expect(await covers({ recordKeys })).toBe(true);
@@ -169,6 +172,24 @@ describe('holds in force', () => {
   test('a document of a newer version stops all, also where it names another owner', async () => {
     await holds(world.store).insert(aHold({ v: 9, owner: id.owner('other') }));
     await expect(inForce()).rejects.toMatchObject({ code: 'LEDGER_NEWER' });
+  });
+
+  test('an archive, or codes of it, that a newer Moraine wrote stop all', async () => {
+    await holds(world.store).insert(aHold({ facet: { name: 'subject', codes: ['x'] } }));
+    const held = () => holdsCovering(world.store, { ...ACME, archive: cleared._id });
+    expect(await held()).toEqual([]);
+    for await (const page of facetPages(world.store).find({})) await facetPages(world.store).replace({ ...page, v: 9 });
+    await expect(held()).rejects.toMatchObject({ code: 'LEDGER_NEWER' });
+    const archive = await archives(world.store).get(cleared._id);
+    if (archive !== null) await archives(world.store).replace({ ...archive, v: 9 });
+    await facetPages(world.store).removeMany({});
+    await expect(held()).rejects.toMatchObject({ code: 'LEDGER_NEWER' });
+  });
+
+  test('people read their id and case', () => {
+    expect(holdName({ ...aHold({ _id: 'h1' }), rev: 0 })).toBe('h1 (case C-1)');
+    const { caseNumber: _, ...older } = aHold({ _id: 'h1' });
+    expect(holdName(JSON.parse(JSON.stringify(older)))).toBe('h1');
   });
 
   test('an archive that the ledger does not have is covered by a hold on less than its parties', async () => {

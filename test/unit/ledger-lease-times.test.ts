@@ -43,6 +43,8 @@ async function world() {
   const things = inner.collection<Thing>('things');
   await things.insert({ _id: 'a', v: 1, epoch: 4, lease: null });
   const worker = id.worker(`worker-${workers++}`);
+  // A monotonic clock begins anywhere.
+  advance(1_000_000);
   const claim = (collection: StoreCollection<Thing> = things, signal?: AbortSignal) =>
     claimLease(store, collection, 'a', { worker, clock, signal });
   const claimByAnother = () => claimLease(store, things, 'a', { worker: id.worker(`worker-${workers++}`), clock });
@@ -126,6 +128,7 @@ test('told to stop: WORK_STOPPED with the reason, before anything is written', a
     expect.objectContaining({ code: 'WORK_STOPPED', cause: 'the daemon shuts down' }),
   );
   const { rev } = await current(things);
+  await expect(lease.keep()).rejects.toMatchObject({ code: 'WORK_STOPPED' });
   await expect(lease.write((thing) => ({ ...thing, n: 1 }))).rejects.toMatchObject({ code: 'WORK_STOPPED' });
   expect(await things.get('a')).toMatchObject({ rev });
 });

@@ -88,8 +88,8 @@ test('a lease whose work goes on is not taken back because an earlier one could 
   await expect(claimLease(store, cut, 'a', other)).resolves.toBeDefined();
 });
 
-test('two claims of one process at once, one fails with an error: the lease of the other stands', async () => {
-  const { store, things } = await world();
+test('two claims of one process at once, one fails with an error: the lease of the other stands, and is its own to take back', async () => {
+  const { store, things, cut, away } = await world();
   let hasWon: (() => void) | undefined;
   const won = new Promise<void>((resolve) => {
     hasWon = resolve;
@@ -102,9 +102,13 @@ test('two claims of one process at once, one fails with an error: the lease of t
     },
   };
   const loser = claimLease(store, failing, 'a', mine);
-  const winner = await claimLease(store, things, 'a', mine);
+  const winner = await claimLease(store, cut, 'a', mine);
   hasWon?.();
   await expect(loser).rejects.toThrow('the server is away');
   await expect(claimLease(store, things, 'a', mine)).rejects.toMatchObject({ code: 'LEASE_HELD' });
   await expect(winner.write((document) => document)).resolves.toMatchObject({ epoch: 1 });
+  away(true);
+  await winner.giveUp();
+  away(false);
+  await expect(claimLease(store, things, 'a', mine)).resolves.toMatchObject({ epoch: 2 });
 });

@@ -3,8 +3,10 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { type ArchiveId, id } from '../../src/ids.ts';
 import type { ArchiveDocument, PurgeFacts } from '../../src/ledger/archive-document.ts';
 import { type ArchiveLease, archives, getArchive } from '../../src/ledger/archives.ts';
+import { auditEntries } from '../../src/ledger/audit.ts';
 import { holds } from '../../src/ledger/holds.ts';
 import { ANNOUNCEMENT_MS, inFlight } from '../../src/ledger/in-flight.ts';
+import { type PauseTarget, pauses } from '../../src/ledger/pauses.ts';
 import {
   type ClaimResult,
   claimPurge,
@@ -64,6 +66,33 @@ async function hold(fields: Parameters<typeof aHold>[0] = {}): Promise<void> {
   await holds(world.store).insert(aHold(fields));
 }
 
+async function put(what: PauseTarget['what'], name: string | null = null): Promise<void> {
+  await pauses(world.store).insert({
+    _id: 'pause-1',
+    v: 1,
+    what,
+    name,
+    state: 'paused',
+    reason: 'an audit',
+    pausedBy: 'person:test',
+    askedAt: world.clock.now(),
+    pausedAt: world.clock.now(),
+    tooLate: [],
+    resumedBy: null,
+    resumedAt: null,
+    resumeReason: null,
+  });
+}
+
+/** What the newest entry of the audit chain says. */
+async function details(): Promise<unknown[]> {
+  for await (const { act, details: said } of auditEntries(world.store, { newestFirst: true })) {
+    const { reason, dueAt } = said;
+    return [{ act, ...(reason === undefined ? {} : { reason }), ...(dueAt === undefined ? {} : { dueAt }) }];
+  }
+  return [];
+}
+
 const current = () => getArchive(world.store, A1);
 const announced = () => inFlight(world.store).count({});
 
@@ -75,17 +104,17 @@ describe('the claim', () => {
     expect(result.claim).toBeInstanceOf(PurgeClaim);
     expect(result.claim).toMatchObject({ archive: A1, vaultArchiveId: 'va1', lease });
     expect(await current()).toMatchObject({ state: 'purging', purge: begun });
-    expect(await world.told()).toEqual(['archive purging outcome']);
+    expect(await details()).toEqual([{ act: 'archive purging', dueAt: DUE.toISOString() }]);
     expect(await world.all('inFlight')).toMatchObject([{ act: 'purge', archive: A1, ...ACME }]);
     expect(() => result.claim.assertGood()).not.toThrow();
   });
 
   test.each([
-    ['a millisecond early', { dueAt: new Date(DUE.getTime() + 1) }],
-    ['without a date', { dueAt: null }],
-  ])('%s: not made, and nothing is announced', async (_, fields) => {
+    ['a millisecond early', { dueAt: new Date(DUE.getTime() + 1) }, 'due on 2029-01-02T00:00:00.001Z'],
+    ['without a date', { dueAt: null }, 'due on an unknown date'],
+  ])('%s: not made, and nothing is announced', async (_, fields, text) => {
     const lease = await claimed(fields);
-    expect(await purge(lease)).toMatchObject({ claimed: false, why: 'not-due' });
+    expect(await purge(lease)).toEqual({ claimed: false, why: 'not-due', text });
     expect(await current()).toMatchObject({ state: 'cleared', purge: null });
     expect(await announced()).toBe(0);
   });
@@ -94,18 +123,38 @@ describe('the claim', () => {
     const lease = await claimed({ state: 'purging', purge: begun, dueAt: new Date(DUE.getTime() + 1) });
     expect(await purge(lease)).toMatchObject({ claimed: false, why: 'not-due' });
     expect(await current()).toMatchObject({ state: 'cleared', purge: null });
+    expect(await details()).toEqual([{ act: 'archive cleared', reason: 'no longer due' }]);
   });
 
   test('held: not made, the holds are named; one that was made is given back', async () => {
     await hold({ _id: 'h1', owner: ACME.owner });
+    await hold({ _id: 'h2', customer: ACME.customer });
     const lease = await claimed();
-    expect(await purge(lease)).toEqual({ claimed: false, why: 'held', text: 'held by h1' });
+    expect(await purge(lease)).toEqual({ claimed: false, why: 'held', text: 'held by h1, h2' });
     expect(await current()).toMatchObject({ state: 'cleared', purge: null });
     await archives(world.store).removeMany({});
     const again = await claimed({ state: 'purging', purge: begun });
     expect(await purge(again)).toMatchObject({ claimed: false, why: 'held' });
     expect(await current()).toMatchObject({ state: 'cleared', purge: null });
+    expect(await details()).toEqual([{ act: 'archive cleared', reason: 'held by h1, h2' }]);
     expect(await announced()).toBe(0);
+  });
+
+  test('paused: refused, and a claim that was made is given back; another failure leaves it as it is', async () => {
+    await put('all');
+    const lease = await claimed({ state: 'purging', purge: begun });
+    await expect(purge(lease)).rejects.toMatchObject({ code: 'PAUSED' });
+    expect(await current()).toMatchObject({ state: 'cleared', purge: null });
+    expect(await announced()).toBe(0);
+    await archives(world.store).removeMany({});
+    await pauses(world.store).removeMany({});
+    const again = await claimed({ state: 'purging', purge: begun });
+    const broken = watched(world.store, (collection) => {
+      if (collection === 'holds') throw new Error('the primary is away');
+    });
+    const { audit, clock, worker } = world;
+    await expect(claimPurge({ store: broken, audit, clock, worker }, again, DUE)).rejects.toThrow('is away');
+    expect(await current()).toMatchObject({ state: 'purging', purge: begun });
   });
 
   test('a retrieval is open: not made, or given back, and nothing stays announced; ended: made', async () => {
@@ -118,6 +167,7 @@ describe('the claim', () => {
     const again = await claimed({ state: 'purging', purge: begun });
     expect(await purge(again)).toMatchObject({ claimed: false, why: 'retrieval-open' });
     expect(await current()).toMatchObject({ state: 'cleared', purge: null });
+    expect(await details()).toEqual([{ act: 'archive cleared', reason: 'a retrieval is open' }]);
     expect(await announced()).toBe(0);
     await endRetrieval(world.store, world.clock, 'r1', 'cancelled');
     expect(await purge(again)).toMatchObject({ claimed: true });
@@ -216,6 +266,22 @@ describe('the asking', () => {
     await hold({ _id: 'h2', customer: ACME.customer });
     expect(await markAsked(world, lease)).toEqual(['h1', 'h2']);
     expect(await current()).toMatchObject({ state: 'cleared', purge: null });
+    expect(await details()).toEqual([{ act: 'archive cleared', reason: 'held by h1, h2' }]);
+  });
+
+  test('a pause came since the claim: taken back; pauses that cannot be read leave it asked, and the vault is not', async () => {
+    const lease = await claimed({ state: 'purging', purge: begun });
+    await put('owner', ACME.owner);
+    await expect(markAsked(world, lease)).rejects.toMatchObject({ code: 'PAUSED' });
+    expect(await current()).toMatchObject({ state: 'cleared', purge: null });
+    await archives(world.store).removeMany({});
+    const again = await claimed({ state: 'purging', purge: begun });
+    const broken = watched(world.store, (collection) => {
+      if (collection === 'pauses') throw new Error('the primary is away');
+    });
+    const { audit, clock, worker } = world;
+    await expect(markAsked({ store: broken, audit, clock, worker }, again)).rejects.toThrow('is away');
+    expect(await current()).toMatchObject({ state: 'purging' });
   });
 
   test('asked before: a hold that came since is too late, and the first date stands', async () => {

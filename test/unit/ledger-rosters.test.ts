@@ -111,8 +111,13 @@ describe('shrinking', () => {
     expect(kept).not.toContain('key of');
     await shrink(outcomes, 6);
     expect(await exceptions()).toHaveLength(3);
+    await writeRosterPage(world.store, { archive: 'a2', attempt: 't2', epoch: 1 }, 0, [record('z')]);
+    const other = { archive: id.archive('a2'), attempt: id.attempt('t2'), ...ACME, records: 1, pages: 1, hmac, keyOf };
+    await shrinkRoster(world.store, { ...other, outcomes: async () => ['gone'] });
+    expect(await exceptions()).toHaveLength(3);
     await removeExceptions(world.store, A1);
     expect(await exceptions()).toEqual([]);
+    expect(await world.all('rosterExceptions')).toHaveLength(1);
   });
 
   test('a page is gone: an earlier worker had written everything and was cut while it removed; nothing is written', async () => {
@@ -120,6 +125,25 @@ describe('shrinking', () => {
     await shrink([['deleted'], ['changed']], 2);
     expect(await exceptions()).toEqual([]);
     expect(await recordIndexPages(world.store).count({})).toBe(0);
+  });
+
+  test('a record without an outcome: nobody can tell whether its copy is void, so nothing is written', async () => {
+    await writeRosterPage(world.store, OF, 0, [record('a'), record('b')]);
+    await expect(shrink([['changed']], 2)).rejects.toMatchObject({ code: 'INTERNAL' });
+    expect(await exceptions()).toEqual([]);
+    expect(await recordIndexPages(world.store).count({})).toBe(0);
+  });
+
+  test('exceptions are read in the order of their pages, however they were written', async () => {
+    await writeRosterPage(world.store, OF, 1, [record('b')]);
+    await writeRosterPage(world.store, OF, 0, [record('a')]);
+    await shrink([['gone'], ['held']], 2);
+    const pages = world.store.collection('rosterExceptions');
+    const [first] = await world.all('rosterExceptions');
+    if (first === undefined) throw new Error('There are none.');
+    await pages.remove(first._id, first.rev);
+    await pages.insert(first);
+    expect((await exceptions()).map(({ ordinal }) => ordinal)).toEqual([0, 1]);
   });
 
   test('fewer or more records than the archive has: a bug, and no index is written', async () => {
