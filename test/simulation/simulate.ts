@@ -9,7 +9,7 @@ import { RELEASE_GRACE_MS } from '../../src/ledger/holds.ts';
 import { openInstallation } from '../../src/ledger/installation.ts';
 import type { StoreBackup } from '../../src/ledger/memory-store.ts';
 import type { Call, Fault, FaultPlan, PlannedFault } from './engine/calls.ts';
-import { ListedFaults, RandomFaults } from './engine/fault-plans.ts';
+import { CrashesAt, ListedFaults, RandomFaults } from './engine/fault-plans.ts';
 import { SimulatedProcess } from './engine/process.ts';
 import { Random } from './engine/random.ts';
 import { Timeline } from './engine/timeline.ts';
@@ -29,7 +29,7 @@ export interface LifeReport {
   readonly faults: readonly PlannedFault[];
   /** Every call, act and fault in words, in order; empty unless asked for. */
   readonly trace: readonly string[];
-  /** Calls of each process, by name. */
+  /** Calls of each process, by name, while faults may happen. */
   readonly calls: Readonly<Record<string, number>>;
   readonly steps: number;
   readonly deleted: number;
@@ -45,9 +45,9 @@ export interface LifeOptions {
 
 /** Far above what a life needs: one that needs more goes round in circles. */
 const MOST_STEPS = 150_000;
-/** After the script: no fault any more, and somebody looks after everything twice a day. */
-const QUIET_DAYS = 9;
-const ROUND_MS = 12 * HOUR_MS;
+/** After the script: no fault any more, and somebody looks after everything again and again. */
+const QUIET = { days: 9, roundMs: 12 * HOUR_MS };
+const BACKUP_EVERY_MS = 12 * HOUR_MS;
 const LOOK_AGAIN_MS = 20_000;
 /** Every record's text begins with it: it must never be seen outside source, sealed members and restored output. */
 const CANARY = 'canary-4f1c';
@@ -62,6 +62,7 @@ class Life {
   readonly #random: Random;
   readonly #timeline = new Timeline(START_MS);
   readonly #faults: FaultPlan & { readonly done: readonly PlannedFault[]; end(): void };
+  readonly #quiet: { readonly days: number; readonly roundMs: number };
   readonly #trace: string[] = [];
   readonly #calls: Record<string, number> = {};
   readonly #said: Record<string, number> = {};
@@ -74,17 +75,21 @@ class Life {
   #commands = 0;
   #savedQueues: unknown = null;
   #isDispatching = false;
+  #isQuiet = false;
   #wakesAt = Number.POSITIVE_INFINITY;
 
   constructor(scenario: Scenario, options: LifeOptions) {
     this.#scenario = scenario;
     this.#options = options;
     this.#random = new Random(scenario.seed);
-    const { faults } = scenario;
-    this.#faults =
-      faults.by === 'list'
-        ? new ListedFaults(faults.list)
-        : new RandomFaults(this.#random.branch('faults'), this.#timeline, faults.weather);
+    this.#faults = this.#planOf(scenario.faults);
+    this.#quiet = scenario.quiet ?? QUIET;
+  }
+
+  #planOf(faults: Scenario['faults']): FaultPlan & { readonly done: readonly PlannedFault[]; end(): void } {
+    if (faults.by === 'list') return new ListedFaults(faults.list);
+    if (faults.by === 'crashes') return new CrashesAt(faults.at, faults.kind);
+    return new RandomFaults(this.#random.branch('faults'), this.#timeline, faults.weather);
   }
 
   async run(): Promise<LifeReport> {
@@ -101,13 +106,13 @@ class Life {
     const servers = new Servers(this.#timeline, judge, this.#random.branch('servers'));
     await this.#prepare(servers);
     for (let worker = 0; worker < this.#scenario.workers; worker++) this.#startDaemon(worker);
-    for (const { at, act } of script) this.#timeline.at(START_MS + at, () => this.#perform(act));
+    for (const { at, act, by } of script) this.#timeline.at(START_MS + at, () => this.#perform(act, by));
     const end = START_MS + days * DAY_MS;
-    for (let at = START_MS; at < end; at += ROUND_MS) this.#timeline.at(at, () => this.#backUp(servers));
+    for (let at = START_MS; at < end; at += BACKUP_EVERY_MS) this.#timeline.at(at, () => this.#backUp(servers));
     let outcome = await this.#timeline.run(end, MOST_STEPS);
     if (judge.violations.length === 0 && outcome === 'done') {
       await this.#quietDays(end);
-      outcome = await this.#timeline.run(end + QUIET_DAYS * DAY_MS, MOST_STEPS);
+      outcome = await this.#timeline.run(end + this.#quiet.days * DAY_MS, MOST_STEPS);
       if (outcome === 'done') await judge.end(servers.physical);
     }
     const endless: Violation[] =
@@ -168,7 +173,7 @@ class Life {
   }
 
   #onCall({ process, server, name, number }: Call, fault: Fault | null): void {
-    this.#calls[process] = number;
+    if (!this.#isQuiet) this.#calls[process] = number;
     if (!this.#options.trace) return;
     const met = fault === null ? '' : `  <- ${fault.kind}${fault.ms > 0 ? ` ${Math.round(fault.ms / 1000)} s` : ''}`;
     this.#note(`${process} #${number} ${server} ${name}${met}`);
@@ -233,7 +238,7 @@ class Life {
 
   // Acts
 
-  async #perform(act: Act): Promise<void> {
+  async #perform(act: Act, by?: string): Promise<void> {
     const { servers } = this.#world();
     if (this.#options.trace) this.#note(`act: ${JSON.stringify(act)}`);
     switch (act.what) {
@@ -283,25 +288,21 @@ class Life {
         return await this.#damage(servers, act);
       case 'set ledger back':
         return await this.#setLedgerBack(servers, act.hours);
-      case 'settle quarantine':
-        return;
       default:
-        this.#command(act);
+        this.#command(act, by);
     }
   }
 
   /** A command that ends by itself; it is not waited for. */
-  #command(command: Command): void {
-    this.#commands += 1;
-    const process = this.#process(`operator-${this.#commands}`, () => undefined);
+  #command(command: Command, by?: string): void {
+    if (by === undefined) this.#commands += 1;
+    const process = this.#process(by ?? `operator-${this.#commands}`, () => undefined);
     const context = contextsOf(process, this.#world())();
     void carryOut(command, process, context, this.#world()).then(
       () => this.#note(`${process.name} is done`),
       (error: unknown) => {
         const code = error instanceof MoraineError ? error.code : 'INTERNAL';
-        this.#note(
-          `${process.name}: ${code} ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
-        );
+        this.#note(`${process.name}: ${code} ${error instanceof Error ? error.message : String(error)}`);
         this.#say(code);
       },
     );
@@ -357,16 +358,20 @@ class Life {
     await servers.tell({ what: 'damage', kind: 'ledger set back', id: new Date(found.at).toISOString() });
   }
 
-  /** Faults are over. Clocks are right, everything runs, nothing is paused, and somebody looks after it twice a day. */
+  /** Faults are over. Clocks are right, everything runs, nothing is paused, and somebody looks after it again and again. */
   async #quietDays(from: number): Promise<void> {
+    this.#isQuiet = true;
     this.#faults.end();
     for (const daemon of this.#daemons) daemon?.process.setSkew(0);
     const { policies, script } = this.#scenario;
     const pauses = script.flatMap(({ act }) => (act.what === 'pause' ? [act] : []));
-    this.#timeline.at(from + 1, () => this.#perform({ what: 'check' }));
-    for (const { name, target, of } of pauses)
-      this.#timeline.at(from + 2 * 60_000, () => this.#perform({ what: 'resume', name, target, of }));
-    for (let at = from + HOUR_MS; at < from + QUIET_DAYS * DAY_MS - ROUND_MS; at += ROUND_MS) {
+    this.#timeline.at(from + 1, () => this.#perform({ what: 'check' }, 'caretaker'));
+    for (const [at, { name, target, of }] of pauses.entries())
+      this.#timeline.at(from + 2 * 60_000, () =>
+        this.#perform({ what: 'resume', name, target, of }, `caretaker-${at + 1}`),
+      );
+    const { days, roundMs } = this.#quiet;
+    for (let at = from + HOUR_MS; at < from + days * DAY_MS - QUIET.roundMs; at += roundMs) {
       for (const { facts } of policies)
         this.#timeline.at(at, () => this.#perform({ what: 'sweep', policy: facts.name, flush: true }));
       this.#timeline.at(at + 20 * 60_000, () => this.#perform({ what: 'queue', queue: 'purge' }));

@@ -142,18 +142,50 @@ export class ListedFaults implements FaultPlan {
   readonly #faults: ReadonlyMap<string, Fault>;
   /** Those that came to pass. */
   readonly done: PlannedFault[] = [];
+  #isOver = false;
 
   constructor(list: readonly PlannedFault[]) {
     this.#faults = new Map(list.map((fault) => [placeOf(fault.process, fault.call), fault]));
   }
 
-  end(): void {}
+  /** No fault from now on. */
+  end(): void {
+    this.#isOver = true;
+  }
 
   decide(call: Call): Fault | null {
     const fault = this.#faults.get(placeOf(call.process, call.number));
-    if (fault === undefined) return null;
+    if (fault === undefined || this.#isOver) return null;
     // A replay may have come another way: what this call cannot meet is left out.
     if (!canMeet(call, fault.kind)) return null;
+    this.done.push({ ...fault, process: call.process, call: call.number });
+    return fault;
+  }
+}
+
+/** A crash at each of these calls, counted over all processes from 1, whoever makes them. */
+export class CrashesAt implements FaultPlan {
+  readonly done: PlannedFault[] = [];
+  readonly #calls: ReadonlySet<number>;
+  readonly #kind: 'crash before' | 'crash after';
+  #count = 0;
+  #isOver = false;
+
+  constructor(calls: readonly number[], kind: 'crash before' | 'crash after') {
+    this.#calls = new Set(calls);
+    this.#kind = kind;
+  }
+
+  /** No crash from now on. */
+  end(): void {
+    this.#isOver = true;
+  }
+
+  decide(call: Call): Fault | null {
+    if (this.#isOver) return null;
+    this.#count += 1;
+    if (!this.#calls.has(this.#count)) return null;
+    const fault: Fault = { kind: this.#kind, ms: 0 };
     this.done.push({ ...fault, process: call.process, call: call.number });
     return fault;
   }

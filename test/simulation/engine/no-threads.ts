@@ -38,16 +38,42 @@ Object.assign(zlib, {
 Object.assign(crypto, { randomBytes: randomBytesNow });
 syncBuiltinESMExports();
 
-/** Libraries that find no X25519 in WebCrypto compute it themselves. */
+/** X25519 of WebCrypto, of what `age-encryption` asks it for: a private key, a public key, what the two agree on. */
+const X25519_KEYS = new WeakMap<object, crypto.KeyObject>();
 const { subtle } = globalThis.crypto;
 const importKey = subtle.importKey.bind(subtle) as (...args: unknown[]) => Promise<unknown>;
+const deriveBits = subtle.deriveBits.bind(subtle) as (...args: unknown[]) => Promise<ArrayBuffer>;
+
 Object.defineProperty(subtle, 'importKey', {
   configurable: true,
   value: async (...args: readonly unknown[]): Promise<unknown> => {
-    const algorithm = args[2];
-    const isX25519 =
-      typeof algorithm === 'object' && algorithm !== null && 'name' in algorithm && algorithm.name === 'X25519';
-    if (isX25519) throw new DOMException('Computed in threads.', 'NotSupportedError');
-    return await importKey(...args);
+    const [format, bytes, algorithm] = args;
+    if (!isX25519(algorithm) || !(bytes instanceof Uint8Array)) return await importKey(...args);
+    const key = {};
+    X25519_KEYS.set(key, format === 'raw' ? publicKey(bytes) : privateKey(bytes));
+    return key;
   },
 });
+Object.defineProperty(subtle, 'deriveBits', {
+  configurable: true,
+  value: async (...args: readonly unknown[]): Promise<ArrayBuffer> => {
+    const [algorithm, key] = args;
+    const publicKeyObject = isX25519(algorithm) ? X25519_KEYS.get(algorithm.public ?? {}) : undefined;
+    const privateKeyObject = typeof key === 'object' && key !== null ? X25519_KEYS.get(key) : undefined;
+    if (publicKeyObject === undefined || privateKeyObject === undefined) return await deriveBits(...args);
+    return Uint8Array.from(crypto.diffieHellman({ privateKey: privateKeyObject, publicKey: publicKeyObject })).buffer;
+  },
+});
+
+function isX25519(algorithm: unknown): algorithm is { readonly name: 'X25519'; readonly public?: object } {
+  return typeof algorithm === 'object' && algorithm !== null && 'name' in algorithm && algorithm.name === 'X25519';
+}
+
+function publicKey(bytes: Uint8Array): crypto.KeyObject {
+  const x = Buffer.from(bytes).toString('base64url');
+  return crypto.createPublicKey({ key: { kty: 'OKP', crv: 'X25519', x }, format: 'jwk' });
+}
+
+function privateKey(pkcs8: Uint8Array): crypto.KeyObject {
+  return crypto.createPrivateKey({ key: Buffer.from(pkcs8), format: 'der', type: 'pkcs8' });
+}

@@ -8,12 +8,14 @@ import { findArchives } from '../../../src/ledger/archives.ts';
 import { holds } from '../../../src/ledger/holds.ts';
 import { acceptJump } from '../../../src/ledger/installation.ts';
 import { publishPolicy } from '../../../src/ledger/policies.ts';
+import { findQuarantine, type QuarantineDocument } from '../../../src/ledger/quarantine.ts';
 import type { Context } from '../../../src/lifecycle/context.ts';
 import { type HoldRequest, placeHold, releaseHold } from '../../../src/lifecycle/hold.ts';
 import { pause, resume } from '../../../src/lifecycle/pause.ts';
 import { policiesToRun } from '../../../src/lifecycle/published.ts';
 import { purgeArchives } from '../../../src/lifecycle/purge.ts';
 import { planPurge } from '../../../src/lifecycle/purge-caps.ts';
+import { disposeQuarantined, retryQuarantined } from '../../../src/lifecycle/quarantine.ts';
 import { reconcile } from '../../../src/lifecycle/reconcile.ts';
 import { type RestoreTarget, restoreArchive } from '../../../src/lifecycle/restore.ts';
 import { requestRetrieval } from '../../../src/lifecycle/retrieve.ts';
@@ -27,23 +29,27 @@ import type { Act } from './scenario.ts';
 import { DAY_MS } from './scenario.ts';
 import { idBytes, idText } from './servers.ts';
 
+/** What people do. */
+export const COMMANDS = [
+  'place hold',
+  'release hold',
+  'pause',
+  'resume',
+  'publish',
+  'run',
+  'purge',
+  'reconcile',
+  'check',
+  'retrieve and restore',
+  'settle quarantine',
+] as const;
+
 /** Acts that are a person's command. */
-export type Command = Extract<
-  Act,
-  {
-    what:
-      | 'place hold'
-      | 'release hold'
-      | 'pause'
-      | 'resume'
-      | 'publish'
-      | 'run'
-      | 'purge'
-      | 'reconcile'
-      | 'check'
-      | 'retrieve and restore';
-  }
->;
+export type Command = Extract<Act, { readonly what: (typeof COMMANDS)[number] }>;
+
+export function isCommand(act: Act): act is Command {
+  return COMMANDS.some((what) => what === act.what);
+}
 
 /** Carries a command out. What it throws is what the person would read on the terminal. */
 export async function carryOut(
@@ -103,6 +109,8 @@ export async function carryOut(
       return;
     case 'retrieve and restore':
       return await retrieveAndRestore(command, process, context, { servers, keysOf });
+    case 'settle quarantine':
+      return await settleQuarantine(command, context, by);
   }
 }
 
@@ -171,6 +179,20 @@ export async function publish(
   });
 }
 
+/** The oldest entries first, as `quarantine list` shows them. */
+async function settleQuarantine(
+  { pick, how }: Extract<Command, { what: 'settle quarantine' }>,
+  context: Context,
+  who: string,
+): Promise<void> {
+  const entries: QuarantineDocument[] = [];
+  for await (const entry of findQuarantine(context.store, { state: 'open' })) entries.push(entry);
+  const entry = entries[pick % Math.max(1, entries.length)];
+  if (entry === undefined) return;
+  if (how === 'retry') await retryQuarantined(context, entry, { who, reason: 'it was mended' });
+  else await disposeQuarantined(context, entry, { who, reason: 'nobody wants it' }, { acceptLoss: false });
+}
+
 /** How long somebody waits for a retrieval before giving up: the slowest tier and more. */
 const PATIENCE_MS = 20 * 3_600_000;
 const LOOK_EVERY_MS = 2 * 3_600_000;
@@ -188,7 +210,8 @@ async function retrieveAndRestore(
   if (archive === undefined) return;
   const keys = keysOf.get(archive.owner);
   if (keys === undefined) return;
-  await requestRetrieval(context, archive._id, pick % 2 === 0 ? 'standard' : 'bulk');
+  const { _id: retrieval } = await requestRetrieval(context, archive._id, pick % 2 === 0 ? 'standard' : 'bulk');
+  await servers.tell({ what: 'retrieval open', by: process.name, archive: archive._id, retrieval });
   const exemptUntil = new Date(context.clock.now().getTime() + PATIENCE_MS + exemptDays * DAY_MS);
   const written: SourceRecord[] = [];
   const record = (bytes: Uint8Array): SourceRecord => ({ namespace: archive.namespace, id: idText(bytes), bytes });

@@ -35,7 +35,7 @@ export function randomLife(seed: number): Scenario {
     workers: weather.int(1, 3),
     records,
     script,
-    latencyMs: isSlow ? [5, 3_000] : [1, 40],
+    latencyMs: isSlow ? [5, 300] : [1, 40],
     faults: {
       by: 'chance',
       weather: {
@@ -242,7 +242,7 @@ function world(random: Random): ScriptedAct[] {
   if (random.chance(0.2))
     add(2, () => {
       const minutes = random.pick([-20, -2, 3, 30, 5_256_000]);
-      return { what: 'set clock', worker: worker(), skewMs: minutes * 60_000, forMs: random.int(60_000, DAY_MS) };
+      return { what: 'set clock', worker: worker(), skewMs: minutes * 60_000, forMs: random.int(60_000, 2 * HOUR_MS) };
     });
   if (random.chance(0.06))
     add(1, () => ({ what: random.pick(['damage file', 'lose file'] as const), pick: random.int(0, 50) }));

@@ -55,6 +55,8 @@ export interface ScriptedAct {
   /** Milliseconds after the life's first instant. */
   readonly at: number;
   readonly act: Act;
+  /** The name of its process, for a command; else commands are numbered as they come. */
+  readonly by?: string;
 }
 
 export interface Scenario {
@@ -69,7 +71,10 @@ export interface Scenario {
   readonly latencyMs: readonly [number, number];
   readonly faults:
     | { readonly by: 'chance'; readonly weather: Weather }
-    | { readonly by: 'list'; readonly list: readonly PlannedFault[] };
+    | { readonly by: 'list'; readonly list: readonly PlannedFault[] }
+    | { readonly by: 'crashes'; readonly at: readonly number[]; readonly kind: 'crash before' | 'crash after' };
+  /** The time after the script, without faults, in which all work has to end; left out: long enough for any life. */
+  readonly quiet?: { readonly days: number; readonly roundMs: number };
 }
 
 /** The first instant of every life. */
