@@ -54,6 +54,13 @@ export async function highestUncleared(store: Store, partition: PartitionId): Pr
   return null;
 }
 
+/** The sequence of the newest archive of the partition, whatever its state; 0 where there is none. */
+export async function newestSequence(store: Store, partition: PartitionId): Promise<number> {
+  for await (const { sequence } of findArchives(store, { partition }, { sort: { sequence: -1 }, limit: 1 }))
+    return sequence;
+  return 0;
+}
+
 /** Claims an archive. What an earlier worker may have left out of the audit chain goes in with the first move. */
 export async function claimArchive(
   store: Store,

@@ -14,7 +14,7 @@ export interface PartitionDocument extends LedgerDocument {
   readonly customer: CustomerId;
   readonly epoch: number;
   readonly lease: LeaseField | null;
-  /** How many archives were planned; the next one's sequence. */
+  /** The sequence of the newest plan, planned or about to be. */
   readonly planned: number;
 }
 

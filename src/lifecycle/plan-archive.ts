@@ -2,10 +2,15 @@
  * Plans the next archive of a partition in the ledger: what it will hold, before anything of it exists. Plans are made
  * one at a time under the partition's lease, each above the bound of the highest archive that is not cleared, so no
  * record is ever in two archives that could both be cleared.
+ *
+ * An insert knows no lease: one that was frozen on its way arrives when another worker has long planned the same records.
+ * So a plan takes the number after the newest archive that was there BEFORE it looked at what is uncleared, and the
+ * unique index on partition and number lets one of two such plans in. (Found by simulated lives.)
  */
+import { MoraineError } from '../errors.ts';
 import { type ArchiveId, id } from '../ids.ts';
 import { ARCHIVE_VERSION, type ArchiveDocument, NO_OUTCOMES } from '../ledger/archive-document.ts';
-import { archives, highestUncleared } from '../ledger/archives.ts';
+import { archives, highestUncleared, newestSequence } from '../ledger/archives.ts';
 import type { AuditEntryBody } from '../ledger/audit.ts';
 import { claimPartition, type PartitionLease } from '../ledger/partitions.ts';
 import { assertNotPaused } from '../ledger/pauses.ts';
@@ -24,10 +29,11 @@ export async function planNextArchive(context: Context, policy: Policy, plan: Pa
     context,
   );
   try {
+    const sequence = (await newestSequence(context.store, lease.document._id)) + 1;
     const uncleared = await highestUncleared(context.store, lease.document._id);
     // A plan without a bound owns everything that is due: it is carried on, no second one is made beside it.
     if (uncleared !== null && uncleared.plan.bound === null) return uncleared._id;
-    return await writePlan(context, lease, policy, plan, uncleared);
+    return await writePlan(context, lease, policy, plan, { sequence, above: uncleared });
   } finally {
     await lease.giveUp();
   }
@@ -38,10 +44,9 @@ async function writePlan(
   lease: PartitionLease,
   policy: Policy,
   plan: PartitionPlan,
-  above: ArchiveDocument | null,
+  { sequence, above }: { readonly sequence: number; readonly above: ArchiveDocument | null },
 ): Promise<ArchiveId> {
-  const sequence = lease.document.planned + 1;
-  await lease.write((document) => ({ ...document, planned: document.planned + 1 }));
+  await lease.write((document) => ({ ...document, planned: sequence }));
   const compiled = compile(policy);
   const asOf = dueNow(context);
   const firstDue = plan.oldest ?? asOf;
@@ -57,7 +62,7 @@ async function writePlan(
   };
   // A worker that slept since it read the partition must not put a second plan beside another's.
   lease.assertHeld();
-  await archives(context.store).insert({
+  const outcome = await archives(context.store).insert({
     _id: archive,
     v: ARCHIVE_VERSION,
     state: 'planned',
@@ -98,5 +103,10 @@ async function writePlan(
     // In the chain as soon as somebody claims it: a plan and its entry are written together.
     unaudited: [entry],
   });
-  return archive;
+  // The store may have made our own insert again after a lost reply.
+  if (outcome === 'inserted' || (await archives(context.store).get(archive)) !== null) return archive;
+  throw new MoraineError('LEASE_LOST', `Another worker has planned in partition ${lease.document._id} meanwhile.`, {
+    changed: 'Nothing was planned by this one.',
+    ids: { owner: plan.owner, customer: plan.customer },
+  });
 }

@@ -31,6 +31,7 @@ const T1 = id.attempt('t1');
 const HOUR_MS = 3_600_000;
 const STORED = storedOf(anArchive());
 const LATER = new Date(STORED.at.getTime() + 48 * HOUR_MS);
+const BEFORE_ASKED = STORED.at;
 const ACCEPTED = new Date(STORED.at.getTime() + 24 * HOUR_MS);
 const PURGE: PurgeFacts = {
   claimedDueAt: STORED.at,
@@ -131,7 +132,14 @@ describe('what the ledger knows', () => {
     ['confirmed: not listed', { state: 'confirmed', purge: PURGE }, [], {}, 'confirmed', []],
     ['purged: not listed any more', purged, [], {}, 'confirmed', ['confirmed']],
     ['purged: still listed', purged, listed, {}, 'quarantined', ['quarantined']],
-    ['purged: an inventory of the same instant says nothing', purged, [], { inventoryDate: ACCEPTED }, 'purged', []],
+    [
+      'purged: an inventory of before it was asked says nothing',
+      purged,
+      [],
+      { inventoryDate: BEFORE_ASKED },
+      'purged',
+      [],
+    ],
     [
       'purged: not listed a millisecond after',
       purged,
