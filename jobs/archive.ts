@@ -57,7 +57,8 @@ async function archiveDue(tools: ActTools, job: PartitionJob) {
   await assertNotPaused(context.store, { policy: policy.name, owner });
   await carryPartitionOn(context, partitionId(policy.dataset.collection, owner, customer), touched);
   const plan = await planAgain(context, policy, owner, customer);
-  if (plan.due > 0 && plan.held === 0) await archivePartition(context, policy, plan, touched);
+  // What a hold keeps is left out record by record; one that covers all leaves nothing to seal.
+  if (plan.seal.seal) await archivePartition(context, policy, plan, touched);
   return { archives: [...touched] };
 }
 
