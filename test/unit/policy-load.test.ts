@@ -102,6 +102,7 @@ test('the shape for the source: kinds of trigger, version field and facets', () 
   expect(toShape(load(swap('{ field: createdAt }', '{ objectId: _id }')).policy).trigger.kind).toBe('objectId');
   const expires = load(swap('{ field: createdAt }\nactive: 2 years', '{ expires: keepUntil }')).policy;
   expect(expires.active).toBeNull();
+  expect(expires.trigger).toEqual({ kind: 'expires', field: 'keepUntil' });
   expect(toShape(expires).trigger).toEqual({ field: 'keepUntil', kind: 'date' });
 });
 

@@ -200,9 +200,10 @@ describe('the fast adder', () => {
         const period = periodOf(text);
         const fast = periodAdder(period, zone);
         for (const change of instants.map(at)) {
-          // The triggers whose end lands near the change, and those near the change themselves.
-          const before = change - (addPeriod(change, period, zone) - change);
-          for (const centre of [before, change]) {
+          // The triggers whose end, or the end of whose calendar part, lands near the change, and those near it themselves.
+          const earlier = (by: Period) => change - (addPeriod(change, by, zone) - change);
+          const calendarPart = { ...period, hours: 0, minutes: 0 };
+          for (const centre of [earlier(period), earlier(calendarPart), change]) {
             for (let ms = centre - 2 * DAY; ms <= centre + 2 * DAY; ms += 30 * 60_000) {
               for (const near of [ms - 1, ms]) {
                 if (fast(near) !== addPeriod(near, period, zone)) {
