@@ -172,7 +172,8 @@ function actFor(
     const { askedAt, acceptedAt } = purgeOf(archive);
     if (acceptedAt === null) return 'none';
     if (entry !== null) return inventoryDate > acceptedAt ? 'still-there' : 'none';
-    return inventoryDate > acceptedAt || showsEarlierDelete(inventoryDate, stored.at, askedAt) ? 'confirm' : 'none';
+    const isLater = inventoryDate.getTime() >= beginOfSecond(acceptedAt);
+    return isLater || showsEarlierDelete(inventoryDate, stored.at, askedAt) ? 'confirm' : 'none';
   }
   // An entry that fits proves that the file is there, whatever the date: a reply that was lost and asked for again makes
   // `at` later than the upload, and a vault in which nothing changes any more gets no later inventory.
@@ -180,6 +181,14 @@ function actFor(
   if (state === 'stored') return archive.verifyLevel === 'inventory' ? 'verify' : 'none';
   if (state !== 'verified' && state !== 'cleared') return 'none';
   return isListed(archive, entry) ? 'none' : 'missing';
+}
+
+/**
+ * Inventories are dated in whole seconds, and `acceptedAt` is the end of its second. One of that very second which does
+ * not list the file was made after the delete, and in a vault where nothing changes any more there will be no other.
+ */
+function beginOfSecond(at: Date): number {
+  return Math.floor(at.getTime() / 1_000) * 1_000;
 }
 
 /**

@@ -141,6 +141,22 @@ describe('what the ledger knows', () => {
       [],
     ],
     [
+      'purged: not listed by an inventory of the very second',
+      { state: 'purged', purge: { ...PURGE, askedAt: ACCEPTED, acceptedAt: new Date(ACCEPTED.getTime() + 999) } },
+      [],
+      { inventoryDate: ACCEPTED },
+      'confirmed',
+      ['confirmed'],
+    ],
+    [
+      'purged: an inventory of the second before says nothing',
+      { state: 'purged', purge: { ...PURGE, askedAt: ACCEPTED, acceptedAt: new Date(ACCEPTED.getTime() + 999) } },
+      [],
+      { inventoryDate: new Date(ACCEPTED.getTime() - 1_000) },
+      'purged',
+      [],
+    ],
+    [
       'purged: not listed a millisecond after',
       purged,
       [],
