@@ -99,7 +99,8 @@ describe('clear', () => {
     for (const collection of ['rosterPages', 'clearingPages', 'inFlight'])
       expect(await world.all(collection), collection).toEqual([]);
     const told = [];
-    for await (const { key, act, phase, details } of auditEntries(world.store)) told.push({ key, act, phase, details });
+    for await (const entry of auditEntries(world.store)) told.push(entry);
+    expect(told[0]?.subject).toEqual({ archive: A1, owner: 'acme', customer: 'north', policy: 'chats' });
     expect(told).toMatchObject([
       {
         key: 'a1:clear:1',
@@ -125,7 +126,10 @@ describe('clear', () => {
   test('a page that was settled before stays as it is: its records are not looked at again', async () => {
     const lease = await verified([['a'], ['b']]);
     await settlePage(world.store, lease, 0, ['held']);
-    expect(await clear(lease)).toMatchObject({ outcomes: { archived: 2, deleted: 1, held: 1 } });
+    const progress: string[] = [];
+    const counting = { ...context, progress: { cleared: (outcome: string) => progress.push(outcome) } };
+    expect(await clear(lease, counting)).toMatchObject({ outcomes: { archived: 2, deleted: 1, held: 1 } });
+    expect(progress).toEqual(['deleted']);
     expect(deletes).toEqual(['b']);
     expect(world.idsIn(policy)).toEqual(['a']);
   });

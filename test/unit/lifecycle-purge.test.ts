@@ -283,6 +283,15 @@ describe('several', () => {
     expect((await read(id.archive('a2'))).state).toBe('cleared');
     await expect(purge(id.archive('a2'))).rejects.toMatchObject({ code: 'WORK_STOPPED' });
     expect(calls).toEqual([ASKED]);
+    expect(await read(id.archive('a2'))).toMatchObject({ epoch: 0, lease: null });
+  });
+
+  test('told to stop in the last one: it is no failure of that archive', async () => {
+    await put();
+    const stop = new AbortController();
+    context = contextWith(stop.signal);
+    onDelete = async () => stop.abort('enough');
+    await expect(purge()).rejects.toMatchObject({ code: 'WORK_STOPPED' });
   });
 
   test('an alarm is open: nothing is begun', async () => {

@@ -18,6 +18,7 @@ import {
   needInventory,
   rememberInventoryJob,
 } from '../../src/ledger/inventories.ts';
+import { archiveEntryId, getQuarantine } from '../../src/ledger/quarantine.ts';
 import { writeRosterPage } from '../../src/ledger/rosters.ts';
 import type { Context } from '../../src/lifecycle/context.ts';
 import { settleVault } from '../../src/lifecycle/settle-vault.ts';
@@ -181,8 +182,10 @@ describe('what the ledger knows', () => {
   });
 
   test('the reasons of a quarantine tell what the inventory said', async () => {
+    const text = async () => (await getQuarantine(world.store, archiveEntryId(A1)))?.text;
     await put({ verifiedAt: STORED.at });
     await settle([]);
+    expect(await text()).toBe(`The inventory of ${LATER.toISOString()} does not list it as it was stored.`);
     expect(await read()).toMatchObject({
       quarantineReason: 'ARCHIVE_NOT_IN_INVENTORY',
       quarantinedFrom: 'cleared',
@@ -192,6 +195,7 @@ describe('what the ledger knows', () => {
     await put({ state: 'purged', purge: PURGE });
     await settle([entry()]);
     expect(await read()).toMatchObject({ quarantineReason: 'ARCHIVE_STILL_IN_INVENTORY', quarantinedFrom: 'purged' });
+    expect(await text()).toBe(`The inventory of ${LATER.toISOString()} still lists it after the accepted delete.`);
   });
 
   test('confirmed: date and certificate are in the ledger, and the audit chain says so', async () => {
@@ -209,6 +213,11 @@ describe('what the ledger knows', () => {
     const told = [];
     for await (const { act, details } of auditEntries(world.store)) told.push([act, details['certificate']]);
     expect(told).toContainEqual(['archive confirmed', A1]);
+  });
+
+  test('one that was confirmed and is listed still is known, and no stranger', async () => {
+    await put({ state: 'confirmed', purge: PURGE });
+    expect(await settle([entry()])).toMatchObject({ foreign: 0, strays: [] });
   });
 
   test('another worker is busy with it: left alone, and no error', async () => {
@@ -308,10 +317,11 @@ describe('what the ledger does not know', () => {
     const stray = { vault: LOCATION.name, vaultArchiveId: 'unknown', archive: 'a1' };
     expect(await settle([unknown(intentOf())])).toMatchObject({ strays: [stray], removed: 0, newestAt: STORED.at });
     await open();
+    expect(await settle([unknown(intentOf())])).toMatchObject({ strays: [stray] });
+    await put({ state: 'storing', stored: null });
     expect(await settle([unknown(intentOf(T1, id.archive('a2')))])).toMatchObject({
       strays: [{ ...stray, archive: 'a2' }],
     });
-    expect(await settle([unknown(intentOf())])).toMatchObject({ strays: [stray] });
     expect(removed).toEqual([]);
   });
 
@@ -332,11 +342,16 @@ describe('what the ledger does not know', () => {
     expect(await settle([unknown(intentOf())])).toMatchObject({ removed: 1, strays: [] });
     expect(removed).toEqual(['abandoned upload removed intent', 'unknown of t1']);
     const told = [];
-    for await (const { phase, subject } of auditEntries(world.store)) told.push([phase, subject]);
-    const subject = { archive: 'a1', attempt: 't1', owner: 'acme', customer: 'north' };
+    for await (const { act, phase, subject, details } of auditEntries(world.store))
+      told.push({ act, phase, subject, details });
+    const said = {
+      act: 'abandoned upload removed',
+      subject: { archive: 'a1', attempt: 't1', owner: 'acme', customer: 'north' },
+      details: { vault: LOCATION.name },
+    };
     expect(told).toEqual([
-      ['intent', subject],
-      ['outcome', subject],
+      { ...said, phase: 'intent' },
+      { ...said, phase: 'outcome' },
     ]);
   });
 
@@ -359,6 +374,10 @@ describe('what the ledger does not know', () => {
     expect((await settle([entry(), stray, foreign])).newestAt).toEqual(at(2));
     expect((await settle([entry({ createdAt: at(3) }), stray])).newestAt).toEqual(at(3));
     expect((await settle([stray, entry({ createdAt: at(1) })])).newestAt).toEqual(at(2));
+    await put({ _id: id.archive('a2'), sequence: 2, stored: { ...STORED, vaultArchiveId: 'va2' } });
+    const second = entry({ vaultArchiveId: 'va2', createdAt: at(4) });
+    expect((await settle([entry(), second])).newestAt).toEqual(at(4));
+    expect((await settle([second, entry()])).newestAt).toEqual(at(4));
   });
 
   test('an attempt is cleaned up by an inventory an hour after its end, in its own vault; what its worker wrote goes', async () => {
