@@ -9,6 +9,7 @@ import {
   getArchive,
   highestUncleared,
   moveArchive,
+  newestSequence,
   quarantineArchive,
   settleAudit,
   settleUnaudited,
@@ -214,6 +215,15 @@ describe('reading', () => {
     await put({ _id: id.archive('s'), sequence: 3, state: 'stored' });
     await put({ _id: id.archive('other'), sequence: 11, state: 'storing', partition: id.partition('other') });
     expect((await highestUncleared(world.store, partition))?._id).toBe('v');
+  });
+
+  test('the newest number of a partition, whatever its state; 0 where there is none', async () => {
+    const { partition } = anArchive();
+    await put({ _id: id.archive('other'), sequence: 99, partition: id.partition('other') });
+    expect(await newestSequence(world.store, partition)).toBe(0);
+    for (const [at, sequence] of [3, 11, 7].entries())
+      await put({ _id: id.archive(`n${at}`), sequence, state: 'confirmed' });
+    expect(await newestSequence(world.store, partition)).toBe(11);
   });
 
   test('find: filter, order and limit are passed on', async () => {

@@ -3,7 +3,8 @@ import { type Clock, systemClock } from '../../src/clock.ts';
 import { MoraineError } from '../../src/errors.ts';
 import { AUDIT_INDEXES, AuditLog, auditEntries, auditHead, verifyAudit } from '../../src/ledger/audit.ts';
 import { MemoryStore } from '../../src/ledger/memory-store.ts';
-import type { LedgerDocument, Store, StoreCollection } from '../../src/ledger/store.ts';
+import { type LedgerDocument, MAX_CLASHES, type Store, type StoreCollection } from '../../src/ledger/store.ts';
+import { watched } from '../harness/ledger-world.ts';
 
 interface Entry {
   seq: number;
@@ -155,6 +156,62 @@ describe('audit chain', () => {
       sizes.push(entries.length);
     expect(sizes).toEqual(expected);
     expect(await verifyAudit(store)).toMatchObject({ ok: true, entries: n });
+  });
+
+  it('entries are read by what they are about, in either order, up to a limit', async () => {
+    await log.appendOnce([entry(1), { ...entry(2), subject: { archive: 'a1', policy: 'chats' } }]);
+    await log.appendOnce([entry(3), entry(4, 'k4b')]);
+    await log.appendOnce([{ ...entry(5), subject: { archive: 'a1' } }]);
+    const read = async (query: Parameters<typeof auditEntries>[1]) => {
+      const found = [];
+      for await (const { seq } of auditEntries(store, query)) found.push(seq);
+      return found;
+    };
+    expect(await read({})).toEqual([1, 2, 3, 4, 5]);
+    expect(await read({ newestFirst: true })).toEqual([5, 4, 3, 2, 1]);
+    expect(await read({ subject: { archive: 'a1' } })).toEqual([1, 2, 5]);
+    expect(await read({ subject: { archive: 'a1' }, newestFirst: true })).toEqual([5, 2, 1]);
+    expect(await read({ subject: { archive: 'a1', policy: 'chats' } })).toEqual([2]);
+    expect(await read({ subject: { archive: 'nobody' } })).toEqual([]);
+    expect(await read({ limit: 2 })).toEqual([1, 2]);
+    expect(await read({ limit: 0 })).toEqual([]);
+    expect(await read({ subject: { archive: 'a1' }, newestFirst: true, limit: 2 })).toEqual([5, 2]);
+  });
+
+  it('a chain that grows under every try is given up, and the next call succeeds', async () => {
+    let isGrowing = true;
+    const inserts = { count: 0 };
+    const other = new AuditLog(store, clock, { actor: 'bob' });
+    const growing = watched(store, async (collection, call) => {
+      if (!isGrowing || collection !== 'audit' || call !== 'insert') return;
+      inserts.count += 1;
+      await other.appendOnce([entry(100 + inserts.count)]);
+    });
+    const slow = new AuditLog(growing, clock, { actor: 'alice' });
+    await expect(slow.appendOnce([entry(1)])).rejects.toMatchObject({ code: 'LEDGER_CONTENTION' });
+    expect(inserts.count).toBe(MAX_CLASHES + 1);
+    isGrowing = false;
+    await slow.appendOnce([entry(1)]);
+    expect(await verifyAudit(store)).toMatchObject({ ok: true, entries: MAX_CLASHES + 2 });
+  });
+
+  it('a block that is no list, and two heads that are missing: the first place is told', async () => {
+    await fiveEntries();
+    const head = await auditHead(store);
+    if (head === null) throw new Error('no head');
+    const missing = [
+      { seq: 12, hash: 'a' },
+      { seq: 9, hash: 'b' },
+    ];
+    expect(await verifyAudit(store, missing)).toMatchObject({ ok: false, firstBad: 6, reason: 'missing', entries: 5 });
+    expect(await verifyAudit(store, [head, { ...head, hash: 'f'.repeat(64) }])).toMatchObject({
+      ok: false,
+      firstBad: 5,
+      reason: 'not the remembered entry',
+    });
+    expect(await verifyAudit(store, [{ seq: -1, hash: 'x' }])).toMatchObject({ ok: false, firstBad: 1 });
+    await tamper(4, (block) => ({ ...block, entries: JSON.parse('7') }));
+    expect(await verifyAudit(store)).toMatchObject({ ok: false, firstBad: 4, reason: 'changed', entries: 3 });
   });
 
   it('an entry that cannot be hashed fails alone; those that wait beside it are written', async () => {
