@@ -129,6 +129,10 @@ const CHANGES = 3;
 
 /** An open entry needs a reason in the world. Adds the records that may stay to `putAside`. */
 function judgeQuarantine(known: Known, report: Report, entry: RawDocument, putAside: Set<string>): void {
+  if (entry['state'] === 'disposed' && entry['kind'] === 'record') {
+    const stays = idOf(asBytes(entry['idBytes']));
+    if (stays !== null) putAside.add(recordKey(asText(entry['namespace']) ?? '', stays));
+  }
   if (entry['state'] !== 'open') return;
   const reason = asText(entry['reason']) ?? 'none';
   if (entry['kind'] === 'archive') {
@@ -173,7 +177,29 @@ function isExplained(known: Known, archive: KnownArchive): boolean {
   return known.isDamaged(archive.id, asText(archive.document?.['attempt']), file?.file.vaultArchiveId);
 }
 
+/** Until the vault's next inventory a day, two looks half a day apart and the hours of its job. */
+const INVENTORY_WAIT_MS = 60 * 3_600_000;
+
+/** What was purged, or stored to be verified by inventory, so late that no inventory can say so yet. */
+function waitsForInventory(document: RawDocument, state: string, now: Instant): boolean {
+  const since =
+    state === 'purged'
+      ? asInstant(asFields(document['purge'])['acceptedAt'])
+      : state === 'stored' && document['verifyLevel'] === 'inventory'
+        ? asInstant(asFields(document['stored'])['at'])
+        : null;
+  return since !== null && since + INVENTORY_WAIT_MS > now;
+}
+
 const UNFINISHED = ['planned', 'storing', 'stored', 'verified', 'purging', 'purged'];
+
+/** What came to this state lately, as what a restore brought back may, waits for the next inventories of its vault. */
+const INVENTORIES_MS = 60 * 3_600_000;
+
+function waitsForInventory(document: RawDocument, state: string, now: Instant): boolean {
+  const changedAt = asInstant(document['changedAt']) ?? 0;
+  return (state === 'purged' || state === 'stored') && changedAt > now - INVENTORIES_MS;
+}
 
 function judgeArchive(known: Known, report: Report, archive: KnownArchive, physical: Physical): void {
   const { document, id } = archive;
@@ -184,7 +210,15 @@ function judgeArchive(known: Known, report: Report, archive: KnownArchive, physi
   if (until !== null && until > now + CLOCK_TOLERANCE_MS)
     report('work-not-finished', `Archive ${id} is under a lease that is not over.`);
   if (UNFINISHED.includes(state)) {
-    if (!isPaused(known, document, now)) report('work-not-finished', `Archive ${id} is ${state}.`);
+    // No inventory will ever tell of a file that was lost before its delete: nothing in the vault changed with that.
+    const isLost = state === 'purged' && known.storedFile(archive)?.damage.has('file lost') === true;
+    if (
+      !isLost &&
+      !waitsForInventory(document, state, now) &&
+      !isPaused(known, document, now) &&
+      !waitsForInventory(document, state, now)
+    )
+      report('work-not-finished', `Archive ${id} is ${state}.`);
     return;
   }
   const file = known.storedFile(archive);
@@ -221,7 +255,10 @@ function judgeDue(
   });
   if (triggers.length === 0) return;
   const policies = known.policiesOf(archive, asText(document['namespace']) ?? '');
-  const due = latestPurge(policies, Math.max(...triggers));
+  const windowMs = Math.max(...policies.map(({ dueWindowDays }) => dueWindowDays)) * DAY_MS;
+  // With the last of its records, and never later than the window after the first.
+  const last = latestPurge(policies, Math.max(...triggers));
+  const due = Math.min(last, latestPurge(policies, Math.min(...triggers)) + windowMs);
   if (due + NEXT_RUN_MS > now || mayBeStopped(known, document, now) || isRetrieved(archive, physical)) return;
   if (purgeCapStops(known, policies, physical, now) || file?.damage.size !== 0) return;
   const grace = Math.max(...policies.map(({ graceDays }) => graceDays)) * DAY_MS;

@@ -57,7 +57,7 @@ export class Judge implements JudgePort {
         await seeStored(known, report, this.#secrets, seen);
         break;
       case 'vault removed':
-        seeVaultRemoved(known, report, seen, physical.now());
+        seeVaultRemoved(known, report, seen, physical);
         break;
       case 'ledger written':
       case 'key written':
@@ -66,7 +66,7 @@ export class Judge implements JudgePort {
       case 'inventory read':
         for (const vaultArchiveId of seen.vaultArchiveIds) {
           const file = known.fileOf(seen.vault, vaultArchiveId);
-          if (file !== undefined && seen.inventoryAt >= file.file.storedAt) file.isListed = true;
+          if (file !== undefined) file.isListed = true;
         }
         break;
       case 'expiry ordered':
@@ -74,6 +74,9 @@ export class Judge implements JudgePort {
         break;
       case 'policy published':
         learnPolicy(known, seen.policy);
+        break;
+      case 'retrieval open':
+        known.openRetrievals.set(seen.retrieval, seen.archive);
         break;
       case 'restored':
         seeRestored(known, report, seen, physical.now());

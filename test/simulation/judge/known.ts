@@ -124,6 +124,8 @@ export class Known {
   readonly expirationDoneAt = new Map<string, Instant>();
   readonly expiryOrdered = new Set<string>();
   readonly keyDamage = { isSetBack: false };
+  /** Archives by the retrieval that a person was told of. */
+  readonly openRetrievals = new Map<string, string>();
   readonly damagedIds = new Map<string, Set<string>>();
   /** By policy name, in the order of publishing. */
   readonly policies = new Map<string, PolicyFacts[]>();

@@ -3,7 +3,7 @@ import { type Known, type KnownArchive, recordKey } from './known.ts';
 import type { Instant, Physical, PolicyFacts, RawDocument } from './observations.ts';
 import { treeHash } from './open-archive.ts';
 import type { Report } from './properties.ts';
-import { asFields, asInstant, asList, asNumber, asText } from './values.ts';
+import { asFields, asInstant, asList, asNumber, asText, sameBytes } from './values.ts';
 
 export interface LedgerWrite {
   readonly by: string;
@@ -56,7 +56,11 @@ export function seeArchiveWritten(
     report('outcomes-do-not-add-up', `Archive ${id}, ${state}: ${JSON.stringify(after['outcomes'])}.`);
   }
   if (before?.['state'] === state) return;
-  if (state === 'stored') judgeStored(known, report, archive, after);
+  if (state === 'stored') {
+    judgeStored(known, report, archive, after);
+    judgeTaken(known, report, archive);
+  }
+  if (state === 'confirmed') judgeConfirmed(known, report, archive);
   if (state === 'cleared' && before?.['state'] === 'verified') {
     settle(known, report, archive, after, physical);
   }
@@ -177,6 +181,38 @@ function judgeStored(known: Known, report: Report, archive: KnownArchive, after:
   if (fault === null) return;
   const attempt = asText(after['attempt']);
   report('file-does-not-open', `Archive ${archive.id}, attempt ${attempt}, is stored and ${fault}.`);
+}
+
+/** What an archive may hold at all: no record of another one that is not cleared, and no more than a run may take. */
+function judgeTaken(known: Known, report: Report, archive: KnownArchive): void {
+  const file = known.storedFile(archive);
+  if (file?.opened == null || known.isLedgerSetBack) return;
+  for (const [key, bytes] of file.bytesOf) {
+    for (const other of known.filesOfRecord.get(key) ?? []) {
+      if (other === file || other.parties === null || other.parties.archive === archive.id) continue;
+      const holder = known.archive(other.parties.archive);
+      const state = known.state(holder);
+      if ((state !== 'stored' && state !== 'verified') || known.storedFile(holder) !== other) continue;
+      if (!sameBytes(other.bytesOf.get(key) ?? new Uint8Array(), bytes)) continue;
+      const id = key.slice(key.indexOf('\0') + 1);
+      report(
+        'record-in-two-archives',
+        `Record ${id} is in archive ${archive.id} and in ${holder.id}, which is ${state}.`,
+      );
+    }
+  }
+  const [policy, ...others] = known.policiesOf(archive, file.opened.namespace);
+  if (policy === undefined || others.length > 0 || file.opened.records.length <= policy.limits.records) return;
+  report(
+    'over-the-cap',
+    `Archive ${archive.id} holds ${file.opened.records.length} records; policy ${policy.name} lets a run take ${policy.limits.records}.`,
+  );
+}
+
+function judgeConfirmed(known: Known, report: Report, archive: KnownArchive): void {
+  const file = known.storedFile(archive);
+  if (file?.inVault !== true || known.isLedgerSetBack) return;
+  report('confirmed-and-still-there', `Archive ${archive.id} is confirmed and its file is in the vault.`);
 }
 
 function faultOfStored(known: Known, archive: KnownArchive, after: RawDocument): string | null {

@@ -92,6 +92,8 @@ export type Observation =
   | { readonly what: 'pause asked'; readonly by: string; readonly name: string; readonly scope: Scope }
   | { readonly what: 'pause in force'; readonly by: string; readonly name: string; readonly tooLate: readonly string[] }
   | { readonly what: 'resume asked'; readonly by: string; readonly name: string }
+  /** A person was told that the vault was asked, and that the archive waits for it. */
+  | { readonly what: 'retrieval open'; readonly by: string; readonly archive: string; readonly retrieval: string }
   /** A person said that what is past its archive period too may be deleted without an archive. */
   | { readonly what: 'expiry ordered'; readonly by: string; readonly policy: string }
   | { readonly what: 'policy published'; readonly by: string; readonly policy: PolicyFacts }

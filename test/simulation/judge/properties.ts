@@ -72,6 +72,15 @@ export const PROPERTIES = {
     promise: 4,
     catches: 'A file is removed although the archive period of a record in it is not over at true time.',
   },
+  'purged-under-retrieval': {
+    promise: 4,
+    catches:
+      'A file is removed although a person was told that its retrieval is open, and it is neither read, cancelled nor expired.',
+  },
+  'confirmed-and-still-there': {
+    promise: 4,
+    catches: 'A purge is confirmed, and certified, while the vault still has the file.',
+  },
   'destroyed-key-came-back': {
     promise: 4,
     catches: 'A worker that slept stores the key of an attempt that is over: what was destroyed can be opened again.',
@@ -87,6 +96,11 @@ export const PROPERTIES = {
   'illegal-move': {
     promise: 6,
     catches: 'The state of an archive in the ledger changes by another way than the table of moves allows.',
+  },
+  'record-in-two-archives': {
+    promise: 6,
+    catches:
+      'Two archives that are not cleared hold the same bytes of one record: both could delete it, and one of them would count it as gone.',
   },
   'epoch-went-back': {
     promise: 6,
@@ -127,6 +141,10 @@ export const PROPERTIES = {
     promise: 11,
     catches:
       'The ledger calls a file stored that does not open as docs/archive-format.md says, is not the one of this attempt, or differs from what the ledger says of it.',
+  },
+  'over-the-cap': {
+    promise: 12,
+    catches: 'An archive holds more records than its policy lets one run take.',
   },
   'work-not-finished': {
     promise: 'end',

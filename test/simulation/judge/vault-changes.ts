@@ -10,7 +10,7 @@ import {
   type Parties,
   recordKey,
 } from './known.ts';
-import type { Instant, Observation, RawDocument } from './observations.ts';
+import type { Instant, Observation, Physical, RawDocument } from './observations.ts';
 import { openArchive, recipientCount, unwrapKey } from './open-archive.ts';
 import type { Report } from './properties.ts';
 import { readRecord } from './record-facts.ts';
@@ -74,7 +74,8 @@ export async function seeStored(known: Known, report: Report, secrets: Secrets, 
   }
 }
 
-export function seeVaultRemoved(known: Known, report: Report, seen: Removed, now: Instant): void {
+export function seeVaultRemoved(known: Known, report: Report, seen: Removed, physical: Physical): void {
+  const now = physical.now();
   const { by, method } = seen;
   const file = known.fileOf(seen.file.vault, seen.file.vaultArchiveId);
   if (file === undefined) return;
@@ -117,10 +118,23 @@ export function seeVaultRemoved(known: Known, report: Report, seen: Removed, now
       `${which} of archive ${archive.id} was removed under ${brake.kind} ${brake.name}, which did not name it.`,
     );
   }
+  judgeRetrievals(known, report, which, archive, physical);
   if (!known.auditOf(`archive ${archive.id}`).some(({ act }) => /purg/.test(act))) {
     report(
       'act-without-intent',
       `${which} was removed before the audit chain said that archive ${archive.id} is purged.`,
+    );
+  }
+}
+
+/** One that was open before the purge began keeps the archive; from `purging` on none can be opened. */
+function judgeRetrievals(known: Known, report: Report, which: string, archive: KnownArchive, physical: Physical): void {
+  if (known.isLedgerSetBack) return;
+  for (const { _id, state } of physical.ledger('retrievals').map((each) => ({ ...each, state: each['state'] }))) {
+    if (known.openRetrievals.get(_id) !== archive.id || (state !== 'requested' && state !== 'ready')) continue;
+    report(
+      'purged-under-retrieval',
+      `${which} of archive ${archive.id} was removed while retrieval ${_id} is ${state}.`,
     );
   }
 }
@@ -288,6 +302,9 @@ function judgeDestruction(known: Known, report: Report, id: string): void {
     if (file.parties?.attempt !== id) continue;
     archive = known.archive(file.parties.archive);
     if (!file.inVault || file.damage.size > 0 || !hasDeletions(archive, id)) continue;
+    // What a repeated call left beside the file that the ledger names is no copy that anybody counts on.
+    const named = known.storedFile(archive);
+    if (named !== undefined && named !== file && named.parties?.attempt === id && !named.inVault) continue;
     report(
       'last-copy-lost',
       `The key of attempt ${id} was destroyed while its file is in the vault, the only copy of records deleted under archive ${archive.id}.`,
