@@ -193,14 +193,6 @@ function waitsForInventory(document: RawDocument, state: string, now: Instant): 
 
 const UNFINISHED = ['planned', 'storing', 'stored', 'verified', 'purging', 'purged'];
 
-/** What came to this state lately, as what a restore brought back may, waits for the next inventories of its vault. */
-const INVENTORIES_MS = 60 * 3_600_000;
-
-function waitsForInventory(document: RawDocument, state: string, now: Instant): boolean {
-  const changedAt = asInstant(document['changedAt']) ?? 0;
-  return (state === 'purged' || state === 'stored') && changedAt > now - INVENTORIES_MS;
-}
-
 function judgeArchive(known: Known, report: Report, archive: KnownArchive, physical: Physical): void {
   const { document, id } = archive;
   if (document === null) return;
