@@ -204,12 +204,7 @@ function judgeArchive(known: Known, report: Report, archive: KnownArchive, physi
   if (UNFINISHED.includes(state)) {
     // No inventory will ever tell of a file that was lost before its delete: nothing in the vault changed with that.
     const isLost = state === 'purged' && known.storedFile(archive)?.damage.has('file lost') === true;
-    if (
-      !isLost &&
-      !waitsForInventory(document, state, now) &&
-      !isPaused(known, document, now) &&
-      !waitsForInventory(document, state, now)
-    )
+    if (!isLost && !waitsForInventory(document, state, now) && !isPaused(known, document, now))
       report('work-not-finished', `Archive ${id} is ${state}.`);
     return;
   }
