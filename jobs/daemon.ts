@@ -175,9 +175,12 @@ function watchOn(
   let lastCode = '';
   const look = async () => {
     try {
-      await lookOnce(toolsOf(context, parts), queues, redis, fixed);
+      // What stops destructive work does not stop the look: schedules and lost jobs are put back all the same.
+      const [safety] = await Promise.allSettled([assertSafeToDestroy(context)]);
+      const isClockRight = safety.status === 'fulfilled';
+      await lookOnce(toolsOf(context, parts), queues, redis, fixed, { isClockRight });
       outages.ended('mongodb');
-      await assertSafeToDestroy(context);
+      if (safety.status === 'rejected') throw safety.reason;
       outages.ended('time');
       lastCode = '';
     } catch (error) {

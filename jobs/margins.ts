@@ -18,6 +18,12 @@ export interface Margins {
   readonly leaseRetryMs: number;
   /** For an error of class `later` that does not say until when. */
   readonly laterRetryMs: number;
+  /**
+   * No job is delayed for longer: a later time that an error names is looked at in between, and the queue's own waits
+   * between attempts are minutes. So one that is was delayed by a wrong clock, and the watchdog lets it go on; less
+   * than this a wrong clock may cost.
+   */
+  readonly longestDelayMs: number;
   /** A plan is good for one use: a partition that waited in the queue for longer than this is planned (and capped) anew. */
   readonly planStaleAfterMs: number;
   /** The queue's lock on a running job, renewed at half of it. Longer than any pause of a busy process; the lease in the ledger is the real fence. */
@@ -40,6 +46,7 @@ export const MARGINS: Margins = {
   pausedRetryMs: 60_000,
   leaseRetryMs: 15_000,
   laterRetryMs: 60_000,
+  longestDelayMs: 2 * 3_600_000,
   planStaleAfterMs: 24 * 3_600_000,
   lockMs: 60_000,
   stalledEveryMs: 30_000,

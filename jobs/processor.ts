@@ -101,6 +101,9 @@ async function leave(
       throw new WaitingError();
     case 'delay':
       if (settlement.waited !== null) outages.began(settlement.waited, settlement.code);
+      // By our own clock, also where the reason is that it is wrong. A right instant (of the ledger's server) would not
+      // help: BullMQ takes its own `Date.now()` for one that has passed, so a worker that is ahead writes its own time in
+      // any case. One that is behind only comes back early. See misdated.ts for the harm that is left.
       await job.moveToDelayed(contextFor(stop).clock.now().getTime() + settlement.ms, token);
       throw new DelayedError();
     case 'retry':

@@ -4,7 +4,8 @@
  * - told to stop: given back as waiting, for whoever is there next.
  * - a server is away, or the clock or an alarm stops destructive work: looks again later and uses up no attempt, however
  *   long it lasts. Said once (see outages.ts).
- * - another worker holds the lease, or `later`: looks again when the error says; what a person has paused looks seldom.
+ * - another worker holds the lease, or `later`: looks again when the error says, or after the longest delay; what a person
+ *   has paused looks seldom.
  * - `retry`, `unknown`: tried again by the queue, with growing waits; every act asks the outside world first.
  * - everything else would fail again unchanged: fails for good. The watchdog or the next sweep gives it another chance.
  *
@@ -48,7 +49,8 @@ export function settle(
   switch (error.class) {
     case 'later': {
       const ms = error.retryAt === undefined ? margins.laterRetryMs : error.retryAt.getTime() - now.getTime();
-      return { kind: 'delay', ms: Math.max(ms, SHORTEST_DELAY_MS), waited: null, code };
+      const bounded = Math.min(Math.max(ms, SHORTEST_DELAY_MS), margins.longestDelayMs);
+      return { kind: 'delay', ms: bounded, waited: null, code };
     }
     case 'retry':
     case 'unknown':

@@ -8,6 +8,7 @@
 import type { Redis } from 'ioredis';
 import { lastScheduledRun } from '../src/ledger/schedules.ts';
 import type { ActTools } from './act.ts';
+import { promoteMisdated } from './misdated.ts';
 import type { Queues } from './queues.ts';
 import { assertKeepsJobs } from './redis.ts';
 import { alignSchedulers, catchUp, type FixedSchedules, type Schedule, schedulesNow } from './schedules.ts';
@@ -22,17 +23,30 @@ export interface WatchdogFindings {
   readonly sweptAgain: readonly string[];
   /** Unfinished archives that had no job and got one. */
   readonly archives: number;
+  /** Jobs that waited for a time that only a wrong clock can have asked for, and go on. */
+  readonly misdated: readonly string[];
 }
 
-/** One look. Throws what MongoDB or Redis throw, and REDIS_EVICTS. */
+/** So many ids say which work it was; a vault of partitions in one line of the log says no more. */
+const IDS_IN_LOG = 20;
+
+/** One look. `isClockRight`: the witnesses of our clock confirmed it just now. Throws what MongoDB or Redis throw, and REDIS_EVICTS. */
 export async function lookOnce(
   tools: ActTools,
   queues: Queues,
   redis: Redis,
   fixed: FixedSchedules,
+  { isClockRight }: { readonly isClockRight: boolean },
 ): Promise<WatchdogFindings> {
   const { context, margins } = tools;
   await assertKeepsJobs(redis);
+  const misdated = isClockRight ? await promoteMisdated(queues, redis, context.clock.now(), margins) : [];
+  if (misdated.length > 0) {
+    context.log.warn(
+      { jobs: misdated.slice(0, IDS_IN_LOG), count: misdated.length },
+      'Jobs were delayed for longer than any wait, as by a worker whose clock is wrong: they go on.',
+    );
+  }
   const schedules = await schedulesNow(context, fixed);
   const schedulers = await alignSchedulers(queues, schedules);
   const caughtUp = await catchUp(context, queues, schedules, margins);
@@ -47,7 +61,7 @@ export async function lookOnce(
   if (sweptAgain.length > 0)
     context.log.warn({ policies: sweptAgain }, 'Redis has lost its keys: policies are swept again.');
   if (archives > 0) context.log.warn({ archives }, 'Unfinished archives had no job and got one.');
-  return { schedulers, caughtUp, sweptAgain, archives };
+  return { schedulers, caughtUp, sweptAgain, archives, misdated };
 }
 
 /**

@@ -1,6 +1,7 @@
 import { Worker } from 'bullmq';
 import { Redis } from 'ioredis';
 import { afterAll } from 'vitest';
+import { promoteMisdated } from '../../jobs/misdated.ts';
 import { type AnyJobData, openQueues, QUEUE_NAMES } from '../../jobs/queues.ts';
 import { dropKeys } from '../harness/drop-names.ts';
 import type { Work } from '../harness/memory-queues.ts';
@@ -71,6 +72,7 @@ async function openBullmq(): Promise<QueueWorld> {
       await new Promise((resolve) => setTimeout(resolve, STALLED_EVERY_MS * LOOKS));
     },
     reachDelayed: async (id) => (await jobOf(id)).promote(),
+    promoteMisdated: (longestDelayMs) => promoteMisdated(queues, redis, new Date(), { longestDelayMs }),
     failedReason: async (id) => (await jobOf(id)).failedReason ?? null,
     flush: () => dropKeys(stackUrls().redis, prefix),
     close: async () => {

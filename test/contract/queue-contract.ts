@@ -25,6 +25,8 @@ export interface QueueWorld {
   giveAwayStalled(): Promise<void>;
   /** The time comes that a delayed job waits for. */
   reachDelayed(id: string): Promise<void>;
+  /** What the watchdog does with jobs that are delayed for longer than this. Returns their ids. */
+  promoteMisdated(longestDelayMs: number): Promise<readonly string[]>;
   failedReason(id: string): Promise<string | null>;
   flush(): Promise<void>;
   close(): Promise<void>;
@@ -34,6 +36,7 @@ const AT_ONCE = 50;
 const ATTEMPTS = 8;
 const DELAY_MS = 60_000;
 const HOUR_MS = 3_600_000;
+const TEN_YEARS_MS = 10 * 365 * 24 * HOUR_MS;
 
 const succeed: Work = async () => ({ records: 1 });
 const throws =
@@ -153,6 +156,21 @@ export function queueContract(name: string, open: () => Promise<QueueWorld>): vo
       const order: (string | undefined)[] = [];
       for (const token of ['w', 'x', 'y', 'z']) order.push((await take(token)).id);
       expect(order).toEqual(['b', 'c', 'd', 'a'].map(idOf));
+    });
+
+    test('what is delayed for longer than any wait goes on, behind those that wait; other delays stay', async () => {
+      const misdated: Work = async (job, token) => {
+        await job.moveToDelayed(Date.now() + TEN_YEARS_MS, token);
+        throw new DelayedError();
+      };
+      for (const archive of ['a', 'b', 'c']) await put(archive);
+      await run('one', misdated);
+      await run('two', delays);
+      expect([await stateOf('a'), await stateOf('b')]).toEqual(['delayed', 'delayed']);
+      expect(await world.promoteMisdated(HOUR_MS)).toEqual([idOf('a')]);
+      expect([await stateOf('a'), await stateOf('b')]).toEqual(['waiting', 'delayed']);
+      expect([(await take('three')).id, (await take('four')).id]).toEqual([idOf('c'), idOf('a')]);
+      expect(await world.promoteMisdated(HOUR_MS)).toEqual([]);
     });
 
     test('giving back and delaying use up no attempt', async () => {

@@ -26,6 +26,7 @@ function openMemory() {
     },
     giveAwayStalled: async () => void memory.giveAwayStalled(),
     reachDelayed: async () => clock.advance((memory.nextAt() ?? 0) - clock.now().getTime()),
+    promoteMisdated: async (longestDelayMs) => memory.promoteBeyond(clock.now().getTime() + longestDelayMs),
     failedReason: async (id) => memory.failedReason('archive', id),
     flush: async () => memory.flush(),
     close: async () => undefined,

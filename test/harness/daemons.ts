@@ -6,6 +6,7 @@ import { type Daemon, type DaemonOptions, startDaemon } from '../../jobs/daemon.
 import type { Margins } from '../../jobs/margins.ts';
 import type { FixedSchedules } from '../../jobs/schedules.ts';
 import { type App, openApp } from '../../src/app.ts';
+import { type Clock, systemClock } from '../../src/clock.ts';
 import type { Config } from '../../src/config.ts';
 import { id } from '../../src/ids.ts';
 import type { ArchiveDocument } from '../../src/ledger/archive-document.ts';
@@ -41,10 +42,12 @@ export interface RunningDaemon extends Daemon {
 export async function daemonOf(
   config: Config,
   prefix: string,
-  options: Partial<Pick<DaemonOptions, 'log' | 'margins' | 'schedules' | 'concurrency'>> = {},
+  options: Partial<Pick<DaemonOptions, 'log' | 'margins' | 'schedules' | 'concurrency'>> & {
+    readonly clock?: Clock;
+  } = {},
 ): Promise<RunningDaemon> {
-  const { log = silentLog, margins, schedules = QUIET, concurrency = 2 } = options;
-  const app = await openApp(config, { log, actor: 'worker:test' });
+  const { log = silentLog, margins, schedules = QUIET, concurrency = 2, clock = systemClock } = options;
+  const app = await openApp(config, { log, actor: 'worker:test', clock });
   const daemon = await startDaemon({
     config,
     app,

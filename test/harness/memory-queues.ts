@@ -102,7 +102,8 @@ export class MemoryQueues {
   /** The next job of the queue, locked for this token, or null. Delayed ones whose time has come wait again, behind the others. */
   takeNext(queue: QueueName, token: string): HeldJob | null {
     const state = this.#states[queue];
-    this.#promoteDue(state);
+    const now = this.#now();
+    this.#promote(queue, ({ delayedUntil }) => delayedUntil <= now);
     const id = state.waiting.shift();
     const entry = id === undefined ? undefined : state.entries.get(id);
     if (entry === undefined) return null;
@@ -161,6 +162,13 @@ export class MemoryQueues {
       }
     }
     return given;
+  }
+
+  /** What the watchdog does with jobs that a wrong clock delayed: those delayed until later than `until` (ms) wait. Returns their ids. */
+  promoteBeyond(until: number): readonly string[] {
+    const promoted: string[] = [];
+    for (const queue of QUEUE_NAMES) promoted.push(...this.#promote(queue, ({ delayedUntil }) => delayedUntil > until));
+    return promoted;
   }
 
   /** The next instant (ms) at which a delayed job can be taken or a lock lapses; null when nothing will change by itself. */
@@ -250,14 +258,16 @@ export class MemoryQueues {
     state.waiting.push(id);
   }
 
-  #promoteDue(state: State): void {
-    const now = this.#now();
-    const due = [...state.entries.values()].filter((entry) => entry.state === 'delayed' && entry.delayedUntil <= now);
-    due.sort((a, b) => a.delayedUntil - b.delayedUntil || a.serial - b.serial);
-    for (const entry of due) {
+  /** Delayed jobs go to the end of those that wait, the earliest first. */
+  #promote(queue: QueueName, isMeant: (entry: Entry) => boolean): readonly string[] {
+    const state = this.#states[queue];
+    const meant = [...state.entries.values()].filter((entry) => entry.state === 'delayed' && isMeant(entry));
+    meant.sort((a, b) => a.delayedUntil - b.delayedUntil || a.serial - b.serial);
+    for (const entry of meant) {
       entry.state = 'waiting';
       state.waiting.push(entry.id);
     }
+    return meant.map(({ id }) => id);
   }
 
   /** The job in the hands of this token. Throws as BullMQ's scripts do when it is not. */

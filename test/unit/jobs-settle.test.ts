@@ -41,6 +41,7 @@ describe('settle', () => {
     const at = (ms: number) => new MoraineError('VAULT_THROTTLED', 'x', { retryAt: new Date(now.getTime() + ms) });
     expect(settled(at(90_000))).toMatchObject({ kind: 'delay', ms: 90_000 });
     expect(settled(at(-5_000))).toMatchObject({ kind: 'delay', ms: 1_000 });
+    expect(settled(at(30 * 24 * 3_600_000))).toMatchObject({ kind: 'delay', ms: MARGINS.longestDelayMs });
     expect(settled(new MoraineError('VAULT_THROTTLED', 'x'))).toMatchObject({ ms: MARGINS.laterRetryMs });
   });
 
@@ -51,6 +52,24 @@ describe('settle', () => {
       text: 'KEY_MISSING archive=a1',
     });
     expect(settled(new Error('{ email: a@b.example }'))).toEqual({ kind: 'fail', text: 'INTERNAL' });
+  });
+});
+
+describe('the longest delay', () => {
+  it('is longer than every wait of the daemon and of the queue', () => {
+    const { outageRetryMs, gateRetryMs, pausedRetryMs, leaseRetryMs, laterRetryMs, longestDelayMs } = MARGINS;
+    const { attempts = 0, backoff } = JOB_OPTIONS;
+    const firstMs = typeof backoff === 'object' ? (backoff.delay ?? 0) : 0;
+    const waits = [
+      outageRetryMs,
+      gateRetryMs,
+      pausedRetryMs,
+      leaseRetryMs,
+      laterRetryMs,
+      firstMs * 2 ** (attempts - 2),
+    ];
+    expect(firstMs).toBeGreaterThan(0);
+    expect(longestDelayMs).toBeGreaterThan(10 * Math.max(...waits));
   });
 });
 

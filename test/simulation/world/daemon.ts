@@ -13,6 +13,7 @@ import { reconcile, retrieve } from '../../../jobs/reconcile.ts';
 import { sweep } from '../../../jobs/sweep.ts';
 import { putUnfinished } from '../../../jobs/unfinished.ts';
 import { MoraineError } from '../../../src/errors.ts';
+import { assertSafeToDestroy } from '../../../src/lifecycle/preflight.ts';
 import type { HeldJob } from '../../harness/memory-queues.ts';
 import type { SimulatedProcess } from '../engine/process.ts';
 import { contextsOf, type Installed } from './context.ts';
@@ -82,11 +83,21 @@ export class Daemon {
     this.#isSilentUntil = this.#servers.timeline.now + ms;
   }
 
-  /** One look of the watchdog: what is unfinished and has no job gets one. */
+  /** One look of the watchdog: what is unfinished and has no job gets one, and jobs that a wrong clock delayed go on. */
   async watch(): Promise<void> {
+    await this.#promoteMisdated().catch(() => undefined);
     const tools = toolsOf(this.#parts.contextFor(this.#stop.signal), this.#parts);
     const { quietMs, failedAgainAfterMs } = MARGINS;
     await putUnfinished(tools, {}, { quietMs, unlessEndedWithinMs: failedAgainAfterMs }).catch(() => 0);
+  }
+
+  /** As promoteMisdated of jobs/misdated.ts on Redis, and under the same condition. */
+  async #promoteMisdated(): Promise<void> {
+    const context = this.#parts.contextFor(this.#stop.signal);
+    await assertSafeToDestroy(context);
+    const until = context.clock.now().getTime() + MARGINS.longestDelayMs;
+    await this.#asks('promote', async () => this.#servers.queues.promoteBeyond(until));
+    this.#changed();
   }
 
   async #work(queue: QueueName, job: HeldJob): Promise<void> {
