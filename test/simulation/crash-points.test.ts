@@ -25,7 +25,8 @@ async function brokenBy(tasks: readonly Task[]): Promise<readonly string[]> {
   return broken;
 }
 
-const TIME_LIMIT_MS = 170_000;
+/** On two idle cores a minute; a busy machine may take longer. */
+const TIME_LIMIT_MS = 900_000;
 
 test('a crash before and after every call of every enumerated life breaks no promise, and all work finishes', {
   timeout: TIME_LIMIT_MS,

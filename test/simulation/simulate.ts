@@ -1,5 +1,6 @@
 /** Runs one simulated life from its scenario and says what the judge found. The same scenario always gives the same life. */
 import './engine/no-threads.ts';
+import { createCipheriv, createHash } from 'node:crypto';
 import { BSON } from 'bson';
 import { MARGINS } from '../../jobs/margins.ts';
 import { putJob } from '../../jobs/queues.ts';
@@ -20,7 +21,7 @@ import { contextsOf, type Installed } from './world/context.ts';
 import { Daemon } from './world/daemon.ts';
 import { keysOf, settleOwner } from './world/people.ts';
 import { ANSWERS } from './world/ports.ts';
-import { type Act, DAY_MS, HOUR_MS, type RecordPlan, type Scenario, START_MS } from './world/scenario.ts';
+import { type Act, DAY_MS, HOUR_MS, QUIET_DAYS, type RecordPlan, type Scenario, START_MS } from './world/scenario.ts';
 import { Servers } from './world/servers.ts';
 
 export interface LifeReport {
@@ -46,7 +47,9 @@ export interface LifeOptions {
 /** Far above what a life needs: one that needs more goes round in circles. */
 const MOST_STEPS = 150_000;
 /** After the script: no fault any more, and somebody looks after everything again and again. */
-const QUIET = { days: 9, roundMs: 12 * HOUR_MS };
+const QUIET = { days: QUIET_DAYS, roundMs: DAY_MS };
+/** The last round is over by the end. */
+const LAST_ROUND_MS = 12 * HOUR_MS;
 const BACKUP_EVERY_MS = 12 * HOUR_MS;
 const LOOK_AGAIN_MS = 20_000;
 /** Every record's text begins with it: it must never be seen outside source, sealed members and restored output. */
@@ -371,11 +374,13 @@ class Life {
         this.#perform({ what: 'resume', name, target, of }, `caretaker-${at + 1}`),
       );
     const { days, roundMs } = this.#quiet;
-    for (let at = from + HOUR_MS; at < from + days * DAY_MS - QUIET.roundMs; at += roundMs) {
+    for (let at = from + HOUR_MS; at < from + days * DAY_MS - LAST_ROUND_MS; at += roundMs) {
       for (const { facts } of policies)
         this.#timeline.at(at, () => this.#perform({ what: 'sweep', policy: facts.name, flush: true }));
       this.#timeline.at(at + 20 * 60_000, () => this.#perform({ what: 'queue', queue: 'purge' }));
-      this.#timeline.at(at + 40 * 60_000, () => this.#perform({ what: 'queue', queue: 'reconcile' }));
+      // Vaults make an inventory a day: what asks for one looks twice as often.
+      for (const wait of [0, roundMs / 2])
+        this.#timeline.at(at + wait + 40 * 60_000, () => this.#perform({ what: 'queue', queue: 'reconcile' }));
       this.#timeline.at(at + 60 * 60_000, () => this.#perform({ what: 'watchdog' }));
     }
   }
@@ -389,6 +394,16 @@ export function bytesOf({ id: _id, owner, tenant, at, mail, size }: RecordPlan, 
     ...(at === null ? {} : { at: new Date(START_MS + at * DAY_MS) }),
     ...(mail === null ? {} : { mail }),
     n,
-    text: `${CANARY} ${_id} ${'x'.repeat(size)}`,
+    ...(size > LARGE ? { noise: noise(_id, size) } : {}),
+    text: `${CANARY} ${_id} ${'x'.repeat(Math.min(size, LARGE))}`,
   });
+}
+
+/** A record of more than this makes a file of several parts: its bytes must not shrink when they are compressed. */
+const LARGE = 100_000;
+
+/** The same for the same name: a key stream of a cipher, as no chance of ours is needed for it. */
+function noise(name: string, bytes: number): Uint8Array {
+  const key = createHash('sha256').update(name).digest();
+  return createCipheriv('aes-256-ctr', key, Buffer.alloc(16)).update(Buffer.alloc(bytes));
 }

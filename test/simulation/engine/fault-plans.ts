@@ -73,6 +73,9 @@ export interface Weather {
   readonly outagesPerMillion: number;
 }
 
+/** Most calls go to the ledger, and the few to the source and the vault are what it is all about. */
+const OUTSIDE_WEIGHT = 5;
+
 /** Until when something is out of order. */
 interface Outage {
   readonly server: Server;
@@ -110,7 +113,8 @@ export class RandomFaults implements FaultPlan {
 
   #fresh({ server, name }: Call): Fault | null {
     if (this.#random.perMillion(this.#weather.outagesPerMillion)) this.#beginOutage(server);
-    if (!this.#random.perMillion(this.#weather.perMillion)) return null;
+    const weight = server === 'source' || server === 'vault' ? OUTSIDE_WEIGHT : 1;
+    if (!this.#random.perMillion(weight * this.#weather.perMillion)) return null;
     const kinds = faultsOf(server, name).filter((kind) => !this.#weather.without.includes(kind));
     if (kinds.length === 0) return null;
     const kind = this.#random.pick(kinds);

@@ -3,7 +3,16 @@ import type { FaultKind } from '../engine/calls.ts';
 import { FAULT_KINDS } from '../engine/calls.ts';
 import { Random } from '../engine/random.ts';
 import type { PolicyFacts, Scope } from '../judge/observations.ts';
-import { type Act, DAY_MS, HOUR_MS, type RecordPlan, type Scenario, type ScriptedAct, START_MS } from './scenario.ts';
+import {
+  type Act,
+  DAY_MS,
+  HOUR_MS,
+  QUIET_DAYS,
+  type RecordPlan,
+  type Scenario,
+  type ScriptedAct,
+  START_MS,
+} from './scenario.ts';
 
 const OWNERS = ['acme', 'zenith'] as const;
 const CUSTOMERS = ['north', 'south'] as const;
@@ -12,18 +21,23 @@ const CHATS = 'data.chats';
 const CALLS = 'data.calls';
 const DAYS = 8;
 const ROUND_MS = 12 * HOUR_MS;
+/** Days before the end of a life: two rounds and some come after that. */
+const LATE_DAYS = 2.75;
 /** What a round of work takes: whatever is to meet it happens within this. */
 const BUSY_MS = 20_000;
+/** More than one part of an upload. */
+const LARGE_BYTES = 9_000_000;
 
 export function randomLife(seed: number): Scenario {
   const random = new Random(seed);
   const policies = somePolicies(random.branch('policies'));
-  const records = someRecords(random.branch('records'), policies);
+  const records = [...someRecords(random.branch('records'), policies), ...policies.flatMap(latecomer)];
   const script = [
     ...rounds(random.branch('rounds'), policies),
     ...application(random.branch('application'), records, policies),
     ...people(random.branch('people'), records, policies),
     ...world(random.branch('world')),
+    ...quarantine(random.branch('quarantine')),
   ].sort((a, b) => a.at - b.at);
   const weather = random.branch('weather');
   const isSlow = weather.chance(0.15);
@@ -75,6 +89,25 @@ function someRecords(random: Random, policies: Scenario['policies']): RecordPlan
   return Array.from({ length: random.int(3, 10) }, (_, number) => someRecord(random, `r${number}`, policies));
 }
 
+/**
+ * Falls due when all faults are over, so late that its archive period is not over in the end: whatever happened before,
+ * and whatever hold is left on other records, it has to be archived.
+ */
+function latecomer({ facts }: Scenario['policies'][number]): RecordPlan[] {
+  // To verify by inventory may take longer than what is left.
+  if (facts.verify === 'inventory') return [];
+  const record: RecordPlan = {
+    namespace: facts.namespace,
+    id: 'late',
+    owner: OWNERS[0],
+    tenant: CUSTOMERS[0],
+    at: DAYS + QUIET_DAYS - LATE_DAYS - facts.activeDays,
+    mail: null,
+    size: 10,
+  };
+  return [record];
+}
+
 function someRecord(random: Random, name: string, policies: Scenario['policies']): RecordPlan {
   const { facts } = random.pick(policies);
   const isOdd = random.chance(0.08);
@@ -87,7 +120,8 @@ function someRecord(random: Random, name: string, policies: Scenario['policies']
     // Mostly due or about to be; some are past their archive period too.
     at: isOdd && odd === 2 ? null : random.int(-48, 12) / 10 - (random.chance(0.1) ? 6 : 0),
     mail: random.pick(MAILS),
-    size: random.pick([10, 200, 3_000]),
+    // A large one makes a file that goes out in parts; few, for they cost a second.
+    size: random.chance(0.004) ? LARGE_BYTES : random.pick([10, 200, 3_000]),
   };
 }
 
@@ -187,6 +221,13 @@ function people(random: Random, records: readonly RecordPlan[], policies: Scenar
   return script;
 }
 
+function quarantine(random: Random): ScriptedAct[] {
+  return Array.from({ length: random.pick([0, 0, 1, 1, 2, 3]) }, () => ({
+    at: someTime(random),
+    act: { what: 'settle quarantine', pick: random.int(0, 20), how: random.chance(0.6) ? 'retry' : 'dispose' },
+  }));
+}
+
 function scopeOf(entry: ScriptedAct | undefined): Scope {
   if (entry?.act.what !== 'place hold') throw new Error('That is no hold.');
   return entry.act.scope;
@@ -247,5 +288,8 @@ function world(random: Random): ScriptedAct[] {
   if (random.chance(0.06))
     add(1, () => ({ what: random.pick(['damage file', 'lose file'] as const), pick: random.int(0, 50) }));
   if (random.chance(0.04)) add(1, () => ({ what: 'set ledger back', hours: random.int(6, 40) }));
+  // What stops until a person looks rings a bell, and somebody comes on the same day.
+  const rings = script.filter(({ act }) => act.what === 'set clock' || act.what === 'set ledger back');
+  for (const { at } of rings) script.push({ at: at + random.int(HOUR_MS, 12 * HOUR_MS), act: { what: 'check' } });
   return script;
 }

@@ -77,6 +77,9 @@ export interface Scenario {
   readonly quiet?: { readonly days: number; readonly roundMs: number };
 }
 
+/** After the script: no fault any more, and somebody looks after everything again and again. */
+export const QUIET_DAYS = 9;
+
 /** The first instant of every life. */
 export const START_MS = Date.parse('2030-03-01T00:00:00Z');
 export const DAY_MS = 86_400_000;
