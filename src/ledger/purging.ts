@@ -50,12 +50,8 @@ export async function claimPurge(context: ClaimContext, lease: ArchiveLease, asO
     return { claimed: false, why: 'held', text: `held by ${look.holds.join(', ')}` };
   }
   try {
-    const open = await liveRetrievals(store, archive._id);
-    if (open.length > 0 && !hasBegun(archive)) {
-      await withdraw(store, look.announcement);
-      await stepBack(context, lease, 'a retrieval is open');
-      return { claimed: false, why: 'retrieval-open', text: `retrieval ${open[0]?._id} is open` };
-    }
+    const waiting = await stepBackFromRetrieval(context, lease, look.announcement);
+    if (waiting !== null) return waiting;
     if (archive.state === 'cleared') {
       const purge = { ...UNTOUCHED, claimedDueAt: archive.dueAt, asOf };
       await moveArchive(audit, clock, lease, {
@@ -63,6 +59,9 @@ export async function claimPurge(context: ClaimContext, lease: ArchiveLease, asO
         set: { purge },
         details: { dueAt: archive.dueAt.toISOString() },
       });
+      // Whoever asked the vault for it since then found it `cleared`; whoever asks from now on finds it `purging`.
+      const late = await stepBackFromRetrieval(context, lease, look.announcement);
+      if (late !== null) return late;
     }
     // Whoever claimed it before may have been cut before the chain said so: nothing goes that it does not name.
     await settleAudit(audit, lease);
@@ -71,6 +70,19 @@ export async function claimPurge(context: ClaimContext, lease: ArchiveLease, asO
     await withdraw(store, look.announcement);
     throw error;
   }
+}
+
+/** Withdraws and gives the claim back where somebody waits for the archive; null: nobody does, or it is too late. */
+async function stepBackFromRetrieval(
+  context: ClaimContext,
+  lease: ArchiveLease,
+  announcement: Announcement,
+): Promise<Extract<ClaimResult, { claimed: false }> | null> {
+  const [open] = await liveRetrievals(context.store, lease.document._id);
+  if (open === undefined || hasBegun(lease.document)) return null;
+  await withdraw(context.store, announcement);
+  await stepBack(context, lease, 'a retrieval is open');
+  return { claimed: false, why: 'retrieval-open', text: `retrieval ${open._id} is open` };
 }
 
 const UNTOUCHED: Omit<PurgeFacts, 'claimedDueAt' | 'asOf'> = {

@@ -10,6 +10,8 @@ import type { Context } from './context.ts';
 
 /** Throws CLOCK_DISAGREES, CLOCK_JUMPED, LEDGER_BEHIND_VAULT, or what a witness throws when it cannot be asked. */
 export async function assertSafeToDestroy(context: Context): Promise<void> {
+  // Taken before anybody is asked: a clock that somebody sets meanwhile must not count as the one that was compared.
+  const asked = { monotonicMs: context.clock.monotonicMs(), at: context.clock.now().getTime() };
   const [alarm] = await openAlarms(context.store);
   if (alarm !== undefined) throw new MoraineError(alarm.code, alarm.text);
   const isSandbox = context.installation.environment === 'sandbox';
@@ -20,7 +22,7 @@ export async function assertSafeToDestroy(context: Context): Promise<void> {
     vault: isSandbox || vault === undefined ? null : () => vault.serverTime(),
   });
   await observeTime(context.store, context.clock.now());
-  lastPassed.set(context.store, { monotonicMs: context.clock.monotonicMs(), at: context.clock.now().getTime() });
+  lastPassed.set(context.store, asked);
 }
 
 /** How long one look counts: clocks do not drift by a minute in a minute, and an alarm stops the work within it. */

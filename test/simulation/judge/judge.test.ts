@@ -424,6 +424,48 @@ describe('promise 4', () => {
     expectBroken(world, 'purged-early');
   });
 
+  test('an archive is purged while a person waits for its retrieval', async () => {
+    const world = await life();
+    await world.cleared('a1');
+    await world.write('retrievals', { _id: 'r1', archive: 'a1', state: 'requested' });
+    await world.see({ what: 'retrieval open', by: 'operator-1', archive: 'a1', retrieval: 'r1' });
+    world.time = PURGE + 60_000;
+    await world.amend('a1', { state: 'purging' });
+    await world.unstore('a1-t1-file');
+    expectBroken(world, 'purged-under-retrieval');
+  });
+
+  test('an archive is purged after its retrieval was read, and beside one that nobody was told of', async () => {
+    const world = await life();
+    await world.cleared('a1');
+    await world.write('retrievals', { _id: 'r1', archive: 'a1', state: 'requested' });
+    await world.see({ what: 'retrieval open', by: 'operator-1', archive: 'a1', retrieval: 'r1' });
+    await world.write('retrievals', { _id: 'r1', archive: 'a1', state: 'read' });
+    await world.write('retrievals', { _id: 'r2', archive: 'a1', state: 'requested' });
+    world.time = PURGE + 60_000;
+    await world.purged('a1');
+    expect(world.broken).toEqual([]);
+  });
+
+  test('a purge is confirmed while the vault has the file', async () => {
+    const world = await life();
+    await world.cleared('a1');
+    world.time = PURGE + 60_000;
+    await world.amend('a1', { state: 'purging' });
+    await world.amend('a1', { state: 'purged' });
+    await world.amend('a1', { state: 'confirmed' });
+    expectBroken(world, 'confirmed-and-still-there');
+  });
+
+  test('an archive keeps its first records longer than the due window allows', async () => {
+    const world = await life();
+    const old = world.record('old', { at: new Date(DUE - 20 * DAY) });
+    await world.cleared('a1', { records: [old, world.record('new')] });
+    world.time = PURGE;
+    await world.end();
+    expectBroken(world, 'kept-too-long');
+  });
+
   test('a destroyed key is stored again', async () => {
     const world = await life();
     await world.cleared('a1');
@@ -716,6 +758,32 @@ async function uncertified(world: HandMade): Promise<void> {
   await world.purged('a1');
   await world.unwrite('certificates', 'a1');
 }
+
+describe('what an archive may hold', () => {
+  test('two archives that are not cleared hold one record', async () => {
+    const world = await life();
+    const records = await world.archived('a1');
+    await world.stored('a2', { records });
+    expectBroken(world, 'record-in-two-archives');
+  });
+
+  test('a record goes into another archive when the first one is cleared, or when it has changed', async () => {
+    const world = await life();
+    const records = await world.archived('a1');
+    await world.settle('a1', 'cc');
+    await world.archived('a2', { records });
+    await world.stored('a3', { records: records.map(({ id }) => world.record(id, { n: 1 })) });
+    expect(world.broken).toEqual([]);
+  });
+
+  test('an archive holds more records than a run may take', async () => {
+    const capped = { ...POLICY, limits: { records: 1, share: 1 } };
+    const world = new HandMade(capped);
+    await world.see({ what: 'policy published', by: 'operator-1', policy: capped });
+    await world.stored('a1');
+    expectBroken(world, 'over-the-cap');
+  });
+});
 
 describe('the judge itself', () => {
   test('shares no code with the product, nor with the harness', () => {

@@ -1,0 +1,245 @@
+/** Promises 2 and 5: what is deleted equals what was archived, and the outcomes say what became of each record. */
+import { HOUR_MS } from '../../world/scenario.ts';
+import type { PlantedBug } from '../bug.ts';
+import { FIRST_SWEEP_MS, hold, life, MINUTE_MS, ROUND_MS, record, reinsert, remove, update } from '../designed.ts';
+
+/** The command is on its way for some seconds, and the application is faster. */
+const SLOW_DELETE = { kind: 'delay', ms: 4_000 } as const;
+
+export const DELETE_BUGS: readonly PlantedBug[] = [
+  {
+    name: 'guard left out',
+    promise: 2,
+    what: 'The source deletes by id alone, whatever the record has become since it was read (a bug of the adapter).',
+    patches: [
+      {
+        file: 'src/source/memory-source.ts',
+        find: 'if (stored === undefined || !guardHolds(dataset, stored, record.raw)) continue;',
+        replace: 'if (stored === undefined) continue;',
+      },
+    ],
+    caughtBy: ['deleted-other-bytes'],
+    life: (seed) =>
+      life(seed, { aims: [{ call: 'source deleteGuarded', fault: SLOW_DELETE, acts: [[2_000, update('r1')]] }] }),
+  },
+  {
+    name: 'guard compares the version of another record',
+    promise: 2,
+    what: 'Where the policy names a version field, its presence is enough for the guard (a bug of the adapter).',
+    patches: [
+      {
+        file: 'src/source/memory-source.ts',
+        find: 'return now !== null && compareValues(now, version) === 0;',
+        replace: 'return now !== null;',
+      },
+    ],
+    caughtBy: ['deleted-other-bytes'],
+    life: (seed) =>
+      life(seed, {
+        version: true,
+        aims: [{ call: 'source deleteGuarded', fault: SLOW_DELETE, acts: [[2_000, update('r1')]] }],
+      }),
+  },
+  {
+    name: 'hash not compared before the delete',
+    promise: 2,
+    what: 'What is read again before the delete is deleted as it is, also when it is not what was archived.',
+    patches: [
+      {
+        file: 'src/lifecycle/clear-page.ts',
+        find: 'else if (isSame(record.sha256, now.raw)) present.push',
+        replace: 'else if (isSame(record.sha256, now.raw) || true) present.push',
+      },
+    ],
+    caughtBy: ['deleted-other-bytes'],
+    life: (seed) => life(seed, { aims: [{ call: 'vault storeWhole', acts: [[1, update('r1')]] }] }),
+  },
+  {
+    name: 'void copies restored',
+    promise: 2,
+    what: 'The exceptions of a cleared archive are not kept, so a restore gives back what was never deleted.',
+    patches: [
+      {
+        file: 'src/ledger/rosters.ts',
+        find: 'if (exceptions.length > 0) {',
+        replace: 'if (exceptions.length > 1_000) {',
+      },
+    ],
+    caughtBy: ['void-copy-restored'],
+    life: (seed) =>
+      life(seed, {
+        script: [{ at: 3 * HOUR_MS, act: { what: 'retrieve and restore', pick: 0, intoSource: false, exemptDays: 1 } }],
+        aims: [{ call: 'vault storeWhole', acts: [[1, update('r1')]] }],
+      }),
+  },
+  {
+    name: 'void copies restored by their place',
+    promise: 2,
+    what: 'A restore skips as many copies as are void, counted from the page and not from the archive.',
+    patches: [
+      {
+        file: 'src/lifecycle/restore.ts',
+        find: 'if (!nextVoid.done && nextVoid.value === ordinal) {',
+        replace: 'if (!nextVoid.done && nextVoid.value === ordinal + 1) {',
+      },
+    ],
+    caughtBy: ['void-copy-restored'],
+    life: (seed) =>
+      life(seed, {
+        script: [{ at: 3 * HOUR_MS, act: { what: 'retrieve and restore', pick: 0, intoSource: false, exemptDays: 1 } }],
+        aims: [{ call: 'vault storeWhole', acts: [[1, update('r1')]] }],
+      }),
+  },
+  {
+    name: 'deleted for gone',
+    promise: 5,
+    what: 'A record that somebody else removed before the delete is counted as deleted by us.',
+    patches: [
+      {
+        file: 'src/lifecycle/clear-page.ts',
+        find: `intended.has(at) ? 'deleted' : 'gone'`,
+        replace: `intended.has(at) ? 'deleted' : 'deleted'`,
+      },
+    ],
+    caughtBy: ['outcomes-do-not-add-up'],
+    life: (seed) => life(seed, { aims: [{ call: 'vault storeWhole', acts: [[1, remove('r1')]] }] }),
+  },
+  {
+    name: 'gone for deleted',
+    promise: 5,
+    what: 'The intent of a crashed page is not read: what its worker deleted is taken for gone, and its only copy for void.',
+    patches: [{ file: 'src/lifecycle/clear-page.ts', find: 'new Set(state.intended)', replace: 'new Set<number>()' }],
+    caughtBy: ['outcomes-do-not-add-up', 'lost-record'],
+    life: (seed) => life(seed, { aims: [{ call: 'source deleteGuarded', fault: { kind: 'crash after', ms: 0 } }] }),
+  },
+  {
+    name: 'page intent not written',
+    promise: 5,
+    what: 'The delete goes out before the ledger knows which records were seen present.',
+    patches: [
+      {
+        file: 'src/lifecycle/clear-page.ts',
+        find: 'await subject.writeIntent(',
+        replace: 'void Array.of<unknown>(',
+      },
+    ],
+    caughtBy: ['outcomes-do-not-add-up', 'lost-record'],
+    life: (seed) => life(seed, { aims: [{ call: 'source deleteGuarded', fault: { kind: 'crash after', ms: 0 } }] }),
+  },
+  {
+    name: 'page intent replaced by the next one',
+    promise: 5,
+    what: 'A second try forgets what the first one intended, so what the first one deleted is taken for gone.',
+    patches: [
+      {
+        file: 'src/ledger/clearing.ts',
+        find: 'new Set([...found.intended, ...present])',
+        replace: 'new Set(present)',
+      },
+    ],
+    caughtBy: ['outcomes-do-not-add-up', 'lost-record'],
+    life: (seed) =>
+      life(seed, {
+        aims: [
+          { call: 'source deleteGuarded', fault: { kind: 'partial', ms: 0 } },
+          // Whoever takes the page on dies right after its intent, too.
+          { call: 'source deleteGuarded', nth: 2, fault: { kind: 'crash before', ms: 0 } },
+        ],
+      }),
+  },
+  {
+    name: 'held although deleted',
+    promise: 5,
+    what: 'When a hold forbids to go on, the whole page is called held without a look at what is still there.',
+    patches: [
+      {
+        file: 'src/lifecycle/clear-page.ts',
+        find: 'if (present.length === 0) break;',
+        replace: `if ('holds' in permit) {
+      outcomes.fill('held');
+      break;
+    }
+    if (present.length === 0) break;`,
+      },
+    ],
+    caughtBy: ['outcomes-do-not-add-up', 'lost-record'],
+    life: (seed) =>
+      life(seed, {
+        script: [{ at: FIRST_SWEEP_MS + 20 * MINUTE_MS, act: { what: 'kill', worker: 0, downMs: 0 } }],
+        aims: [
+          {
+            call: 'source deleteGuarded',
+            fault: { kind: 'crash after', ms: 0 },
+            acts: [[500, hold()]],
+          },
+        ],
+      }),
+  },
+  {
+    name: 'totals not updated',
+    promise: 5,
+    what: 'An archive becomes cleared without its outcomes.',
+    patches: [{ file: 'src/lifecycle/clear.ts', find: 'set: { outcomes }', replace: 'set: {}' }],
+    caughtBy: ['outcomes-do-not-add-up'],
+    life: (seed) => life(seed),
+  },
+  {
+    name: 'counts of the delete trusted',
+    promise: 5,
+    what: 'After the delete nothing is read back: what it was asked to delete counts as deleted.',
+    patches: [
+      {
+        file: 'src/lifecycle/clear-page.ts',
+        find: 'deadline = permit.warrant.until;',
+        replace: `deadline = permit.warrant.until;\n    for (const { at } of present) outcomes[at] = 'deleted';`,
+      },
+    ],
+    caughtBy: ['outcomes-do-not-add-up'],
+    life: (seed) =>
+      life(seed, { aims: [{ call: 'source deleteGuarded', fault: SLOW_DELETE, acts: [[2_000, update('r1')]] }] }),
+  },
+  {
+    name: 'planner ignores what is not cleared',
+    promise: 6,
+    what: 'A plan starts at the beginning although an archive that is not cleared holds the same records: two archives hold one record.',
+    patches: [
+      { file: 'src/lifecycle/plan-archive.ts', find: 'await highestUncleared(', replace: 'await lowestOfNone(' },
+      {
+        file: 'src/lifecycle/plan-archive.ts',
+        find: 'async function writePlan(',
+        replace:
+          'async function lowestOfNone(..._: unknown[]): Promise<ArchiveDocument | null> {\n  return null;\n}\n\nasync function writePlan(',
+      },
+      { file: 'src/lifecycle/plan.ts', find: 'asOf, uncleared?.plan ?? null)', replace: 'asOf, null)' },
+    ],
+    caughtBy: ['record-in-two-archives', 'outcomes-do-not-add-up'],
+    life: (seed) =>
+      life(seed, {
+        policy: { verify: 'inventory' },
+        script: [
+          { at: FIRST_SWEEP_MS + MINUTE_MS, act: { what: 'run', policy: 'chats', flush: true, expired: false } },
+        ],
+      }),
+  },
+  {
+    name: 'restored record written over',
+    promise: 2,
+    what: 'A restore replaces what the application has inserted again (a bug of the adapter).',
+    patches: [
+      {
+        file: 'src/source/memory-source.ts',
+        find: 'if (documents.has(key)) existing.push(key);\n      else documents.set(key',
+        replace: 'if (documents.has(key)) existing.push(key);\n      documents.set(key',
+      },
+    ],
+    caughtBy: ['source-overwritten'],
+    life: (seed) =>
+      life(seed, {
+        script: [
+          { at: 3 * HOUR_MS, act: { what: 'retrieve and restore', pick: 0, intoSource: true, exemptDays: 1 } },
+          { at: 4 * HOUR_MS, act: { what: 'insert', record: record('r1', -0.5) } },
+          { at: FIRST_SWEEP_MS + ROUND_MS, act: reinsert('r1') },
+        ],
+      }),
+  },
+];
