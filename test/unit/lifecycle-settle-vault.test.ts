@@ -173,6 +173,24 @@ describe('what the ledger knows', () => {
       'purged',
       [],
     ],
+    ['stored: listed in an inventory of the same instant', stored, listed, justThen, 'verified', ['verified']],
+    ['purged: asked for again, and listed in between', purged, listed, { inventoryDate: ACCEPTED }, 'purged', []],
+    [
+      'purged: asked for again, and not listed in between',
+      purged,
+      [],
+      { inventoryDate: ACCEPTED },
+      'confirmed',
+      ['confirmed'],
+    ],
+    [
+      'purged: an inventory from before it was stored says nothing',
+      { ...purged, purge: { ...PURGE, askedAt: new Date(STORED.at.getTime() - HOUR_MS) } },
+      [],
+      justThen,
+      'purged',
+      [],
+    ],
   ])('%s', async (_, fields, entries, { inventoryDate }, state, found) => {
     await put(fields);
     const findings = await settle(entries, inventoryDate);
@@ -249,6 +267,67 @@ describe('what the ledger knows', () => {
     await put({ _id: id.archive('a2'), sequence: 2, vault: { ...LOCATION, account: '123456789012' } });
     await put({ _id: id.archive('a3'), sequence: 3, stored: null, state: 'quarantined' });
     expect(await settle([])).toMatchObject({ missing: [], quarantined: [] });
+  });
+
+  describe('a purge whose vault was asked and never answered', () => {
+    const unanswered = { ...PURGE, askedAt: new Date('2024-06-01T00:00:00Z'), acceptedAt: null, keyDestroyedAt: null };
+    const purging = { state: 'purging', purge: unanswered } as const;
+
+    test('not listed any more: accepted by the date of the inventory, and the next purge ends it', async () => {
+      await put(purging);
+      await settle([]);
+      expect(await read()).toMatchObject({
+        state: 'purging',
+        purge: { ...unanswered, acceptedAt: LATER },
+        lease: null,
+      });
+    });
+
+    test('an inventory from before it was stored says nothing; nor does any about one that was not asked', async () => {
+      await put(purging);
+      await settle([], STORED.at);
+      expect(await read()).toMatchObject({ state: 'purging', purge: unanswered });
+      await archives(world.store).removeMany({});
+      const claimed = { ...unanswered, askedAt: null };
+      await put({ ...purging, purge: claimed });
+      await settle([], LATER);
+      expect(await read()).toMatchObject({ state: 'purging', purge: claimed });
+    });
+
+    test('listed three days after the asking, and not before: the vault never deleted it, and it is cleared again', async () => {
+      await put(purging);
+      world.clock.advance(72 * HOUR_MS - 1);
+      await settle([entry()]);
+      expect(await read()).toMatchObject({ state: 'purging', purge: unanswered });
+      world.clock.advance(1);
+      await settle([entry()]);
+      expect(await read()).toMatchObject({ state: 'cleared', purge: null });
+    });
+  });
+
+  describe('an inventory that is not later than what is needed ends the need when nothing is left to compare', () => {
+    const needed = async () => {
+      await settle([], STORED.at);
+      return (await getInventory(world.store, LOCATION))?.neededSince;
+    };
+    const earlier = { ...STORED, at: new Date(STORED.at.getTime() - 1) };
+    const nothingAsked = { ...PURGE, askedAt: ACCEPTED };
+
+    test.each<[string, Partial<ArchiveDocument> | null, boolean]>([
+      ['nothing in the vault', null, true],
+      ['purged, not confirmed', { state: 'purged', purge: nothingAsked }, false],
+      ['stored before and not listed: put aside', { ...stored, stored: earlier, state: 'stored' }, true],
+      ['stored in the same instant', stored, false],
+      ['stored before, checksum is enough', { ...stored, verifyLevel: 'checksum', stored: earlier }, true],
+      ['confirmed before', { state: 'confirmed', purge: PURGE, stored: earlier }, true],
+      ['cleared in the same instant: not compared yet', {}, false],
+      ['verified in the same instant: not compared yet', verified, false],
+      ['confirmed, stored in the same instant', { state: 'confirmed', purge: PURGE }, true],
+      ['a purge under way', { state: 'purging', purge: { ...PURGE, askedAt: null }, stored: earlier }, false],
+    ])('%s', async (_, fields, isEnough) => {
+      if (fields !== null) await put(fields);
+      expect(await needed()).toEqual(isEnough ? null : STORED.at);
+    });
   });
 
   test('the inventory is used up: the vault is free for the next one', async () => {
@@ -378,6 +457,23 @@ describe('what the ledger does not know', () => {
     const second = entry({ vaultArchiveId: 'va2', createdAt: at(4) });
     expect((await settle([entry(), second])).newestAt).toEqual(at(4));
     expect((await settle([second, entry()])).newestAt).toEqual(at(4));
+  });
+
+  test('an attempt that is to be cleaned up in this vault keeps the need for an inventory; one elsewhere does not', async () => {
+    const needed = async () => (await getInventory(world.store, LOCATION))?.neededSince;
+    const elsewhere = id.attempt('elsewhere');
+    await open(elsewhere, { ...LOCATION, name: 'elsewhere' });
+    await abandon(elsewhere);
+    await open();
+    await abandon();
+    world.clock.advance(ABANDONED_MARGIN_MS);
+    await settle([], STORED.at);
+    expect(await needed()).toEqual(STORED.at);
+    await attempts(world.store).removeMany({ _id: T1 });
+    await claimInventoryRequest(world.store, world.clock, LOCATION);
+    await rememberInventoryJob(world.store, world.clock, LOCATION, 'job');
+    await settle([], STORED.at);
+    expect(await needed()).toBeNull();
   });
 
   test('an attempt is cleaned up by an inventory an hour after its end, in its own vault; what its worker wrote goes', async () => {
