@@ -25,7 +25,7 @@ import { assertKeepsJobs, DaemonRedis } from './redis.ts';
 import { FIXED_SCHEDULES, type FixedSchedules } from './schedules.ts';
 import { settle } from './settle-job.ts';
 import { sweep } from './sweep.ts';
-import { lookOnce } from './watchdog.ts';
+import { lookAtTimes, lookOnce } from './watchdog.ts';
 
 export interface DaemonOptions {
   readonly config: Config;
@@ -175,13 +175,12 @@ function watchOn(
   let lastCode = '';
   const look = async () => {
     try {
-      // What stops destructive work does not stop the look: schedules and lost jobs are put back all the same.
-      const [safety] = await Promise.allSettled([assertSafeToDestroy(context)]);
-      const isClockRight = safety.status === 'fulfilled';
-      await lookOnce(toolsOf(context, parts), queues, redis, fixed, { isClockRight });
+      await lookOnce(toolsOf(context, parts), queues, redis, fixed);
       outages.ended('mongodb');
-      if (safety.status === 'rejected') throw safety.reason;
+      // What stops destructive work does not stop the first look, only the one that needs to know the time.
+      await assertSafeToDestroy(context);
       outages.ended('time');
+      await lookAtTimes(toolsOf(context, parts), queues, redis, fixed);
       lastCode = '';
     } catch (error) {
       if (stop.aborted) return;

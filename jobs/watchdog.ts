@@ -17,39 +17,30 @@ import { putUnfinished } from './unfinished.ts';
 export interface WatchdogFindings {
   /** Schedulers put back, changed or removed. */
   readonly schedulers: readonly string[];
-  /** Acts whose run was missed and that got a job. */
-  readonly caughtUp: readonly string[];
   /** Policies whose planned partitions may have been lost with Redis. */
   readonly sweptAgain: readonly string[];
   /** Unfinished archives that had no job and got one. */
   readonly archives: number;
-  /** Jobs that waited for a time that only a wrong clock can have asked for, and go on. */
-  readonly misdated: readonly string[];
 }
 
-/** So many ids say which work it was; a vault of partitions in one line of the log says no more. */
-const IDS_IN_LOG = 20;
+export interface TimeFindings {
+  /** Jobs that waited for a time that only a wrong clock can have asked for, and go on. */
+  readonly misdated: readonly string[];
+  /** Acts whose run was missed and that got a job. */
+  readonly caughtUp: readonly string[];
+}
 
-/** One look. `isClockRight`: the witnesses of our clock confirmed it just now. Throws what MongoDB or Redis throw, and REDIS_EVICTS. */
+/** One look. Throws what MongoDB or Redis throw, and REDIS_EVICTS. */
 export async function lookOnce(
   tools: ActTools,
   queues: Queues,
   redis: Redis,
   fixed: FixedSchedules,
-  { isClockRight }: { readonly isClockRight: boolean },
 ): Promise<WatchdogFindings> {
   const { context, margins } = tools;
   await assertKeepsJobs(redis);
-  const misdated = isClockRight ? await promoteMisdated(queues, redis, context.clock.now(), margins) : [];
-  if (misdated.length > 0) {
-    context.log.warn(
-      { jobs: misdated.slice(0, IDS_IN_LOG), count: misdated.length },
-      'Jobs were delayed for longer than any wait, as by a worker whose clock is wrong: they go on.',
-    );
-  }
   const schedules = await schedulesNow(context, fixed);
   const schedulers = await alignSchedulers(queues, schedules);
-  const caughtUp = await catchUp(context, queues, schedules, margins);
   const sweptAgain = await sweepAfterLoss(tools, redis, queues, schedules);
   const archives = await putUnfinished(
     tools,
@@ -57,11 +48,35 @@ export async function lookOnce(
     { quietMs: margins.quietMs, unlessEndedWithinMs: margins.failedAgainAfterMs },
   );
   if (schedulers.length > 0) context.log.info({ schedulers }, 'Schedules were put in place.');
-  if (caughtUp.length > 0) context.log.warn({ acts: caughtUp }, 'Runs were missed and are made up for.');
   if (sweptAgain.length > 0)
     context.log.warn({ policies: sweptAgain }, 'Redis has lost its keys: policies are swept again.');
   if (archives > 0) context.log.warn({ archives }, 'Unfinished archives had no job and got one.');
-  return { schedulers, caughtUp, sweptAgain, archives, misdated };
+  return { schedulers, sweptAgain, archives };
+}
+
+/** So many ids say which work it was; thousands in one line of the log would say no more. */
+const IDS_IN_LOG = 20;
+
+/**
+ * The part of a look that asks what time it is: only after the witnesses of our clock have confirmed it. By one that is
+ * ahead another run would be missed at every look; by one that is behind every wait would be too long.
+ */
+export async function lookAtTimes(
+  { context, margins }: ActTools,
+  queues: Queues,
+  redis: Redis,
+  fixed: FixedSchedules,
+): Promise<TimeFindings> {
+  const misdated = await promoteMisdated(queues, redis, context.clock.now(), margins);
+  if (misdated.length > 0) {
+    context.log.warn(
+      { jobs: misdated.slice(0, IDS_IN_LOG), count: misdated.length },
+      'Jobs were delayed for longer than any wait, as by a worker whose clock is wrong: they go on.',
+    );
+  }
+  const caughtUp = await catchUp(context, queues, await schedulesNow(context, fixed), margins);
+  if (caughtUp.length > 0) context.log.warn({ acts: caughtUp }, 'Runs were missed and are made up for.');
+  return { misdated, caughtUp };
 }
 
 /**

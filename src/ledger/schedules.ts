@@ -33,11 +33,16 @@ export async function knowSchedule(
   );
 }
 
-/** A run that began at `startedAt` has ended, well or for good. An act without a schedule is not remembered. */
+/**
+ * A run that began at `startedAt` has ended, well or for good. An act without a schedule is not remembered. A time that
+ * the ledger's server has not reached comes from a clock that is ahead, and would say until then that nothing is missed.
+ */
 export async function rememberScheduledRun(store: Store, act: string, startedAt: Date): Promise<void> {
   if ((await schedules(store).get(act)) === null) return;
+  const serverTime = await store.serverTime();
+  const ranAt = startedAt < serverTime ? startedAt : serverTime;
   await update(schedules(store), act, (known) =>
-    known.lastRunAt !== null && known.lastRunAt >= startedAt ? null : { ...known, lastRunAt: startedAt },
+    known.lastRunAt !== null && known.lastRunAt >= ranAt ? null : { ...known, lastRunAt: ranAt },
   );
 }
 

@@ -8,6 +8,7 @@ import { promoteMisdated } from '../../jobs/misdated.ts';
 import { openQueues, type Queues } from '../../jobs/queues.ts';
 import { alignSchedulers, type Schedule } from '../../jobs/schedules.ts';
 import { type Clock, systemClock } from '../../src/clock.ts';
+import { knowSchedule } from '../../src/ledger/schedules.ts';
 import {
   daemonOf,
   expectExactlyOnce,
@@ -108,6 +109,16 @@ test('a daemon ten years ahead leaves a sweep for ten years; one whose clock is 
   await expectExactlyOnce(world, 'ahead', 'ahead', 10);
   const said = lines.filter(({ level, text }) => level === 'warn' && text.startsWith('Jobs were delayed'));
   expect(said.map(({ ids }) => ids)).toEqual([{ jobs: [job], count: 1 }]);
+});
+
+test('a daemon ten years ahead makes up for no runs: by its clock every schedule has come round again', async () => {
+  const { queues, prefix } = scene();
+  const context = world.app.context();
+  await knowSchedule(context.store, 'retrieve', { pattern: NEVER, zone: 'UTC' }, new Date());
+  const wrong = await daemonOf(config(), prefix, { clock: clockAt(TEN_YEARS_MS) });
+  await wrong.ready;
+  await wrong.close();
+  expect(await queues.retrieve.getJob('retrieve')).toBe(undefined);
 });
 
 test('a daemon that is ten years behind lets nothing go on: every wait is too long for it', async () => {

@@ -87,6 +87,16 @@ test('a run that was missed while nothing ran: one job, however many were missed
   expect(await catchUp(at('2026-03-06T12:00:00Z'), queues, schedules, MARGINS)).toEqual([`sweep-${policy}`]);
 });
 
+test('a run by a daemon ten years ahead does not say for ten years that nothing is missed', async () => {
+  const { queues, policy } = scene();
+  const schedules = [daily(policy)];
+  const inDays = (days: number) => new Date(Date.now() + days * 24 * 3_600_000);
+  expect(await catchUp(at(inDays(-2).toISOString()), queues, schedules, MARGINS)).toEqual([]);
+  await rememberScheduledRun(world.app.store, `sweep-${policy}`, inDays(3_650));
+  expect(await catchUp(at(new Date().toISOString()), queues, schedules, MARGINS)).toEqual([]);
+  expect(await catchUp(at(inDays(2).toISOString()), queues, schedules, MARGINS)).toEqual([`sweep-${policy}`]);
+});
+
 test('a changed schedule replaces the old one and owes nothing for the time before', async () => {
   const { queues, policy } = scene();
   await alignSchedulers(queues, [daily(policy)]);
