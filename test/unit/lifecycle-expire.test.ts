@@ -1,6 +1,8 @@
 /** Records past their archive period too: no more than was ordered, under the guard, with a certificate; cut anywhere, carried on as ordered. */
+import { createHash } from 'node:crypto';
 import { BSON } from 'bson';
 import { beforeEach, describe, expect, test } from 'vitest';
+import { MerkleTree } from '../../src/archive/merkle.ts';
 import { id } from '../../src/ids.ts';
 import { auditEntries } from '../../src/ledger/audit.ts';
 import { claimExpiration, expirations } from '../../src/ledger/expirations.ts';
@@ -91,6 +93,24 @@ describe('expire', () => {
       { key: `${_id}:begin`, act: 'expired records delete', phase: 'intent', details: { saidBy: 'ann', records: 5 } },
       expect.objectContaining({ key: `${_id}:done`, phase: 'outcome' }),
     ]);
+  });
+
+  test('the root in the certificate is of what was deleted, and of nothing else', async () => {
+    put('a', '2010-01-01');
+    put('b', '2010-01-02');
+    const raw = (_id: string, day: string) =>
+      BSON.serialize({ _id, owner: 'acme', tenant: 'north', at: new Date(day) });
+    const changing = around({
+      readByIds: async (...args) => {
+        put('b', '2010-01-02', { text: 'new' });
+        return await context.source.readByIds(...args);
+      },
+    });
+    expect(await expire(5, changing)).toMatchObject({ outcomes: { deleted: 1, changed: 1 } });
+    const tree = new MerkleTree();
+    tree.add(createHash('sha256').update(raw('a', '2010-01-01')).digest());
+    const [certificate] = await world.all('certificates');
+    expect(JSON.parse(String(Reflect.get(certificate ?? {}, 'body')))).toMatchObject({ merkleRoot: tree.root() });
   });
 
   test('no more than was ordered, the oldest first', async () => {
@@ -205,6 +225,20 @@ describe('cut', () => {
       certificate: expect.any(String),
     });
     expect(world.idsIn(policy)).toEqual(['earlier']);
+  });
+
+  test('a hold on some that came after the first page was written stops all of it: what it covers may be there', async () => {
+    put('a');
+    const cut = around({
+      deleteGuarded: async () => {
+        throw new Error('cut');
+      },
+    });
+    const begun = await cutOnce(cut);
+    await holds(world.store).insert(aHold({ _id: 'late', triggerFrom: new Date('2010-01-01') }));
+    world.clock.advance(60_000);
+    expect(await carryOnExpiration(context, begun)).toMatchObject({ outcomes: { archived: 1, held: 1, deleted: 0 } });
+    expect(world.idsIn(policy)).toEqual(['a']);
   });
 
   test('after the last page was settled: nothing is read or deleted again', async () => {
