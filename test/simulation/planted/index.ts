@@ -9,7 +9,7 @@
  * `node --import ./test/simulation/planted/preload.ts test/simulation/planted/hunt.ts 'its name'`. A bug that no
  * property catches is a finding about the judge or the simulator: mend that, and keep the bug.
  *
- * Two kinds are bugs of an adapter (they say so): the guard and the deadline of a delete are carried out by the database.
+ * Some are bugs of an adapter (they say so): the guard and the deadline of a delete, for one, are carried out by the database.
  */
 import type { PlantedBug } from './bug.ts';
 import { BRAKE_BUGS } from './bugs/brakes.ts';

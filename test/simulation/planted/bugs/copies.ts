@@ -162,6 +162,30 @@ export const COPY_BUGS: readonly PlantedBug[] = [
       }),
   },
   {
+    name: 'duplicate upload adopted twice',
+    promise: 1,
+    what: 'What a repeated call left in the vault takes the place of the file that the ledger names, and that one takes it back.',
+    patches: [
+      {
+        file: 'src/lifecycle/settle-vault.ts',
+        find: `if (attempt.state !== 'abandoned') {`,
+        replace: `const adopter = await archives(context.store).get(attempt.archive);
+  if (attempt.state === 'acknowledged' && adopter?.stored != null) {
+    const stored = { ...adopter.stored, vaultArchiveId: entry.vaultArchiveId };
+    await archives(context.store).replace({ ...adopter, stored });
+  }
+  if (attempt.state !== 'abandoned') {`,
+      },
+    ],
+    caughtBy: ['work-not-finished', 'stray-removed', 'last-copy-lost', 'confirmed-and-still-there'],
+    life: (seed) =>
+      life(seed, {
+        policy: { verify: 'inventory' },
+        records: [record('r0', -3), record('r1', -2.9), record('later', -1.4), record('latest', -0.9)],
+        aims: [{ call: 'vault storeWhole', fault: { kind: 'duplicate', ms: 0 } }],
+      }),
+  },
+  {
     name: 'abandoned upload forgotten before its margin',
     promise: 1,
     what: 'An abandoned attempt counts as cleaned up at once, although a call of it may still be on its way.',

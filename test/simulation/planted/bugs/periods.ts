@@ -206,7 +206,7 @@ export const PERIOD_BUGS: readonly PlantedBug[] = [
           {
             process: 'operator-1',
             call: 'ledger recordMarks.insertMany',
-            fault: { kind: 'delay', ms: 1_600 },
+            fault: { kind: 'delay', ms: 6 * SECOND_MS },
             acts: [[1, { what: 'run', policy: 'chats', flush: true, expired: false }]],
           },
         ],

@@ -88,7 +88,7 @@ export const SECRET_BUGS: readonly PlantedBug[] = [
   {
     name: 'records of all customers in one archive',
     promise: 9,
-    what: 'A scan hands out the records of an owner whatever their customer, and nobody looks.',
+    what: 'A scan hands out the records of an owner whatever their customer (a bug of the adapter), and nobody looks.',
     patches: [
       {
         file: 'src/source/memory-source.ts',
