@@ -2,6 +2,7 @@ import { existsSync, globSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { errorsPage } from '../../scripts/errors-page.ts';
+import { withTables } from '../../scripts/reliability-tables.ts';
 import { COMMANDS } from '../../src/cli/commands.ts';
 import { EXIT } from '../../src/cli/exit-code.ts';
 import { ERROR_KINDS } from '../../src/errors.ts';
@@ -46,6 +47,10 @@ describe('docs/errors.md', () => {
     const codes = [...read('docs/errors.md').matchAll(/^\| `([A-Z_]+)` /gm)].map(([, code]) => code);
     expect(codes.sort()).toEqual(Object.keys(ERROR_KINDS).sort());
   });
+});
+
+test('docs/reliability.md: its tables are what the judge and the planted bugs say (else: node scripts/write-reliability-tables.ts)', () => {
+  expect(read('docs/reliability.md')).toBe(withTables(read('docs/reliability.md')));
 });
 
 describe('docs/operating.md', () => {
