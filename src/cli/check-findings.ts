@@ -5,6 +5,7 @@ import { errorClass, isMoraineError } from '../errors.ts';
 import { openAlarms } from '../ledger/alarms.ts';
 import { assertClocksAgree, observeTime } from '../ledger/installation.ts';
 import type { Context } from '../lifecycle/context.ts';
+import { vaultWitness } from '../lifecycle/preflight.ts';
 import type { LoadedPolicy } from '../policy/load.ts';
 import { toShape } from '../policy/policy.ts';
 import { describeProblem } from '../yaml-problems.ts';
@@ -134,12 +135,10 @@ async function checkRedis(config: Config): Promise<readonly Finding[]> {
 }
 
 async function checkClocks(context: Context): Promise<readonly Finding[]> {
-  const isSandbox = context.installation.environment === 'sandbox';
-  const [vault] = context.vaults.values();
   const { mongodbMs, vaultMs } = await assertClocksAgree({
     clock: context.clock,
     mongodb: () => context.source.serverTime(),
-    vault: isSandbox || vault === undefined ? null : () => vault.serverTime(),
+    vault: vaultWitness(context),
   });
   const witnesses = `MongoDB ${mongodbMs} ms${vaultMs === null ? '' : `, vault ${vaultMs} ms`}`;
   try {

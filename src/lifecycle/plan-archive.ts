@@ -19,10 +19,14 @@ import { type Policy, policyVersion } from '../policy/policy.ts';
 import { lastPurgeInWindow } from '../policy/window.ts';
 import { type Context, dueNow, vaultOf } from './context.ts';
 import type { PartitionPlan } from './plan.ts';
+import { ensureSafeToDestroy } from './preflight.ts';
 
 /** The id of the archive to store next: a new plan, or the one that the partition has begun and not sealed. Throws PAUSED. */
 export async function planNextArchive(context: Context, policy: Policy, plan: PartitionPlan): Promise<ArchiveId> {
   await assertNotPaused(context.store, { policy: policy.name, owner: plan.owner });
+  const asOf = dueNow(context);
+  // In this order: a clock that was set ahead since it was compared last must not decide what is due.
+  await ensureSafeToDestroy(context);
   const lease = await claimPartition(
     context.store,
     { namespace: plan.dataset, owner: plan.owner, customer: plan.customer },
@@ -33,7 +37,7 @@ export async function planNextArchive(context: Context, policy: Policy, plan: Pa
     const uncleared = await highestUncleared(context.store, lease.document._id);
     // A plan without a bound owns everything that is due: it is carried on, no second one is made beside it.
     if (uncleared !== null && uncleared.plan.bound === null) return uncleared._id;
-    return await writePlan(context, lease, policy, plan, { sequence, above: uncleared });
+    return await writePlan(context, lease, policy, plan, { asOf, sequence, above: uncleared });
   } finally {
     await lease.giveUp();
   }
@@ -44,11 +48,11 @@ async function writePlan(
   lease: PartitionLease,
   policy: Policy,
   plan: PartitionPlan,
-  { sequence, above }: { readonly sequence: number; readonly above: ArchiveDocument | null },
+  of: { readonly asOf: Date; readonly sequence: number; readonly above: ArchiveDocument | null },
 ): Promise<ArchiveId> {
+  const { asOf, sequence, above } = of;
   await lease.write((document) => ({ ...document, planned: sequence }));
   const compiled = compile(policy);
-  const asOf = dueNow(context);
   const firstDue = plan.oldest ?? asOf;
   const archive = id.archive(context.newId());
   const vault = vaultOf(context, policy.archive.vault).locate(context.installation.id, plan.owner, plan.customer);

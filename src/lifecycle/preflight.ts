@@ -14,15 +14,33 @@ export async function assertSafeToDestroy(context: Context): Promise<void> {
   const asked = { monotonicMs: context.clock.monotonicMs(), at: context.clock.now().getTime() };
   const [alarm] = await openAlarms(context.store);
   if (alarm !== undefined) throw new MoraineError(alarm.code, alarm.text);
-  const isSandbox = context.installation.environment === 'sandbox';
-  const [vault] = context.vaults.values();
   await assertClocksAgree({
     clock: context.clock,
     mongodb: () => context.source.serverTime(),
-    vault: isSandbox || vault === undefined ? null : () => vault.serverTime(),
+    vault: vaultWitness(context),
   });
   await observeTime(context.store, context.clock.now());
   lastPassed.set(context.store, asked);
+}
+
+/**
+ * The vaults' clock: that of the first one that answers, so that a region that is away stops no other. Null in a sandbox,
+ * where the vault has a time of its own, and where there is none. Throws what the first one threw when none answers.
+ */
+export function vaultWitness({ installation, vaults }: Context): (() => Promise<Date>) | null {
+  const [first, ...others] = vaults.values();
+  if (installation.environment === 'sandbox' || first === undefined) return null;
+  return async () => {
+    try {
+      return await first.serverTime();
+    } catch (error) {
+      for (const vault of others) {
+        const answer = await vault.serverTime().catch(() => null);
+        if (answer !== null) return answer;
+      }
+      throw error;
+    }
+  };
 }
 
 /** How long one look counts: clocks do not drift by a minute in a minute, and an alarm stops the work within it. */

@@ -2,6 +2,7 @@
  * What a purge would take, and what its blast caps let through. Reads only. `purge` on the command line and the daemon
  * take the same plan: a policy over its caps starts nothing, the others go on. What is paused is not counted.
  */
+import { errorClass, MoraineError } from '../errors.ts';
 import type { ArchiveId } from '../ids.ts';
 import { findArchives } from '../ledger/archives.ts';
 import { pauseName, pausesInForce, stops } from '../ledger/pauses.ts';
@@ -47,9 +48,7 @@ export async function planPurge(context: Context, policies: readonly string[] | 
   }
   const capped: PurgePlan['capped'][number][] = [];
   for (const [policy, taken] of takenBy) {
-    const [inForce] = await policiesToRun(context.store, [policy]);
-    // No caps that could be read let nothing through: `checkCaps` fails closed.
-    const limits = inForce?.limits ?? { records: null, share: null };
+    const limits = await limitsOf(context, policy);
     const caps = checkCaps({ taken, documents: await unpurgedRecords(context, policy), limits });
     if (caps.ok) continue;
     capped.push({ policy, archives: fresh.filter((archive) => archive.policy === policy).length, text: caps.text });
@@ -57,6 +56,24 @@ export async function planPurge(context: Context, policies: readonly string[] | 
   const isCapped = new Set(capped.map(({ policy }) => policy));
   return { asOf, due: [...begun, ...fresh.filter((a) => !isCapped.has(a.policy)).map((a) => a.id)], paused, capped };
 }
+
+/** No caps that could be read let nothing of this policy through, and stop no other: `checkCaps` fails closed. */
+async function limitsOf(context: Context, policy: string): Promise<Limits> {
+  try {
+    const [inForce] = await policiesToRun(context.store, [policy]);
+    return inForce?.limits ?? NO_LIMITS;
+  } catch (error) {
+    if (errorClass(error) === 'retry') throw error;
+    context.log.error(
+      { policy, code: error instanceof MoraineError ? error.code : 'INTERNAL' },
+      'Its caps cannot be read.',
+    );
+    return NO_LIMITS;
+  }
+}
+
+type Limits = Parameters<typeof checkCaps>[0]['limits'];
+const NO_LIMITS: Limits = { records: null, share: null };
 
 async function unpurgedRecords(context: Context, policy: string): Promise<number> {
   let records = 0;

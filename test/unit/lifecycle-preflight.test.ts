@@ -57,6 +57,22 @@ describe('safe to destroy', () => {
     expect(asked.filter((one) => one === 'vault')).toHaveLength(1);
   });
 
+  test('a vault that is away leaves it to the next one; with none to ask nothing is safe', async () => {
+    const base = contextIn('production');
+    const [vault] = base.vaults.values();
+    if (vault === undefined) throw new Error('There is no vault.');
+    const away = overlay(vault, { serverTime: () => Promise.reject(new Error('that region is away')) });
+    const keys = [id.vaultKey('away'), id.vaultKey('there')] as const;
+    const vaultsOf = (second: typeof vault) => new Map([[keys[0], away] as const, [keys[1], second] as const]);
+    await assertSafeToDestroy({ ...base, vaults: vaultsOf(vault) });
+    expect(asked).toEqual(['source', 'vault']);
+    await expect(assertSafeToDestroy({ ...base, vaults: vaultsOf(away) })).rejects.toThrow('that region is away');
+    const wrong = contextIn('production', { vault: 61_000 }).vaults.values().next().value ?? vault;
+    await expect(assertSafeToDestroy({ ...base, vaults: vaultsOf(wrong) })).rejects.toMatchObject({
+      code: 'CLOCK_DISAGREES',
+    });
+  });
+
   test.each([
     ['the source', { source: 61_000 }],
     ['the vault', { vault: -61_000 }],

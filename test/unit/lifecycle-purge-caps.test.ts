@@ -1,9 +1,11 @@
 /** Which purges may begin: what was begun always, the rest within the caps of its own policy, and nothing that is paused. */
 import { beforeEach, describe, expect, test } from 'vitest';
+import { MoraineError } from '../../src/errors.ts';
 import { id } from '../../src/ids.ts';
 import { type ArchiveDocument, NO_OUTCOMES } from '../../src/ledger/archive-document.ts';
 import { archives } from '../../src/ledger/archives.ts';
 import { type PauseTarget, pauses } from '../../src/ledger/pauses.ts';
+import type { Store } from '../../src/ledger/store.ts';
 import { planPurge } from '../../src/lifecycle/purge-caps.ts';
 import { anArchive } from '../harness/an-archive.ts';
 import { MemoryWorld } from '../simulation/memory-world.ts';
@@ -120,9 +122,26 @@ describe('caps', () => {
     expect(await plan()).toMatchObject({ due: [], capped: [{ policy: 'chats' }] });
   });
 
-  test('no policy in force, no caps, no purge', async () => {
+  test('no policy in force, no caps, no purge; and the other policies go on', async () => {
+    await publish('calls', '{ records: 100, share: 1 }');
     await put('a', 2);
-    await expect(plan()).rejects.toMatchObject({ code: 'POLICY_NOT_PUBLISHED' });
+    await put('b', 2, { policy: 'calls' });
+    expect(await plan()).toMatchObject({ due: ['b'], capped: [{ policy: 'chats', archives: 1 }] });
+  });
+
+  test('a ledger that is away is no cap: nothing is planned', async () => {
+    await publish('chats', '{ records: 100, share: 1 }');
+    await put('a', 2);
+    const away = new MoraineError('MONGODB_UNAVAILABLE', 'The connection was cut.');
+    const context = world.context();
+    const store: Store = {
+      serverTime: () => context.store.serverTime(),
+      collection: (name) => {
+        if (name === 'policiesInForce') throw away;
+        return context.store.collection(name);
+      },
+    };
+    await expect(planPurge({ ...context, store, asOf: new Date(DUE) }, null)).rejects.toBe(away);
   });
 });
 
