@@ -7,15 +7,15 @@
  * foreign and never touched. Only an upload whose attempt the ledger itself names abandoned, after a margin, is removed.
  */
 import { isMoraineError } from '../errors.ts';
-import type { ArchiveId } from '../ids.ts';
+import type { ArchiveId, AttemptId } from '../ids.ts';
 import type { ArchiveDocument } from '../ledger/archive-document.ts';
 import { amendArchive, archives, claimArchive, findArchives, moveArchive, settleAudit } from '../ledger/archives.ts';
-import { attempts, attemptsToCleanUp, markCleanedUp, proveAbandoned } from '../ledger/attempts.ts';
+import { attempts, attemptsToCleanUp, proveAbandoned } from '../ledger/attempts.ts';
 import { takeInventory } from '../ledger/inventories.ts';
 import { purgeOf } from '../ledger/purging.ts';
-import { removeRoster } from '../ledger/rosters.ts';
 import type { Inventory, InventoryEntry, VaultLocation } from '../vault/port.ts';
 import { certifyPurge } from './certificate.ts';
+import { markAttemptsCleanedUp } from './clean-up-attempts.ts';
 import { type Context, locationKey, vaultOf } from './context.ts';
 import { ensureSafeToDestroy } from './preflight.ts';
 import { answerOf, settleUnanswered } from './unanswered-purge.ts';
@@ -47,6 +47,8 @@ export async function settleVault(
   const known = await knownArchives(context, location);
   const listed = new Map<string, InventoryEntry>();
   const findings = { ...EMPTY(), foreign: 0, removed: 0, newestAt: null as Date | null };
+  /** Attempts of which something is listed and was not removed: not yet, or not now. */
+  const leftThere = new Set<AttemptId>();
   for await (const entry of inventory.entries()) {
     if (known.has(entry.vaultArchiveId)) {
       listed.set(entry.vaultArchiveId, entry);
@@ -54,6 +56,7 @@ export async function settleVault(
       continue;
     }
     const kind = await settleUnknown(context, location, entry);
+    if (kind === 'waiting' && entry.intent !== null) leftThere.add(entry.intent.attempt);
     if (kind === 'foreign') findings.foreign += 1;
     if (kind === 'removed') findings.removed += 1;
     if (kind === 'stray') {
@@ -65,7 +68,7 @@ export async function settleVault(
       if (findings.newestAt === null || entry.createdAt > findings.newestAt) findings.newestAt = entry.createdAt;
     }
   }
-  await markAttemptsCleanedUp(context, location, inventory.inventoryDate);
+  await markAttemptsCleanedUp(context, location, inventory.inventoryDate, leftThere);
   for (const [vaultArchiveId, archive] of known) {
     await settleKnown(context, archive, listed.get(vaultArchiveId) ?? null, inventory.inventoryDate, findings);
   }
@@ -259,22 +262,6 @@ async function isSafeToDestroy(context: Context): Promise<boolean> {
   } catch (error) {
     context.log.warn({}, `Nothing is removed from the vaults now: ${String(error)}`);
     return false;
-  }
-}
-
-/** Race: a call of the attempt that was on its way when it was abandoned ends within this, so an inventory later than that shows all that it left. */
-const LATE_CALL_MS = 3_600_000;
-
-/** Removed or never there: an inventory that is late enough was read to its end. What it listed was removed above, unless removal was refused. */
-async function markAttemptsCleanedUp(context: Context, location: VaultLocation, inventoryDate: Date): Promise<void> {
-  for await (const attempt of attemptsToCleanUp(context.store, context.clock)) {
-    if (locationKey(attempt.location) !== locationKey(location) || attempt.endedAt === null) continue;
-    // Nothing of it was removed before its key is destroyed.
-    if (attempt.keyDestroyedAt === null) continue;
-    if (inventoryDate.getTime() < attempt.endedAt.getTime() + LATE_CALL_MS) continue;
-    // A worker that slept may have written a page after its attempt was abandoned.
-    await removeRoster(context.store, attempt._id);
-    await markCleanedUp(context.store, attempt._id);
   }
 }
 

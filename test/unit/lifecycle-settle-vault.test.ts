@@ -1,7 +1,7 @@
 /** One inventory against the ledger: every state with every answer, and what is unknown to one of the two. */
 import { beforeEach, describe, expect, test } from 'vitest';
 import { type ArchiveId, type AttemptId, id } from '../../src/ids.ts';
-import { raiseAlarm } from '../../src/ledger/alarms.ts';
+import { endAlarms, raiseAlarm } from '../../src/ledger/alarms.ts';
 import type { ArchiveDocument, PurgeFacts, StoredFacts } from '../../src/ledger/archive-document.ts';
 import { archives, claimArchive } from '../../src/ledger/archives.ts';
 import {
@@ -493,5 +493,38 @@ describe('what the ledger does not know', () => {
     expect(await isCleanedUp(T1)).toBe(true);
     expect(await isCleanedUp(elsewhere)).toBe(false);
     expect(await world.all('rosterPages')).toEqual([]);
+  });
+
+  test('an attempt whose file is listed and may not be removed now stays to be cleaned up', async () => {
+    await open();
+    await abandon();
+    const ended = world.clock.now().getTime();
+    world.clock.advance(ABANDONED_MARGIN_MS);
+    const isCleanedUp = async () => (await attempts(world.store).get(T1))?.cleanedUp;
+    const late = new Date(ended + HOUR_MS);
+    await raiseAlarm(world.store, world.clock, 'LEDGER_BEHIND_VAULT', 'a restored backup');
+    expect(await settle([unknown(intentOf())], late)).toMatchObject({ removed: 0 });
+    expect(await isCleanedUp()).toBe(false);
+    await endAlarms(world.store);
+    await claimInventoryRequest(world.store, world.clock, LOCATION);
+    await rememberInventoryJob(world.store, world.clock, LOCATION, 'job');
+    expect(await settle([unknown(intentOf())], late)).toMatchObject({ removed: 1 });
+    expect(await isCleanedUp()).toBe(true);
+  });
+
+  test('in a vault where nothing changes an older inventory is enough after three days', async () => {
+    await open();
+    await abandon();
+    const ended = world.clock.now().getTime();
+    const isCleanedUp = async () => (await attempts(world.store).get(T1))?.cleanedUp;
+    const older = new Date(ended - HOUR_MS);
+    world.clock.advance(72 * HOUR_MS - 1);
+    await settle([], older);
+    expect(await isCleanedUp()).toBe(false);
+    world.clock.advance(1);
+    await claimInventoryRequest(world.store, world.clock, LOCATION);
+    await rememberInventoryJob(world.store, world.clock, LOCATION, 'job');
+    await settle([], older);
+    expect(await isCleanedUp()).toBe(true);
   });
 });

@@ -197,7 +197,7 @@ export const COPY_BUGS: readonly PlantedBug[] = [
         replace: 'clock.now().getTime()',
       },
       {
-        file: 'src/lifecycle/settle-vault.ts',
+        file: 'src/lifecycle/clean-up-attempts.ts',
         find: 'attempt.endedAt.getTime() + LATE_CALL_MS',
         replace: 'attempt.endedAt.getTime() - LATE_CALL_MS',
       },
