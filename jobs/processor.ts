@@ -88,6 +88,9 @@ export function toolsOf(context: Context, { queues, margins }: ProcessorParts): 
   };
 }
 
+/** How long a job is held before it is put off: no job comes back more often than this, whatever the clocks say. */
+const BREATH_MS = 1_000;
+
 /** Ends the job in this worker's hands in the way that was settled. Always throws. */
 async function leave(
   job: TakenJob,
@@ -99,13 +102,17 @@ async function leave(
     case 'give-back':
       await job.moveToWait(token);
       throw new WaitingError();
-    case 'delay':
+    case 'delay': {
+      const { clock } = contextFor(stop);
       if (settlement.waited !== null) outages.began(settlement.waited, settlement.code);
       // By our own clock, also where the reason is that it is wrong. A right instant (of the ledger's server) would not
       // help: BullMQ takes its own `Date.now()` for one that has passed, so a worker that is ahead writes its own time in
-      // any case. One that is behind only comes back early. See misdated.ts for the harm that is left.
-      await job.moveToDelayed(contextFor(stop).clock.now().getTime() + settlement.ms, token);
+      // any case. One that is behind comes back early, and with two workers at once: so that this is no busy loop, the
+      // job is held for a moment. See misdated.ts for the harm that is left.
+      await clock.sleep(Math.min(settlement.ms, BREATH_MS), stop).catch(() => undefined);
+      await job.moveToDelayed(clock.now().getTime() + settlement.ms, token);
       throw new DelayedError();
+    }
     case 'retry':
       throw new Error(settlement.text);
     case 'fail':

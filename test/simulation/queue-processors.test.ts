@@ -4,16 +4,23 @@ import { MARGINS } from '../../jobs/margins.ts';
 import { Outages } from '../../jobs/outages.ts';
 import { processorOf } from '../../jobs/processor.ts';
 import { putJob } from '../../jobs/queues.ts';
+import type { Clock } from '../../src/clock.ts';
 import { type ErrorCode, MoraineError } from '../../src/errors.ts';
 import { MemoryQueues } from '../harness/memory-queues.ts';
 import { MemoryWorld } from './memory-world.ts';
 
-async function open() {
+/** @param behindMs How much the worker's clock is behind that of the queues. */
+async function open(behindMs = 0) {
   const world = await MemoryWorld.open();
   const memory = new MemoryQueues({ clock: world.clock, random: () => 1 });
   const stop = new AbortController();
+  const clock: Clock = {
+    now: () => new Date(world.clock.now().getTime() - behindMs),
+    monotonicMs: () => world.clock.monotonicMs(),
+    sleep: (ms, signal) => world.clock.sleep(ms, signal),
+  };
   const parts = {
-    contextFor: (signal: AbortSignal) => world.context(undefined, { signal }),
+    contextFor: (signal: AbortSignal) => ({ ...world.context(undefined, { signal }), clock }),
     queues: memory.queues,
     outages: new Outages({ info: () => undefined, warn: () => undefined, error: () => undefined }),
     margins: MARGINS,
@@ -51,4 +58,16 @@ test('a job that succeeds is completed; one whose daemon stops is given back as 
   stop.abort();
   expect(await work(async () => null)).toBe('waiting');
   expect(memory.ids('clear', 'waiting')).toEqual(['archive-a']);
+});
+
+test('a worker whose clock is behind puts a job off into the past, and even so not in a busy loop', async () => {
+  const { world, memory, work } = await open(20 * 60_000);
+  const start = world.clock.now().getTime();
+  for (let taken = 0; taken < 10; taken++) {
+    await work(async () => {
+      throw new MoraineError('MONGODB_UNAVAILABLE', 'It happened.');
+    });
+  }
+  expect(world.clock.now().getTime() - start).toBeGreaterThanOrEqual(10_000);
+  expect(memory.ids('clear', 'failed')).toEqual([]);
 });

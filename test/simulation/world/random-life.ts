@@ -19,7 +19,7 @@ const CUSTOMERS = ['north', 'south'] as const;
 const MAILS = ['jo@example.org', 'kim@example.org', null] as const;
 const CHATS = 'data.chats';
 const CALLS = 'data.calls';
-const DAYS = 8;
+const DAYS = 6;
 const ROUND_MS = 12 * HOUR_MS;
 /** Days before the end of a life: two rounds and some come after that. */
 const LATE_DAYS = 2.75;
@@ -121,7 +121,7 @@ function someRecord(random: Random, name: string, policies: Scenario['policies']
     at: isOdd && odd === 2 ? null : random.int(-48, 12) / 10 - (random.chance(0.1) ? 6 : 0),
     mail: random.pick(MAILS),
     // A large one makes a file that goes out in parts; few, for they cost a second.
-    size: random.chance(0.004) ? LARGE_BYTES : random.pick([10, 200, 3_000]),
+    size: random.chance(0.001) ? LARGE_BYTES : random.pick([10, 200, 3_000]),
   };
 }
 

@@ -78,7 +78,7 @@ export interface Scenario {
 }
 
 /** After the script: no fault any more, and somebody looks after everything again and again. */
-export const QUIET_DAYS = 9;
+export const QUIET_DAYS = 8;
 
 /** The first instant of every life. */
 export const START_MS = Date.parse('2030-03-01T00:00:00Z');
