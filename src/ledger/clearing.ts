@@ -104,6 +104,8 @@ export async function settlePage(
   const letters = outcomes.map((outcome) => OUTCOME_LETTERS[outcome]).join('');
   const found = await clearingPages(store).get(_id);
   if (found === null) {
+    // Whoever slept since the look would leave a page of an archive that others have cleared and closed.
+    lease.assertHeld();
     const inserted = await clearingPages(store).insert({
       _id,
       v: 1,
@@ -131,6 +133,13 @@ export async function countOutcomes(store: Store, archive: string, archived: num
     }
   }
   return { archived, ...counts, pending: archived - settled };
+}
+
+/** Archives and expirations that have pages in the ledger. */
+export async function withClearingPages(store: Store): Promise<ReadonlySet<string>> {
+  const found = new Set<string>();
+  for await (const { archive } of clearingPages(store).find({})) found.add(archive);
+  return found;
 }
 
 export async function removeClearingPages(store: Store, archive: string): Promise<void> {

@@ -21,6 +21,7 @@ import { assertNotStopped, type Context, dueNow, locationKey, vaultOf } from './
 import { followInventory } from './follow-inventory.ts';
 import { pinnedPolicy } from './published.ts';
 import { marksOf } from './read-marks.ts';
+import { removeLeftPages } from './remove-left-pages.ts';
 import { refreshRetrievals } from './retrieve.ts';
 import { settleAttempts } from './settle-attempts.ts';
 import { settleVault, type VaultFindings } from './settle-vault.ts';
@@ -119,6 +120,7 @@ export async function reconcile(context: Context, options: ReconcileOptions): Pr
   await settleUnaudited(context.store, context.audit);
   await refreshRetrievals(context);
   await removeEndedAnnouncements(context.store);
+  await removeLeftPages(context);
   await removeSpentMarks(context.store, dueNow(context));
   if (options.source) report.reappeared.push(...(await findReappeared(context)));
   return report;

@@ -8,6 +8,7 @@ import { MARGINS } from '../../jobs/margins.ts';
 import { sweep } from '../../jobs/sweep.ts';
 import { id } from '../../src/ids.ts';
 import { attempts } from '../../src/ledger/attempts.ts';
+import type { LedgerDocument } from '../../src/ledger/store.ts';
 import { placeHold } from '../../src/lifecycle/hold.ts';
 import { purgeArchives } from '../../src/lifecycle/purge.ts';
 import { planPurge } from '../../src/lifecycle/purge-caps.ts';
@@ -165,6 +166,19 @@ describe('a purge without an answer, and then a hold', () => {
     expect(await world.archives()).toMatchObject([{ state: 'cleared', purge: null }]);
     expect(await purge(world)).toMatchObject({ purged: [] });
   });
+});
+
+test('pages that a sleeper wrote after its archive was closed go; those of one that is under way stay', async () => {
+  const { world, policy } = await newWorld();
+  await run(world, policy);
+  const [archive] = await world.archives();
+  const page = { v: 1, page: 3, intended: [], tries: 0, outcomes: 'h' };
+  for (const name of [archive!._id, 'under way'])
+    await world.store
+      .collection<LedgerDocument>('clearingPages')
+      .insert({ _id: `${name}:3`, archive: name, ...page } as never);
+  await reconcile(world.context(), { all: false, source: false });
+  expect((await world.all('clearingPages')).map(({ _id }) => _id)).toEqual(['under way:3']);
 });
 
 describe('attempts', () => {

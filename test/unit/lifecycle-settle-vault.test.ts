@@ -527,4 +527,16 @@ describe('what the ledger does not know', () => {
     await settle([], older);
     expect(await isCleanedUp()).toBe(true);
   });
+
+  test('purged, and still listed by an old inventory: quarantined three days after the accepted delete, not before', async () => {
+    await put({ state: 'purged', purge: { ...PURGE, acceptedAt: world.clock.now() } });
+    world.clock.advance(72 * HOUR_MS - 1);
+    await settle([entry()], STORED.at);
+    expect((await read()).state).toBe('purged');
+    world.clock.advance(1);
+    await claimInventoryRequest(world.store, world.clock, LOCATION);
+    await rememberInventoryJob(world.store, world.clock, LOCATION, 'job');
+    await settle([entry()], STORED.at);
+    expect(await read()).toMatchObject({ state: 'quarantined', quarantineReason: 'ARCHIVE_STILL_IN_INVENTORY' });
+  });
 });

@@ -128,14 +128,16 @@ export function sourcePort(process: SimulatedProcess, servers: Servers): SourceP
   const reading = <R>(
     name: string,
     read: (source: SourcePort) => Promise<R>,
-    flip: (result: R) => R = (same) => same,
+    flip: (result: R, fault: Fault) => R = (same) => same,
   ) =>
     call(
       name,
       () => read(real),
-      async (fault) => (fault.kind === 'stale' ? await read(servers.pastSource(fault.ms)) : flip(await read(real))),
+      async (fault) =>
+        fault.kind === 'stale' ? await read(servers.pastSource(fault.ms)) : flip(await read(real), fault),
     );
-  const flipBatches = (batches: (readonly RawRecord[])[]) => batches.map((batch) => batch.map(flippedRecord));
+  const flipBatches = (batches: (readonly RawRecord[])[], { ms }: Fault) =>
+    batches.map((batch) => batch.map((record) => flippedRecord(record, ms)));
   return {
     facts: (dataset, bytes) => real.facts(dataset, bytes),
     fitness: (dataset, bytes) => real.fitness(dataset, bytes),
@@ -161,7 +163,7 @@ export function sourcePort(process: SimulatedProcess, servers: Servers): SourceP
       reading(
         'readByIds',
         () => real.readByIds(namespace, ids),
-        (found) => new Map([...found].map(([key, record]) => [key, flippedRecord(record)] as const)),
+        (found, { ms }) => new Map([...found].map(([key, record]) => [key, flippedRecord(record, ms)] as const)),
       ),
     deleteGuarded: (dataset: DatasetShape, records, warrant) => {
       warrant.assertGood();
@@ -203,14 +205,17 @@ export function sourcePort(process: SimulatedProcess, servers: Servers): SourceP
   };
 }
 
-/** One bit of the last bytes of a record, which are its text: it stays BSON and is another document. */
-function flippedRecord(record: RawRecord): RawRecord {
-  return { ...record, raw: flipped(record.raw, record.raw.length - 4) };
+/**
+ * One bit of the last bytes of a record, which are its text: it stays BSON and is another document. Which bit differs from
+ * fault to fault: that two flips make the same mistake, so that one hides the other, is no fault that happens.
+ */
+function flippedRecord(record: RawRecord, chance: number): RawRecord {
+  return { ...record, raw: flipped(record.raw, record.raw.length - 4 - (chance % 25), (chance >> 5) % 7) };
 }
 
-export function flipped(bytes: Uint8Array, at: number): Uint8Array {
+export function flipped(bytes: Uint8Array, at: number, bit = 0): Uint8Array {
   const copy = Uint8Array.from(bytes);
-  copy[at] = (copy[at] ?? 0) ^ 1;
+  copy[at] = (copy[at] ?? 0) ^ (1 << bit);
   return copy;
 }
 
