@@ -230,14 +230,20 @@ async function eachOf<T extends { readonly owner: OwnerId; readonly customer: Cu
   met: Met,
   work: (item: T) => Promise<void>,
 ): Promise<void> {
+  // Ends only when all have ended: a process that exits before the others gave up their leases leaves them to end by time.
+  let stopped: unknown = null;
   await pMap(
     items,
     async (item) => {
+      if (stopped !== null) return;
       try {
         assertNotStopped(context);
         await work(item);
       } catch (error) {
-        if (isMoraineError(error, 'WORK_STOPPED')) throw error;
+        if (isMoraineError(error, 'WORK_STOPPED')) {
+          stopped = error;
+          return;
+        }
         if (isMoraineError(error, 'LEASE_HELD')) return;
         if (isMoraineError(error, 'PAUSED')) {
           met.paused.add(String(error.ids['pauses']));
@@ -255,6 +261,7 @@ async function eachOf<T extends { readonly owner: OwnerId; readonly customer: Cu
     },
     { concurrency: PARTITIONS_AT_ONCE },
   );
+  if (stopped !== null) throw stopped;
 }
 
 function describe(error: unknown): Pick<RunProblem, 'code' | 'text' | 'hint' | 'needsPerson'> {

@@ -143,8 +143,8 @@ export const STEP_BUGS: readonly PlantedBug[] = [
     patches: [
       {
         file: 'src/lifecycle/settle-vault.ts',
-        find: 'if (entry !== null) return inventoryDate > acceptedAt ?',
-        replace: 'if (entry !== null) return inventoryDate < now ?',
+        find: 'if (entry !== null) return inventoryDate > acceptedAt ||',
+        replace: 'if (entry !== null) return inventoryDate < now ||',
       },
     ],
     caughtBy: ['work-not-finished'],
