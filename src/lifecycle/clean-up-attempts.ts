@@ -4,15 +4,10 @@ import { attemptsToCleanUp, markCleanedUp } from '../ledger/attempts.ts';
 import { removeRoster } from '../ledger/rosters.ts';
 import type { VaultLocation } from '../vault/port.ts';
 import { type Context, locationKey } from './context.ts';
+import { outlives } from './quiet-vault.ts';
 
 /** Race: a call of the attempt that was on its way when it was abandoned ends within this, so an inventory later than that shows all that it left. */
 const LATE_CALL_MS = 3_600_000;
-
-/**
- * No new inventory is made of a vault in which nothing changes. One that is read this long after the attempt ended was
- * asked for a day after it at least, and would be newer if anything of the attempt had arrived.
- */
-const QUIET_VAULT_MS = 3 * 24 * 3_600_000;
 
 /** Removed or never there: an inventory that is late enough was read to its end, and lists nothing of it that is still there. */
 export async function markAttemptsCleanedUp(
@@ -21,13 +16,13 @@ export async function markAttemptsCleanedUp(
   inventoryDate: Date,
   leftThere: ReadonlySet<AttemptId>,
 ): Promise<void> {
-  const now = context.clock.now().getTime();
+  const now = context.clock.now();
   for await (const attempt of attemptsToCleanUp(context.store, context.clock)) {
     if (locationKey(attempt.location) !== locationKey(location) || attempt.endedAt === null) continue;
     // Nothing of it was removed before its key is destroyed.
     if (attempt.keyDestroyedAt === null || leftThere.has(attempt._id)) continue;
     const isLate = inventoryDate.getTime() >= attempt.endedAt.getTime() + LATE_CALL_MS;
-    if (!isLate && now - attempt.endedAt.getTime() < QUIET_VAULT_MS) continue;
+    if (!isLate && !outlives(attempt.endedAt, now)) continue;
     // A worker that slept may have written a page after its attempt was abandoned.
     await removeRoster(context.store, attempt._id);
     await markCleanedUp(context.store, attempt._id);

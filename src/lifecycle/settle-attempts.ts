@@ -6,10 +6,10 @@
  */
 import type { AttemptId } from '../ids.ts';
 import { archives } from '../ledger/archives.ts';
-import { type AttemptDocument, abandonAttempt, attemptKeyDestroyed, attempts } from '../ledger/attempts.ts';
+import { type AttemptDocument, attempts } from '../ledger/attempts.ts';
 import { LEASE_MS } from '../ledger/leases.ts';
-import { removeRoster } from '../ledger/rosters.ts';
 import { assertNotStopped, type Context } from './context.ts';
+import { endAttempt } from './end-attempt.ts';
 
 /** Race: whoever abandons one right now destroys its key in a moment. */
 const QUIET_MS = 2 * LEASE_MS;
@@ -25,9 +25,7 @@ export async function settleAttempts(context: Context): Promise<number> {
     if (await isSuperseded(context, attempt)) left.push(attempt._id);
   for (const attempt of left) {
     assertNotStopped(context);
-    await abandonAttempt(store, clock, attempt, 'its archive went on without it');
-    await attemptKeyDestroyed(store, attempt, await context.keys.destroy(attempt));
-    await removeRoster(store, attempt);
+    await endAttempt(context, attempt, 'its archive went on without it');
     context.log.info({ attempt }, 'An attempt that nobody came back to was given up.');
   }
   return left.length;

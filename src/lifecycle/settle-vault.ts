@@ -18,6 +18,7 @@ import { certifyPurge } from './certificate.ts';
 import { markAttemptsCleanedUp } from './clean-up-attempts.ts';
 import { type Context, locationKey, vaultOf } from './context.ts';
 import { ensureSafeToDestroy } from './preflight.ts';
+import { outlives } from './quiet-vault.ts';
 import { answerOf, settleUnanswered } from './unanswered-purge.ts';
 import { putAside, verifyByInventory } from './verify.ts';
 
@@ -174,7 +175,7 @@ function actFor(
   if (state === 'purged') {
     const { askedAt, acceptedAt } = purgeOf(archive);
     if (acceptedAt === null) return 'none';
-    if (entry !== null) return inventoryDate > acceptedAt || isLongAgo(acceptedAt, now) ? 'still-there' : 'none';
+    if (entry !== null) return inventoryDate > acceptedAt || outlives(acceptedAt, now) ? 'still-there' : 'none';
     const isLater = inventoryDate.getTime() >= beginOfSecond(acceptedAt);
     return isLater || showsEarlierDelete(inventoryDate, stored.at, askedAt) ? 'confirm' : 'none';
   }
@@ -184,16 +185,6 @@ function actFor(
   if (state === 'stored') return archive.verifyLevel === 'inventory' ? 'verify' : 'none';
   if (state !== 'verified' && state !== 'cleared') return 'none';
   return isListed(archive, entry) ? 'none' : 'missing';
-}
-
-/**
- * A file that stays although its delete was accepted changes nothing in the vault, so there may be no later inventory. One
- * that is read this long after was asked for a day after it at least: what it lists is there.
- */
-const LONG_AGO_MS = 3 * 24 * 3_600_000;
-
-function isLongAgo(at: Date, now: Date): boolean {
-  return now.getTime() - at.getTime() >= LONG_AGO_MS;
 }
 
 /**

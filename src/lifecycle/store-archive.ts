@@ -11,13 +11,13 @@ import { type AttemptId, id } from '../ids.ts';
 import type { ArchiveKey } from '../keys/port.ts';
 import type { ArchiveDocument, StoredFacts } from '../ledger/archive-document.ts';
 import { type ArchiveLease, moveArchive } from '../ledger/archives.ts';
-import { abandonAttempt, acknowledgeAttempt, attemptKeyDestroyed, attempts, openAttempt } from '../ledger/attempts.ts';
+import { acknowledgeAttempt, attempts, openAttempt } from '../ledger/attempts.ts';
 import { auditHead } from '../ledger/audit.ts';
 import { writeFacets } from '../ledger/facet-codes.ts';
-import { removeRoster } from '../ledger/rosters.ts';
 import { type Policy, toShape } from '../policy/policy.ts';
 import type { StoredArchive, UploadIntent } from '../vault/port.ts';
 import { type Context, vaultOf } from './context.ts';
+import { endAttempt } from './end-attempt.ts';
 import { PartSender } from './part-sender.ts';
 import { RosterWriter } from './roster-writer.ts';
 import { type Selection, selectRecords } from './select-records.ts';
@@ -257,12 +257,10 @@ async function abandonEmpty(
   });
 }
 
-/** Idempotent: the ledger first, then the key (so that what arrives late cannot be opened), then the upload. */
+/** Idempotent: the attempt in the ledger and its key first, then the upload. */
 async function abandon(context: Context, lease: ArchiveLease, attempt: AttemptId, reason: string): Promise<void> {
   await lease.keep();
-  const document = await abandonAttempt(context.store, context.clock, attempt, reason);
-  await attemptKeyDestroyed(context.store, attempt, await context.keys.destroy(attempt));
-  await removeRoster(context.store, attempt);
+  const document = await endAttempt(context, attempt, reason);
   if (document.uploadId === null) return;
   try {
     await vaultOf(context, document.location.key).abortUpload(document.location, document.uploadId);

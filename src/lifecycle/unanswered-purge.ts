@@ -8,15 +8,10 @@ import type { ArchiveLease } from '../ledger/archives.ts';
 import { markAccepted, takeBackAsking } from '../ledger/purging.ts';
 import type { InventoryEntry } from '../vault/port.ts';
 import type { Context } from './context.ts';
+import { outlives } from './quiet-vault.ts';
 
 /** Not before this is an inventory asked for: the next purge, an hour later, mostly settles it. */
 const WAITS_FOR_PURGE_MS = 6 * 3_600_000;
-/**
- * A service that makes its inventories once a day, and only of vaults in which something changed, may give an old one.
- * One that is read this long after the asking was asked for a day after it at least, so what it lists is there.
- */
-const STILL_THERE_AFTER_MS = 3 * 24 * 3_600_000;
-
 /** Since when an answer is missing that an inventory could give; null where none is. */
 export function unansweredSince(archive: ArchiveDocument, now: Date): Date | null {
   const asked = askedAt(archive);
@@ -34,7 +29,7 @@ export function answerOf(
   if (asked === null || archive.stored === null) return 'none';
   // It was in the vault before this inventory was made, and is not in it.
   if (entry === null) return inventoryDate > archive.stored.at ? 'gone' : 'none';
-  return now.getTime() - asked.getTime() >= STILL_THERE_AFTER_MS ? 'not-deleted' : 'none';
+  return outlives(asked, now) ? 'not-deleted' : 'none';
 }
 
 /** `gone`: the next purge destroys the key and ends it, whatever else holds. `not-deleted`: it is `cleared` again. */

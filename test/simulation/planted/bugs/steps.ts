@@ -85,7 +85,7 @@ export const STEP_BUGS: readonly PlantedBug[] = [
     what: 'An attempt is abandoned and its key stays.',
     patches: [
       {
-        file: 'src/lifecycle/store-archive.ts',
+        file: 'src/lifecycle/end-attempt.ts',
         find: 'await context.keys.destroy(attempt)',
         replace: 'context.clock.now()',
       },
