@@ -14,8 +14,6 @@ export interface PartitionDocument extends LedgerDocument {
   readonly customer: CustomerId;
   readonly epoch: number;
   readonly lease: LeaseField | null;
-  /** The sequence of the newest plan, planned or about to be. */
-  readonly planned: number;
 }
 
 export type PartitionLease = HeldLease<PartitionDocument>;
@@ -42,7 +40,7 @@ export async function claimPartition(
     return await claimLease(store, partitions(store), _id, by);
   } catch (error) {
     if (!isMoraineError(error, 'ARCHIVE_UNKNOWN')) throw error;
-    await partitions(store).insert({ _id, v: 1, ...of, epoch: 0, lease: null, planned: 0 });
+    await partitions(store).insert({ _id, v: 1, ...of, epoch: 0, lease: null });
     return await claimLease(store, partitions(store), _id, by);
   }
 }

@@ -51,7 +51,8 @@ async function writePlan(
   of: { readonly asOf: Date; readonly sequence: number; readonly above: ArchiveDocument | null },
 ): Promise<ArchiveId> {
   const { asOf, sequence, above } = of;
-  await lease.write((document) => ({ ...document, planned: sequence }));
+  // Still ours, by the ledger's own word, before anything is written beside it.
+  await lease.fence();
   const compiled = compile(policy);
   const firstDue = plan.oldest ?? asOf;
   const archive = id.archive(context.newId());

@@ -1,5 +1,6 @@
 /** Legal holds through the real command line: placed, seen by every command that shows them, released. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { callsPolicy } from '../harness/calls-policy.ts';
 import { type CliWorld, openCliWorld } from '../harness/cli.ts';
 import { testNames } from '../harness/stack.ts';
 
@@ -21,17 +22,7 @@ beforeAll(async () => {
   ] as never[]);
   world.writePolicy(
     'calls',
-    [
-      'policy: calls',
-      'zone: UTC',
-      `dataset: { collection: ${world.namespace('calls')}, owner: { value: acme }, customer: { field: tenant }, facets: { subject: { field: mail } } }`,
-      'trigger: { field: at }',
-      'active: 1 year',
-      'then: archive',
-      'archive: { for: 3 years, vault: cold, verify: checksum, maxWait: 1 day }',
-      'limits: { records: 1000, share: 1.0 }',
-      '',
-    ].join('\n'),
+    callsPolicy('calls', world.namespace('calls'), { facets: '{ subject: { field: mail } }' }),
   );
   expect((await world.moraine('policy', 'publish', '--yes')).exitCode).toBe(0);
 }, 60_000);

@@ -1,6 +1,7 @@
 /** A person's brake through the real command line: paused, seen by every command that shows it, resumed. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { RULES } from '../../src/policy/rules.ts';
+import { callsPolicy } from '../harness/calls-policy.ts';
 import { type CliWorld, openCliWorld } from '../harness/cli.ts';
 import { testNames } from '../harness/stack.ts';
 
@@ -17,20 +18,7 @@ beforeAll(async () => {
     const collection = world.collection(name);
     await collection.createIndex({ tenant: 1, at: 1, _id: 1 });
     await collection.insertOne({ _id: 1, tenant: 'north', at: new Date('2020-01-01') } as never);
-    world.writePolicy(
-      name,
-      [
-        `policy: ${name}`,
-        'zone: UTC',
-        `dataset: { collection: ${world.namespace(name)}, owner: { value: acme }, customer: { field: tenant } }`,
-        'trigger: { field: at }',
-        'active: 1 year',
-        'then: archive',
-        'archive: { for: 3 years, vault: cold, verify: checksum, maxWait: 1 day }',
-        'limits: { records: 1000, share: 1.0 }',
-        '',
-      ].join('\n'),
-    );
+    world.writePolicy(name, callsPolicy(name, world.namespace(name)));
   }
   expect((await world.moraine('policy', 'publish', '--yes')).exitCode).toBe(0);
 }, 60_000);

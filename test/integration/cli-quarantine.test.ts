@@ -1,5 +1,6 @@
 /** Quarantine through the real command line: listed with who looks at it, taken up again, disposed of. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { callsPolicy } from '../harness/calls-policy.ts';
 import { type CliWorld, openCliWorld } from '../harness/cli.ts';
 import { testNames } from '../harness/stack.ts';
 
@@ -17,20 +18,7 @@ beforeAll(async () => {
     { _id: 1, tenant: 'north', at: new Date('2020-01-01') },
     { _id: 2, tenant: 'north', at: 'some day' },
   ] as never[]);
-  world.writePolicy(
-    'calls',
-    [
-      'policy: calls',
-      'zone: UTC',
-      `dataset: { collection: ${world.namespace('calls')}, owner: { value: acme }, customer: { field: tenant } }`,
-      'trigger: { field: at }',
-      'active: 1 year',
-      'then: archive',
-      'archive: { for: 3 years, vault: cold, verify: checksum, maxWait: 1 day }',
-      'limits: { records: 1000, share: 1.0 }',
-      '',
-    ].join('\n'),
-  );
+  world.writePolicy('calls', callsPolicy('calls', world.namespace('calls')));
   expect((await world.moraine('policy', 'publish', '--yes')).exitCode).toBe(0);
 }, 60_000);
 afterAll(() => world.close());

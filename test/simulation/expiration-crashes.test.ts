@@ -4,17 +4,7 @@ import { runPolicy } from '../../src/lifecycle/run-policy.ts';
 import type { Policy } from '../../src/policy/policy.ts';
 import { Process } from './faults.ts';
 import { MemoryWorld } from './memory-world.ts';
-
-const POLICY = `
-policy: chats
-zone: UTC
-dataset: { collection: data.chats, owner: { field: owner }, customer: { field: tenant } }
-trigger: { field: at }
-active: 1 year
-then: archive
-archive: { for: 1 year, vault: cold, dueWindow: 30 days }
-limits: { records: 1000, share: 1.0 }
-`;
+import { yearPolicy } from './year-policy.ts';
 
 async function run(world: MemoryWorld, policy: Policy, process: Process, saidBy: string | null) {
   const context = world.context(process, { asOf: '2024-06-01T00:00:00Z' });
@@ -24,7 +14,7 @@ async function run(world: MemoryWorld, policy: Policy, process: Process, saidBy:
 test.each(['dies before', 'dies after'] as const)('%s at any one call', async (fault) => {
   for (let atCall = 1; ; atCall++) {
     const world = await MemoryWorld.open();
-    const policy = await world.publish(POLICY);
+    const policy = await world.publish(yearPolicy());
     for (const _id of ['a', 'b'])
       world.put(policy, { _id, owner: 'acme', tenant: 'north', at: new Date('2020-01-01') });
     const cut = new Process(fault, atCall);

@@ -17,24 +17,15 @@ import { runPolicy } from '../../src/lifecycle/run-policy.ts';
 import type { Policy } from '../../src/policy/policy.ts';
 import { Process } from './faults.ts';
 import { MemoryWorld } from './memory-world.ts';
+import { yearPolicy } from './year-policy.ts';
 
-const POLICY = `
-policy: chats
-zone: UTC
-dataset: { collection: data.chats, owner: { field: owner }, customer: { field: tenant } }
-trigger: { field: at }
-active: 1 year
-then: archive
-archive: { for: 1 year, vault: cold, dueWindow: 30 days }
-limits: { records: 1000, share: 1.0 }
-`;
 const RUN_AT = '2021-06-01T00:00:00Z';
 const PURGE_AT = '2023-06-01T00:00:00Z';
 const DAY_MS = 86_400_000;
 
 async function newWorld(): Promise<{ world: MemoryWorld; policy: Policy }> {
   const world = await MemoryWorld.open();
-  const policy = await world.publish(POLICY);
+  const policy = await world.publish(yearPolicy());
   for (const _id of ['a', 'b']) world.put(policy, { _id, owner: 'acme', tenant: 'north', at: new Date('2020-01-01') });
   return { world, policy };
 }

@@ -3,22 +3,12 @@ import { expect, test } from 'vitest';
 import { runPolicy } from '../../src/lifecycle/run-policy.ts';
 import { Process } from './faults.ts';
 import { MemoryWorld } from './memory-world.ts';
-
-const POLICY = `
-policy: chats
-zone: UTC
-dataset: { collection: data.chats, owner: { field: owner }, customer: { field: tenant } }
-trigger: { field: at }
-active: 1 year
-then: archive
-archive: { for: 1 year, vault: cold, verify: inventory, dueWindow: 30 days }
-limits: { records: 1000, share: 1.0 }
-`;
+import { yearPolicy } from './year-policy.ts';
 
 test('two plans never hold one record', async () => {
   for (let atCall = 1; ; atCall++) {
     const world = await MemoryWorld.open();
-    const policy = await world.publish(POLICY);
+    const policy = await world.publish(yearPolicy({ verify: 'inventory' }));
     for (const _id of ['a', 'b'])
       world.put(policy, { _id, owner: 'acme', tenant: 'north', at: new Date('2020-01-01') });
     const sleeper = new Process('sleeps', atCall);
