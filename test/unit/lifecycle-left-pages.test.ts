@@ -1,0 +1,57 @@
+/** Pages that a sleeper left: removed from what is closed, and from nothing that somebody may still settle. */
+import { beforeEach, expect, test } from 'vitest';
+import { id } from '../../src/ids.ts';
+import { archives } from '../../src/ledger/archives.ts';
+import { clearingPages } from '../../src/ledger/clearing.ts';
+import { expirations, startExpiration } from '../../src/ledger/expirations.ts';
+import { partitionId } from '../../src/ledger/partitions.ts';
+import { removeLeftPages } from '../../src/lifecycle/remove-left-pages.ts';
+import { ACME } from '../harness/a-hold.ts';
+import { anArchive } from '../harness/an-archive.ts';
+import { MemoryWorld } from '../simulation/memory-world.ts';
+
+let world: MemoryWorld;
+beforeEach(async () => {
+  world = await MemoryWorld.open();
+});
+
+/** Two pages of an archive or expiration. */
+async function leave(name: string): Promise<void> {
+  for (const page of [0, 1]) {
+    const document = { _id: `${name}:${page}`, v: 1, archive: name, page, intended: [0], tries: 1, outcomes: null };
+    await clearingPages(world.store).insert(document);
+  }
+}
+
+async function order(name: string): Promise<void> {
+  const { policy, policyVersion } = anArchive();
+  const partition = partitionId(ACME.namespace, ACME.owner, ACME.customer);
+  const told = { saidBy: 'ann', asOf: world.clock.now(), mostRecords: 2 };
+  await startExpiration(world.store, world.clock, { _id: name, policy, policyVersion, partition, ...ACME, ...told });
+}
+
+async function whoseArePages(): Promise<string[]> {
+  return [...new Set((await world.all('clearingPages')).map(({ _id }) => _id.split(':')[0] ?? ''))].sort();
+}
+
+test('of an archive whose roster is shrunk and of a deletion that is done; what is open, or unknown, keeps its own', async () => {
+  await archives(world.store).insert(anArchive({ _id: id.archive('shrunk') }));
+  await archives(world.store).insert(anArchive({ _id: id.archive('open'), sequence: 2, rosterShrunk: false }));
+  await order('done');
+  await order('deleting');
+  const done = await expirations(world.store).get('done');
+  if (done === null) throw new Error('It is gone.');
+  await expirations(world.store).replace({ ...done, state: 'done' });
+  for (const name of ['shrunk', 'open', 'done', 'deleting', 'unknown']) await leave(name);
+  expect(await removeLeftPages(world.context())).toBe(2);
+  expect(await whoseArePages()).toEqual(['deleting', 'open', 'unknown']);
+  expect(await removeLeftPages(world.context())).toBe(0);
+});
+
+test('told to stop: nothing is removed', async () => {
+  await archives(world.store).insert(anArchive());
+  await leave('a1');
+  const stopped = world.context(undefined, { signal: AbortSignal.abort('enough') });
+  await expect(removeLeftPages(stopped)).rejects.toMatchObject({ code: 'WORK_STOPPED' });
+  expect(await whoseArePages()).toEqual(['a1']);
+});
