@@ -54,7 +54,7 @@ export function differences(
 
 function againstConfig(config: Config, { policy, problemAt }: LoadedPolicy): readonly PolicyProblem[] {
   const problems: PolicyProblem[] = [];
-  if (!config.vaults.has(policy.archive.vault)) {
+  if (policy.archive !== null && !config.vaults.has(policy.archive.vault)) {
     const known = [...config.vaults.keys()].join(', ');
     problems.push(problemAt(['archive', 'vault'], `a vault of ${config.file}: ${known}`));
   }

@@ -4,8 +4,9 @@
  */
 import { deserialize, MinKey, ObjectId, serialize } from 'bson';
 import type { ArchivePlan } from '../ledger/archive-document.ts';
-import type { CompiledPolicy } from '../policy/compile.ts';
+import { type CompiledPolicy, onePeriod } from '../policy/compile.ts';
 import { periodOf, subtractPeriod } from '../policy/period.ts';
+import { archiveOf } from '../policy/policy.ts';
 import { superset } from '../policy/superset.ts';
 import type { DatasetShape, Partition, Position, RawRecord, RecordFacts, TriggerRange } from '../source/port.ts';
 import { assertNotStopped, type Context } from './context.ts';
@@ -102,11 +103,11 @@ interface CertainRanges {
 function certainRanges(compiled: CompiledPolicy, now: number, from: number | undefined): CertainRanges {
   const { policy } = compiled;
   const due = compiled.superset(now);
-  const beforeArchive = subtractPeriod(now, periodOf(policy.archive.for), policy.zone);
-  const active = policy.active === null ? null : periodOf(policy.active);
+  const beforeArchive = subtractPeriod(now, periodOf(onePeriod(archiveOf(policy).for)), policy.zone);
+  const active = policy.active === null ? null : periodOf(onePeriod(policy.active));
   // Two periods in a row: the margins of both around the point that both together reach back to.
   const expired = superset(beforeArchive, active, policy.zone);
-  const margin = superset(now, periodOf(policy.archive.for), policy.zone);
+  const margin = superset(now, periodOf(onePeriod(archiveOf(policy).for)), policy.zone);
   const slack = (margin.dueBefore - margin.certainlyDueBefore) / 2;
   const expiredBefore = expired.certainlyDueBefore - slack;
   const mayBeExpiredBefore = expired.dueBefore + slack;

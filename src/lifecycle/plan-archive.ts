@@ -15,7 +15,7 @@ import type { AuditEntryBody } from '../ledger/audit.ts';
 import { claimPartition, type PartitionLease } from '../ledger/partitions.ts';
 import { assertNotPaused } from '../ledger/pauses.ts';
 import { compile } from '../policy/compile.ts';
-import { type Policy, policyVersion } from '../policy/policy.ts';
+import { archiveOf, type Policy, policyVersion } from '../policy/policy.ts';
 import { lastPurgeInWindow } from '../policy/window.ts';
 import { type Context, dueNow, vaultOf } from './context.ts';
 import type { PartitionPlan } from './plan.ts';
@@ -56,7 +56,7 @@ async function writePlan(
   const compiled = compile(policy);
   const firstDue = plan.oldest ?? asOf;
   const archive = id.archive(context.newId());
-  const vault = vaultOf(context, policy.archive.vault).locate(context.installation.id, plan.owner, plan.customer);
+  const vault = vaultOf(context, archiveOf(policy).vault).locate(context.installation.id, plan.owner, plan.customer);
   const now = context.clock.now();
   const entry: AuditEntryBody = {
     key: `${archive}:plan`,
@@ -80,7 +80,7 @@ async function writePlan(
     customer: plan.customer,
     partition: lease.document._id,
     sequence,
-    verifyLevel: policy.archive.verify,
+    verifyLevel: archiveOf(policy).verify,
     vault,
     plan: {
       after: above?.plan.bound ?? null,

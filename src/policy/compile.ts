@@ -1,7 +1,7 @@
 import type { CustomerId, OwnerId } from '../ids.ts';
 import { type PeriodAdder, periodAdder } from './adder.ts';
 import { MAX_INSTANT_MS, type Period, periodOf } from './period.ts';
-import type { Policy } from './policy.ts';
+import type { PeriodRule, Policy } from './policy.ts';
 import { type DueBounds, superset } from './superset.ts';
 
 /** What is known about one record when its policy is applied. Instants in ms since 1970 UTC. */
@@ -46,9 +46,12 @@ export interface CompiledPolicy {
  * triggers are the fastest; the answers are the same in any order.
  */
 export function compile(policy: Policy): CompiledPolicy {
-  const active: Period | null = policy.active === null ? null : periodOf(policy.active);
+  const active: Period | null = policy.active === null ? null : periodOf(onePeriod(policy.active));
   const endOfActive: PeriodAdder = active === null ? (ms) => ms : periodAdder(active, policy.zone);
-  const endOfArchive = periodAdder(periodOf(policy.archive.for), policy.zone);
+  const endOfArchive =
+    policy.archive === null
+      ? () => Number.POSITIVE_INFINITY
+      : periodAdder(periodOf(onePeriod(policy.archive.for)), policy.zone);
 
   const dueAt = (trigger: number) => (isInstant(trigger) ? endOfActive(trigger) : Number.NaN);
   const purgeAt = (due: number) => (isInstant(due) ? endOfArchive(due) : due);
@@ -81,4 +84,9 @@ export function isUnfit(facts: DecisionFacts): boolean {
 /** BSON dates reach further than the calendar does; what lies outside is no usable trigger. */
 function isInstant(ms: number): boolean {
   return Number.isInteger(ms) && Math.abs(ms) <= MAX_INSTANT_MS;
+}
+
+export function onePeriod(rule: PeriodRule): string {
+  if (typeof rule === 'string') return rule;
+  throw new RangeError('The period depends on the record.');
 }

@@ -5,8 +5,8 @@
  */
 import { unreachable } from '../errors.ts';
 import { type CompiledPolicy, compile, type Decision, type DecisionFacts, isUnfit } from './compile.ts';
-import { periodOf, periodWords } from './period.ts';
 import { type Policy, policyVersion } from './policy.ts';
+import { periodRuleWords, triggerWords } from './words.ts';
 import { wallClock } from './zone.ts';
 
 /** What `decide` needs to know of a legal hold. */
@@ -112,16 +112,19 @@ function periodReasons(
   at: { readonly dueAt: number; readonly purgeAt: number; readonly now: number },
 ): Reason[] {
   const when = (ms: number) => wallClock(ms, policy.zone);
-  const { field } = policy.trigger;
+  const field = triggerWords(policy.trigger);
   const activeText =
     policy.active === null
       ? `The record's own date (${field}) ${at.dueAt <= at.now ? 'was' : 'is'} ${when(at.dueAt)} (${policy.zone}).`
-      : `The active period of ${words(policy.active)} began at ${when(facts.trigger ?? Number.NaN)} (${field}) and ${
+      : `The active period of ${periodRuleWords(policy.active)} began at ${when(facts.trigger ?? Number.NaN)} (${field}) and ${
           at.dueAt <= at.now ? 'ended' : 'ends'
         } at ${when(at.dueAt)} (${policy.zone}).`;
-  const archiveText = `The archive period of ${words(policy.archive.for)} after that ${
-    at.purgeAt <= at.now ? 'ended' : 'ends'
-  } at ${when(at.purgeAt)}.`;
+  const archiveText =
+    policy.archive === null
+      ? 'Nothing of it is archived.'
+      : `The archive period of ${periodRuleWords(policy.archive.for)} after that ${
+          at.purgeAt <= at.now ? 'ended' : 'ends'
+        } at ${when(at.purgeAt)}.`;
   return [
     { rule: 'active-period', text: activeText },
     { rule: 'archive-period', text: archiveText },
@@ -146,14 +149,12 @@ function dispositionText(decision: Decision, policy: Policy): string {
     case 'exempt':
       return 'Nothing is to be done until then.';
     case 'due':
-      return `It is to be archived into vault ${policy.archive.vault}.`;
+      return policy.archive === null
+        ? 'It is to be deleted.'
+        : `It is to be archived into vault ${policy.archive.vault}.`;
     case 'expired':
       return 'It is past its archive period too: it is not archived, and deleted only when a person says so (`moraine run --expired`).';
     default:
       return unreachable(decision, 'decision');
   }
-}
-
-function words(iso: string): string {
-  return periodWords(periodOf(iso));
 }

@@ -36,8 +36,13 @@ export function parsePeriod(text: string): Period | null {
   return parts === null ? null : normalise(parts);
 }
 
+/** No time at all, in the normal form of a policy: due at the trigger. No text of a policy file is read as it but the word "completion". */
+export const COMPLETION = 'P0D';
+const NO_TIME: Period = { years: 0, months: 0, days: 0, hours: 0, minutes: 0 };
+
 /** The period of text that was checked before. Throws a RangeError for any other. */
 export function periodOf(text: string): Period {
+  if (text === COMPLETION) return NO_TIME;
   const period = parsePeriod(text);
   if (period === null) throw new RangeError(`Not a period: ${text}`);
   return period;
@@ -47,14 +52,15 @@ export function periodOf(text: string): Period {
 export function isoPeriod(period: Period): string {
   const date = part(period.years, 'Y') + part(period.months, 'M') + part(period.days, 'D');
   const time = part(period.hours, 'H') + part(period.minutes, 'M');
-  return `P${date}${time === '' ? '' : `T${time}`}`;
+  return date + time === '' ? COMPLETION : `P${date}${time === '' ? '' : `T${time}`}`;
 }
 
 /** The period in words: "1 year 6 months". */
 export function periodWords(period: Period): string {
-  return UNITS.filter((unit) => period[unit] > 0)
+  const words = UNITS.filter((unit) => period[unit] > 0)
     .map((unit) => `${period[unit]} ${period[unit] === 1 ? unit.slice(0, -1) : unit}`)
     .join(' ');
+  return words === '' ? 'no time' : words;
 }
 
 /**

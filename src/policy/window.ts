@@ -5,7 +5,7 @@
  */
 import { MAX_ARCHIVE_BYTES, MAX_ARCHIVE_RECORDS } from './limits.ts';
 import { addPeriod, periodOf, periodWords } from './period.ts';
-import type { Policy } from './policy.ts';
+import { archiveOf, type Policy } from './policy.ts';
 import { wallClock } from './zone.ts';
 
 /**
@@ -14,12 +14,13 @@ import { wallClock } from './zone.ts';
  */
 export function lastPurgeInWindow(firstPurgeAt: number, policy: Policy): number {
   if (!Number.isFinite(firstPurgeAt)) return firstPurgeAt;
-  return addPeriod(firstPurgeAt, periodOf(policy.archive.dueWindow), policy.zone);
+  return addPeriod(firstPurgeAt, periodOf(archiveOf(policy).dueWindow), policy.zone);
 }
 
-/** When a record that is due at `dueAt` has waited long enough (ms). */
+/** When a record that is due at `dueAt` has waited long enough (ms). What is not archived waits for nothing. */
 export function waitsUntil(dueAt: number, policy: Policy): number {
-  return Number.isFinite(dueAt) ? addPeriod(dueAt, periodOf(policy.archive.maxWait), policy.zone) : dueAt;
+  if (policy.archive === null || !Number.isFinite(dueAt)) return dueAt;
+  return addPeriod(dueAt, periodOf(policy.archive.maxWait), policy.zone);
 }
 
 /** After this instant (ms) a record that is due at `dueAt` is overdue, which alarms. It delays nothing. */
@@ -41,7 +42,7 @@ export interface Waiting {
 }
 
 export type SealDecision =
-  | { readonly seal: true; readonly reason: 'full' | 'waited' | 'flush'; readonly text: string }
+  | { readonly seal: true; readonly reason: 'full' | 'waited' | 'flush' | 'at-once'; readonly text: string }
   /** `until` (ms): when it is sealed at the latest; null when nothing is due. */
   | {
       readonly seal: false;
@@ -58,6 +59,8 @@ export function sealDecision({ records, bytes, oldestDueAt, now, policy, flush }
   if (records >= MAX_ARCHIVE_RECORDS || bytes >= MAX_ARCHIVE_BYTES) {
     return { seal: true, reason: 'full', text: 'What is due fills an archive.' };
   }
+  if (policy.archive === null)
+    return { seal: true, reason: 'at-once', text: 'It makes no archive, so it waits for nothing.' };
   const until = waitsUntil(oldestDueAt, policy);
   const maxWait = periodWords(periodOf(policy.archive.maxWait));
   if (until <= now) {

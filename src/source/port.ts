@@ -4,6 +4,7 @@
  */
 import type { CustomerId, Namespace, OwnerId } from '../ids.ts';
 import type { ClearingWarrant } from '../ledger/warrants.ts';
+import type { RecordValues } from '../policy/values.ts';
 
 /** A value from a field of the record (dotted path), or the same value for all records. */
 export type FieldOrValue = { readonly field: string } | { readonly value: string };
@@ -19,6 +20,8 @@ export interface DatasetShape {
   readonly version?: string;
   /** Facet name -> field. */
   readonly facets: Readonly<Record<string, string>>;
+  /** Further fields that decisions look at (dotted paths); absent: none. */
+  readonly values?: readonly string[];
 }
 
 /** One customer of one owner in one dataset. */
@@ -49,6 +52,8 @@ export interface RecordFacts {
   readonly customer: CustomerId | null;
   /** Milliseconds since 1970 UTC of the trigger value (for an expiry field: of that date). */
   readonly trigger: number | null;
+  /** What the fields of `DatasetShape.values` hold, by field. Absent when there are none. */
+  readonly values?: RecordValues;
   /** Which of owner, customer and trigger cannot be used. Empty when all can; `fitness` judges the rest of the bytes. */
   readonly unfit: readonly UnfitReason[];
 }

@@ -2,6 +2,7 @@
 
 import { overdueMs } from '../../lifecycle/oldest-records.ts';
 import { isoPeriod, parsePeriod, periodWords } from '../../policy/period.ts';
+import { scheduleWords, triggerWords } from '../../policy/words.ts';
 import type { PolicyView } from '../data/policies.ts';
 import { ago, bytes, count, counted, day, instant, relative, shortHash, span } from '../format.ts';
 import { type Content, type Html, html } from '../html.ts';
@@ -35,11 +36,10 @@ ${facts([
   ['Last good run', ago(view.lastGoodRun, now, 'none yet')],
   ['Oldest record due', oldest(view, now)],
   ['Owner and customer', html`${party(policy.dataset.owner)} and ${party(policy.dataset.customer)}`],
-  ['Trigger', html`<code>${policy.trigger.field}</code>${policy.trigger.kind === 'objectId' && ' (its time)'}`],
+  ['Trigger', html`<code>${triggerWords(policy.trigger)}</code>${policy.trigger.kind === 'objectId' && ' (its time)'}`],
 ])}
 ${facts([
-  ['Vault', html`${policy.archive.vault} <span class="muted">verified by ${policy.archive.verify}</span>`],
-  ['Due window, longest wait', `${words(policy.archive.dueWindow)}, ${words(policy.archive.maxWait)}`],
+  ...archiveFacts(policy.archive),
   ['Grace', words(policy.grace)],
   ['Blast caps', caps(view)],
   [
@@ -59,13 +59,20 @@ ${customers(view)}`,
   );
 }
 
+function archiveFacts(archive: PolicyView['policy']['archive']): [string, Content][] {
+  if (archive === null) return [];
+  return [
+    ['Vault', html`${archive.vault} <span class="muted">verified by ${archive.verify}</span>`],
+    ['Due window, longest wait', `${words(archive.dueWindow)}, ${words(archive.maxWait)}`],
+  ];
+}
+
 /** The schedule as a sentence. */
 function rule({ policy }: PolicyView): Content {
-  const active =
-    policy.active === null
-      ? html`A record stays until the date in its field <code>${policy.trigger.field}</code>`
-      : html`A record stays for <strong>${words(policy.active)}</strong>`;
-  return html`${active}, then its copy stays in the archive for <strong>${words(policy.archive.for)}</strong>, then it is destroyed.`;
+  if (typeof policy.active !== 'string' || typeof policy.archive?.for !== 'string' || policy.treat !== undefined) {
+    return scheduleWords(policy);
+  }
+  return html`A record stays for <strong>${words(policy.active)}</strong>, then its copy stays in the archive for <strong>${words(policy.archive.for)}</strong>, then it is destroyed.`;
 }
 
 function schedule({ policy, nextRun }: PolicyView, now: Date): Html {
