@@ -12,13 +12,23 @@
  * - with a key: every member opens as what it stands for, counts, index and Merkle root fit the records.
  */
 import { hash } from 'node:crypto';
+import type { MoraineError } from '../errors.ts';
 import type { Signature } from '../keys/port.ts';
+import type { AttachmentEntry } from './attachment-index.ts';
 import type { StoredMember } from './container.ts';
 import { readMembers } from './container-reader.ts';
 import { ContentCheck } from './content-check.ts';
 import { corrupt } from './corrupt.ts';
 import { type ArchiveDescription, decodeManifest, decodeSignature, type Manifest, type Member } from './manifest.ts';
-import { indexName, MANIFEST_NAME, README_NAME, SIGNATURE_NAME, segmentName } from './member-names.ts';
+import {
+  attachmentIndexName,
+  attachmentName,
+  indexName,
+  MANIFEST_NAME,
+  README_NAME,
+  SIGNATURE_NAME,
+  segmentName,
+} from './member-names.ts';
 import type { SealKey } from './seal.ts';
 import { TreeHasher } from './tree-hash.ts';
 
@@ -50,6 +60,8 @@ export interface InspectOptions {
   readonly expected: Partial<ArchiveDescription & StoredFile>;
   /** With it, every member is opened too. */
   readonly key?: SealKey;
+  /** With the key: told of every attachment, in the order of their numbers. Not to be used before all was inspected. */
+  readonly onAttachment?: (entry: AttachmentEntry) => void;
 }
 
 /** What the vault acknowledged of the whole tar file. */
@@ -64,7 +76,7 @@ export async function inspectArchive(
   stream: AsyncIterable<Uint8Array>,
   options: InspectOptions,
 ): Promise<VerifiedManifest> {
-  const content = options.key === undefined ? null : new ContentCheck(options.key);
+  const content = options.key === undefined ? null : new ContentCheck(options.key, options.onAttachment);
   const { bytes: storedBytes, treeHash: storedTreeHash, ...description } = options.expected;
   const file = new TreeHasher();
   const found: FoundMember[] = [];
@@ -158,35 +170,68 @@ function assertExpected(manifest: Manifest, expected: Partial<ArchiveDescription
 
 /** A manifest that we signed could still be wrong by our own mistake. */
 function assertConsistent(manifest: Manifest): void {
-  const segments = manifest.members.filter((member) => member.kind === 'segment');
-  const pages = manifest.members.filter((member) => member.kind === 'index');
-  const readmes = manifest.members.filter((member) => member.kind === 'readme');
-  assertRun(manifest, segments, (n) => segmentName(manifest.dataset, n));
-  assertRun(manifest, pages, indexName);
-  const plainBytes = segments.reduce((total, segment) => total + segment.plainBytes, 0);
-  const misnumbered = segments.findIndex((segment, n) => segment.segment !== n);
+  const { members, children = [], attachments } = manifest;
+  const readmes = members.filter((member) => member.kind === 'readme');
+  const ofKind = (kind: Member['kind'], collection?: string) =>
+    members.filter((member) => member.kind === kind && member.collection === collection);
+  let listed = 1;
+  for (const run of [{ ...manifest, collection: undefined }, ...children]) {
+    const segments = ofKind('segment', run.collection);
+    const pages = ofKind('index', run.collection);
+    assertRun(segments, run.records, (n) => segmentName(run.collection ?? manifest.dataset, n));
+    assertRun(pages, run.records, (n) => indexName(n, run.collection));
+    const plainBytes = segments.reduce((total, segment) => total + segment.plainBytes, 0);
+    const isMisnumbered = segments.some((segment, n) => segment.segment !== n);
+    if (run.segments !== segments.length || run.plainBytes !== plainBytes || isMisnumbered) throw contradiction();
+    listed += segments.length + pages.length;
+  }
+  const attachmentPages = ofKind('attachmentIndex');
+  const parts = ofKind('attachment');
+  assertRun(attachmentPages, attachments?.files ?? 0, attachmentIndexName);
+  assertParts(parts, attachments?.files ?? 0);
+  const attachmentBytes = parts.reduce((total, part) => total + part.plainBytes, 0);
   if (
-    manifest.segments !== segments.length ||
-    manifest.plainBytes !== plainBytes ||
-    misnumbered !== -1 ||
+    attachmentBytes !== (attachments?.bytes ?? 0) ||
+    new Set(children.map(({ collection }) => collection)).size !== children.length ||
     readmes.length !== 1 ||
-    manifest.members[0]?.name !== README_NAME ||
-    segments.length + pages.length + 1 !== manifest.members.length
+    members[0]?.name !== README_NAME ||
+    listed + attachmentPages.length + parts.length !== members.length
   ) {
-    throw corrupt(MANIFEST_NAME, 'its figures contradict its list of members');
+    throw contradiction();
   }
 }
 
-/** Numbered names from 0, and records that follow on each other up to the manifest's count. */
-function assertRun(manifest: Manifest, members: readonly Member[], nameOf: (n: number) => string): void {
+/** Numbered names from 0, and records that follow on each other up to their count. */
+function assertRun(members: readonly Member[], records: number, nameOf: (n: number) => string): void {
   let ordinal = 0;
   for (const [n, member] of members.entries()) {
-    if (member.name !== nameOf(n) || member.firstOrdinal !== ordinal) {
-      throw corrupt(MANIFEST_NAME, `its entry for ${member.name} does not follow on the one before`);
-    }
+    if (member.name !== nameOf(n) || member.firstOrdinal !== ordinal) throw outOfOrder(member);
     ordinal += member.records;
   }
-  if (ordinal !== manifest.records) throw corrupt(MANIFEST_NAME, 'its figures contradict its list of members');
+  if (ordinal !== records) throw contradiction();
+}
+
+/** Attachments numbered from 0, each with parts numbered from 0. */
+function assertParts(members: readonly Member[], files: number): void {
+  let attachment = -1;
+  let part = 0;
+  for (const member of members) {
+    if (member.attachment === attachment) part += 1;
+    else {
+      attachment += 1;
+      part = 0;
+    }
+    if (member.attachment !== attachment || member.name !== attachmentName(attachment, part)) throw outOfOrder(member);
+  }
+  if (attachment + 1 !== files) throw contradiction();
+}
+
+function outOfOrder(member: Member): MoraineError {
+  return corrupt(MANIFEST_NAME, `its entry for ${member.name} does not follow on the one before`);
+}
+
+function contradiction(): MoraineError {
+  return corrupt(MANIFEST_NAME, 'its figures contradict its list of members');
 }
 
 function assertMembers(manifest: Manifest, found: readonly FoundMember[]): void {

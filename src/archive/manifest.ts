@@ -22,6 +22,8 @@ export interface ArchiveDescription {
   readonly dataset: Namespace;
   readonly policy: string;
   readonly policyVersion: PolicyVersion;
+  /** Only of an addendum: the archive that holds the roots of these children. */
+  readonly addendumTo?: ArchiveId;
 }
 
 const name = z.string().min(1);
@@ -31,7 +33,7 @@ const instant = z.iso.datetime();
 
 const memberSchema = z.strictObject({
   name,
-  kind: z.enum(['readme', 'segment', 'index', 'manifest', 'signature']),
+  kind: z.enum(['readme', 'segment', 'index', 'attachment', 'attachmentIndex', 'manifest', 'signature']),
   /** Where its data begin in the tar file, and how many bytes they are there. */
   offset: count,
   length: count,
@@ -43,7 +45,21 @@ const memberSchema = z.strictObject({
   records: count,
   firstOrdinal: count,
   segment: count.nullable(),
+  /** Only of segments and index pages of children: the collection that they come from. */
+  collection: name.optional(),
+  /** Only of an attachment's members: its number. */
+  attachment: count.optional(),
 });
+
+const childrenSchema = z.strictObject({
+  collection: name,
+  records: count,
+  plainBytes: count,
+  segments: count,
+  merkleRoot: sha256,
+});
+
+const attachmentsSchema = z.strictObject({ files: count, bytes: count, merkleRoot: sha256 });
 
 const manifestSchema = z.strictObject({
   format: z.literal(MANIFEST_FORMAT),
@@ -64,6 +80,10 @@ const manifestSchema = z.strictObject({
   segments: count,
   merkleRoot: sha256,
   auditHead: z.strictObject({ seq: count, hash: name }).nullable(),
+  addendumTo: name.optional(),
+  /** One entry for each collection with children of the records; absent where there are none. */
+  children: z.array(childrenSchema).optional(),
+  attachments: attachmentsSchema.optional(),
   /** All members in file order but the manifest and its signature. */
   members: z.array(memberSchema),
 });
@@ -76,6 +96,10 @@ const signatureSchema = z.strictObject({
 
 export type Member = Readonly<z.infer<typeof memberSchema>>;
 export type Manifest = Readonly<z.infer<typeof manifestSchema>>;
+/** What an archive holds of one collection with children. */
+export type ChildrenTotals = Readonly<z.infer<typeof childrenSchema>>;
+/** What an archive holds of attachments. */
+export type AttachmentTotals = Readonly<z.infer<typeof attachmentsSchema>>;
 
 export function encodeManifest(manifest: Manifest): Uint8Array {
   return Buffer.from(`${JSON.stringify(manifestSchema.parse(manifest), null, 2)}\n`, 'utf8');

@@ -8,15 +8,48 @@ export const SIGNATURE_NAME = 'manifest.sig';
 /** Longest folder name that a plain ustar header takes: its prefix field has 155 bytes, `segments/` is 9 of them. */
 const MAX_FOLDER_BYTES = 146;
 const FOLDER_HASH_DIGITS = 16;
+const ATTACHMENTS_FOLDER = 'attachments';
 
 /** `segments/<collection>/00000000.bson.zst.esdk` */
 export function segmentName(collection: string, segment: number): string {
   return `segments/${escapeCollection(collection)}/${eightDigits(segment)}.bson.zst.esdk`;
 }
 
-/** `index/00000000.bson.zst.esdk` */
-export function indexName(page: number): string {
-  return `index/${eightDigits(page)}.bson.zst.esdk`;
+/** `index/00000000.bson.zst.esdk`; for children of a collection `index/<collection>/00000000.bson.zst.esdk` */
+export function indexName(page: number, collection?: string): string {
+  const folder = collection === undefined ? 'index' : `index/${escapeCollection(collection)}`;
+  return `${folder}/${eightDigits(page)}.bson.zst.esdk`;
+}
+
+/** `attachments/00000000/0000.esdk`: not compressed, for most of what hangs on records is already. */
+export function attachmentName(attachment: number, part: number): string {
+  return `attachments/${eightDigits(attachment)}/${String(part).padStart(4, '0')}.esdk`;
+}
+
+/** `index/attachments/00000000.bson.zst.esdk`: no collection has that name, for each has a dot in it. */
+export function attachmentIndexName(page: number): string {
+  return `index/${ATTACHMENTS_FOLDER}/${eightDigits(page)}.bson.zst.esdk`;
+}
+
+/** What a member's name says of it; null for members that stand in the clear. */
+export type MemberPart =
+  | { readonly kind: 'segment'; readonly folder: string }
+  | { readonly kind: 'index'; readonly folder: string | null }
+  | { readonly kind: 'attachment'; readonly attachment: number }
+  | { readonly kind: 'attachmentIndex' };
+
+export function partOf(name: string): MemberPart | null {
+  const [top, folder, file] = name.split('/');
+  if (top === 'segments') return { kind: 'segment', folder: folder ?? '' };
+  if (top === 'attachments') return { kind: 'attachment', attachment: Number(folder) };
+  if (top !== 'index') return null;
+  if (file === undefined) return { kind: 'index', folder: null };
+  return folder === ATTACHMENTS_FOLDER ? { kind: 'attachmentIndex' } : { kind: 'index', folder: folder ?? '' };
+}
+
+/** Whether what is sealed under the name was compressed before: all but attachments. */
+export function isCompressed(name: string): boolean {
+  return !name.startsWith('attachments/');
 }
 
 /**

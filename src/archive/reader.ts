@@ -21,12 +21,29 @@ export interface ArchivedRecord {
   readonly segment: number;
 }
 
-/** The records in the order they were archived, one segment in memory at a time. Throws ARCHIVE_CORRUPT. */
+/** One thing out of an archive, in file order. */
+export type ArchivedItem =
+  | (ArchivedRecord & { readonly kind: 'record' })
+  /** A child, with its number among those of its collection. */
+  | (ArchivedRecord & { readonly kind: 'child'; readonly collection: string })
+  /** The next bytes of an attachment; its parts come one after the other. */
+  | { readonly kind: 'part'; readonly attachment: number; readonly bytes: Uint8Array };
+
+/** The records in the order they were archived, one segment in memory at a time; what hangs on them is left out. Throws ARCHIVE_CORRUPT. */
 export async function* readRecords(
   stream: AsyncIterable<Uint8Array>,
   verified: VerifiedManifest,
   key: SealKey,
 ): AsyncGenerator<ArchivedRecord> {
+  for await (const item of readItems(stream, verified, key)) if (item.kind === 'record') yield item;
+}
+
+/** Records, children and attachments, one member in memory at a time. Throws ARCHIVE_CORRUPT. */
+export async function* readItems(
+  stream: AsyncIterable<Uint8Array>,
+  verified: VerifiedManifest,
+  key: SealKey,
+): AsyncGenerator<ArchivedItem> {
   const { manifest } = verified;
   let place = 0;
   for await (const stored of readMembers(stream)) {
@@ -37,14 +54,21 @@ export async function* readRecords(
       continue;
     }
     assertMember(listed, measure(stored), manifest.members);
-    if (listed.kind !== 'segment' || listed.segment === null) continue;
+    if (listed.kind !== 'segment' && listed.kind !== 'attachment') continue;
     const plain = await openMember(stored.data, { ...scopeOf(verified), member: listed.name }, key);
-    const records = documentsOf(plain, listed);
-    for (const [i, raw] of records.entries()) {
-      yield { ordinal: listed.firstOrdinal + i, raw, segment: listed.segment };
-    }
+    yield* itemsOf(plain, listed);
   }
   if (place < manifest.members.length) assertMember(manifest.members[place], undefined, manifest.members);
+}
+
+function* itemsOf(plain: Uint8Array, listed: Member): Generator<ArchivedItem> {
+  const { collection, attachment, segment, firstOrdinal } = listed;
+  if (attachment !== undefined) yield { kind: 'part', attachment, bytes: plain };
+  if (segment === null) return;
+  for (const [i, raw] of documentsOf(plain, listed).entries()) {
+    const record = { ordinal: firstOrdinal + i, raw, segment };
+    yield collection === undefined ? { kind: 'record', ...record } : { kind: 'child', collection, ...record };
+  }
 }
 
 /** What {@link readMember} needs to know of a member; the ledger keeps it. */

@@ -42,9 +42,14 @@ MEMBERS, IN THIS ORDER
   README.txt                        this text
   segments/<collection>/NNNNNNNN.bson.zst.esdk
                                     records: BSON documents one after the other, compressed with zstd, then sealed as
-                                    one AWS Encryption SDK message
+                                    one AWS Encryption SDK message; also the children of the records, in the folder
+                                    of the collection that they come from
+  attachments/NNNNNNNN/NNNN.esdk    a file that hangs on a record, sealed in parts and not compressed: the parts of one
+                                    folder one after the other are the file
   index/NNNNNNNN.bson.zst.esdk      sealed in the same way; one BSON document per record: _id, key, ordinal, segment,
                                     offset and length in the segment's plain bytes, sha256
+  index/<collection>/, index/attachments/
+                                    the same for children (root: the ordinal of their record) and for attachments
   manifest.json                     ids, counts, and every member above with offset, length and SHA-256
   manifest.sig                      Ed25519 signature over the bytes of manifest.json
 

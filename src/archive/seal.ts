@@ -1,5 +1,6 @@
 /**
- * One member, sealed: zstd, then one AWS Encryption SDK message under the archive key (promises 8, 9 and 11).
+ * One member, sealed: zstd (but not for attachments), then one AWS Encryption SDK message under the archive key (promises
+ * 8, 9 and 11).
  *
  * The encryption context names installation, owner, customer, archive and member, and is authenticated with the bytes:
  * a member that was moved to another name, archive or customer does not pass for what stands there, whatever key it
@@ -16,6 +17,7 @@ import {
 } from '@aws-crypto/client-node';
 import type { ArchiveKey } from '../keys/port.ts';
 import { corrupt } from './corrupt.ts';
+import { isCompressed } from './member-names.ts';
 import { MIB } from './tree-hash.ts';
 
 /** Where a member belongs; authenticated with it, and readable without the key. */
@@ -51,13 +53,15 @@ const { encrypt, decrypt } = buildClient(CommitmentPolicy.REQUIRE_ENCRYPT_REQUIR
 const compress = promisify(zstdCompress);
 const decompress = promisify(zstdDecompress);
 
-/** zstd, then one message. The frame header of zstd carries the plain size, which stock decoders use. */
+/** zstd where the name says so, then one message. The frame header of zstd carries the plain size, which stock decoders use. */
 export async function sealMember(plain: Uint8Array, context: MemberContext, key: SealKey): Promise<Uint8Array> {
-  const compressed = await compress(plain, {
-    chunkSize: COMPRESS_CHUNK_BYTES,
-    pledgedSrcSize: plain.byteLength,
-    params: { [constants.ZSTD_c_compressionLevel]: ZSTD_LEVEL },
-  });
+  const compressed = isCompressed(context.member)
+    ? await compress(plain, {
+        chunkSize: COMPRESS_CHUNK_BYTES,
+        pledgedSrcSize: plain.byteLength,
+        params: { [constants.ZSTD_c_compressionLevel]: ZSTD_LEVEL },
+      })
+    : plain;
   return await withKeyring(key, async (keyring) => {
     // encrypt() changes its options, so each call gets a fresh object.
     const { result } = await encrypt(keyring, compressed, {
@@ -87,6 +91,7 @@ export async function openSealed(
   });
   const context = asMemberContext(messageHeader.encryptionContext);
   if (context === null) throw corrupt(member, 'its encryption context is not one that Moraine writes');
+  if (!isCompressed(member)) return { plain: plaintext, context };
   const plain = await decompress(plaintext, {
     chunkSize: DECOMPRESS_CHUNK_BYTES,
     maxOutputLength: MAX_PLAIN_BYTES,

@@ -12,15 +12,17 @@
  * - The manifest lists every member before it; it is signed after the last of them has left.
  * - After the first failure nothing more leaves. The writer is then of no further use: the attempt is abandoned.
  */
-import { hash } from 'node:crypto';
+import { createHash, hash } from 'node:crypto';
 import { MoraineError } from '../errors.ts';
 import type { ArchiveKey, Signature, SigningPublicKey } from '../keys/port.ts';
+import { type AttachmentFacts, encodeAttachmentEntry } from './attachment-index.ts';
 import { containerEnd, HEADER_BYTES, packMember } from './container.ts';
 import { corrupt } from './corrupt.ts';
 import { isOneDocument } from './documents.ts';
-import { encodeIndexEntry } from './index-pages.ts';
 import {
   type ArchiveDescription,
+  type AttachmentTotals,
+  type ChildrenTotals,
   encodeManifest,
   encodeSignature,
   MANIFEST_FORMAT,
@@ -28,17 +30,30 @@ import {
   type Manifest,
   type Member,
 } from './manifest.ts';
-import { indexName, MANIFEST_NAME, README_NAME, SIGNATURE_NAME, segmentName } from './member-names.ts';
+import {
+  attachmentIndexName,
+  attachmentName,
+  indexName,
+  MANIFEST_NAME,
+  README_NAME,
+  SIGNATURE_NAME,
+  segmentName,
+} from './member-names.ts';
 import { MerkleTree } from './merkle.ts';
+import { piecesOf } from './pieces.ts';
 import { readmeText } from './readme.ts';
+import { RecordRun, type RunRecord } from './record-run.ts';
 import { openMember, sealMember } from './seal.ts';
 import { type ClosedSegment, type Placement, SegmentBuilder } from './segments.ts';
-import { TreeHasher } from './tree-hash.ts';
+import { MIB, TreeHasher } from './tree-hash.ts';
 
 export { estimateFileBytes } from './size-estimate.ts';
 
 /** Enough to keep the thread pool busy with the next members while one is sealed and one is sent; each costs about 3 MiB. */
 const PIPELINE_DEPTH = 4;
+/** Plain bytes of an attachment in one member; each in the making costs three times that, so only two are. */
+export const ATTACHMENT_PART_BYTES = 8 * MIB;
+const ATTACHMENT_DEPTH = 2;
 
 export interface ArchiveWriterOptions {
   readonly description: ArchiveDescription;
@@ -50,13 +65,7 @@ export interface ArchiveWriterOptions {
   readonly onBytes: (chunk: Uint8Array) => Promise<void>;
 }
 
-export interface ArchiveRecord {
-  readonly raw: Uint8Array;
-  /** BSON type byte and value bytes of `_id`. */
-  readonly idBytes: Uint8Array;
-  /** Of `raw`: 32 bytes. */
-  readonly sha256: Uint8Array;
-}
+export type ArchiveRecord = RunRecord;
 
 /** What is known only when the last record is in. */
 export interface ArchiveTotals {
@@ -77,42 +86,45 @@ export interface WrittenArchive {
   readonly segments: number;
   readonly merkleRoot: string;
   readonly manifestSha256: string;
+  /** What hangs on the records, by collection. Empty where nothing does. */
+  readonly children: readonly ChildrenTotals[];
+  readonly attachments: AttachmentTotals | null;
   /** All members in file order, manifest.json and manifest.sig too. */
   readonly members: readonly Member[];
 }
 
-type MemberFacts = Pick<Member, 'name' | 'kind' | 'plainBytes' | 'records' | 'firstOrdinal' | 'segment'>;
+type MemberFacts = Omit<Member, 'offset' | 'length' | 'sha256'>;
 
 export class ArchiveWriter {
   readonly #options: ArchiveWriterOptions;
-  readonly #segments = new SegmentBuilder();
-  readonly #index = new SegmentBuilder();
-  readonly #merkle = new MerkleTree();
+  readonly #roots: RecordRun;
+  /** By collection, in the order in which the first child of each came. */
+  readonly #children = new Map<string, RecordRun>();
+  readonly #attachmentIndex = new SegmentBuilder();
+  readonly #attachmentMerkle = new MerkleTree();
+  #attachments = 0;
+  #attachmentBytes = 0;
   readonly #treeHasher = new TreeHasher();
   readonly #members: Member[] = [];
-  /** Index entries of the records in the segment that is being filled. */
-  #waitingEntries: Uint8Array[] = [];
   /** Emissions that have not ended, oldest first. Each starts when the one before it has ended. */
   readonly #emissions: Promise<void>[] = [];
   #lastEmission: Promise<void> = Promise.resolve();
   #failure: { readonly error: unknown } | null = null;
-  #records = 0;
-  #plainBytes = 0;
-  #segmentCount = 0;
   #phase: 'new' | 'open' | 'busy' | 'finished' = 'new';
 
   constructor(options: ArchiveWriterOptions) {
     this.#options = options;
+    this.#roots = new RecordRun(options.description.dataset, false);
   }
 
   /** Records so far. */
   get records(): number {
-    return this.#records;
+    return this.#roots.records;
   }
 
   /** Bytes of BSON so far. */
   get plainBytes(): number {
-    return this.#plainBytes;
+    return this.#roots.plainBytes;
   }
 
   /**
@@ -121,27 +133,70 @@ export class ArchiveWriter {
    */
   async add(record: ArchiveRecord): Promise<Placement> {
     this.#enter();
-    if (!isOneDocument(record.raw)) throw new MoraineError('INTERNAL', 'A record is not one BSON document.');
-    const { placed, closed } = this.#segments.add(record.raw);
-    // The segment that was closed holds the records before this one, and so do the entries that wait.
-    if (closed !== null) await this.#putSegment(closed);
-    const { idBytes, sha256, raw } = record;
-    const { ordinal, segment, offset } = placed;
-    this.#waitingEntries.push(encodeIndexEntry({ idBytes, ordinal, segment, offset, length: raw.byteLength, sha256 }));
-    this.#merkle.add(record.sha256);
-    this.#records += 1;
-    this.#plainBytes += record.raw.byteLength;
+    const placed = await this.#addTo(this.#roots, record);
     this.#phase = 'open';
     return placed;
+  }
+
+  /** Takes a child of the record with the ordinal `root`, as {@link add} does. */
+  async addChild(collection: string, child: ArchiveRecord, root: number): Promise<Placement> {
+    this.#enter();
+    let run = this.#children.get(collection);
+    if (run === undefined) {
+      run = new RecordRun(collection, true);
+      this.#children.set(collection, run);
+    }
+    const placed = await this.#addTo(run, child, root);
+    this.#phase = 'open';
+    return placed;
+  }
+
+  /**
+   * Takes a file that hangs on the record with the ordinal `root`, as it streams: two members of it are in memory. What
+   * `bytes` throws is thrown here, and the archive is then of no further use.
+   */
+  async addAttachment(
+    facts: AttachmentFacts,
+    bytes: AsyncIterable<Uint8Array>,
+    root: number,
+  ): Promise<{ readonly ordinal: number; readonly bytes: number; readonly sha256: Uint8Array }> {
+    this.#enter();
+    const ordinal = this.#attachments;
+    const file = createHash('sha256');
+    let total = 0;
+    let parts = 0;
+    for await (const piece of piecesOf(bytes, ATTACHMENT_PART_BYTES)) {
+      file.update(piece);
+      total += piece.byteLength;
+      const name = attachmentName(ordinal, parts);
+      await this.#slot(ATTACHMENT_DEPTH);
+      if (this.#failure !== null) throw this.#failure.error;
+      const member = { name, kind: 'attachment', plainBytes: piece.byteLength, attachment: ordinal } as const;
+      this.#emit({ ...member, records: 0, firstOrdinal: 0, segment: null }, this.#seal(name, piece));
+      parts += 1;
+    }
+    const sha256 = file.digest();
+    this.#attachments += 1;
+    this.#attachmentBytes += total;
+    this.#attachmentMerkle.add(sha256);
+    const entry = encodeAttachmentEntry({ ordinal, root, facts, bytes: total, parts, sha256 });
+    const { closed } = this.#attachmentIndex.add(entry);
+    if (closed !== null) await this.#putAttachmentPage(closed);
+    this.#phase = 'open';
+    return { ordinal, bytes: total, sha256 };
   }
 
   /** Seals what is left, writes index, manifest and signature, and waits until `onBytes` has taken everything. */
   async finish(totals: ArchiveTotals): Promise<WrittenArchive> {
     this.#enter();
-    const lastSegment = this.#segments.close();
-    if (lastSegment !== null) await this.#putSegment(lastSegment);
-    const lastPage = this.#index.close();
-    if (lastPage !== null) await this.#putIndexPage(lastPage);
+    for (const run of [this.#roots, ...this.#children.values()]) {
+      const lastSegment = run.segments.close();
+      if (lastSegment !== null) await this.#putSegment(run, lastSegment, run.takeEntries());
+      const lastPage = run.index.close();
+      if (lastPage !== null) await this.#putIndexPage(run, lastPage);
+    }
+    const lastPage = this.#attachmentIndex.close();
+    if (lastPage !== null) await this.#putAttachmentPage(lastPage);
     await this.#lastEmission;
     const manifest = encodeManifest(this.#manifest(totals));
     await this.#putPlain(MANIFEST_NAME, 'manifest', manifest);
@@ -153,11 +208,13 @@ export class ArchiveWriter {
     return {
       bytes: this.#treeHasher.bytes,
       treeHash: this.#treeHasher.digest(),
-      records: this.#records,
-      plainBytes: this.#plainBytes,
-      segments: this.#segmentCount,
-      merkleRoot: this.#merkle.root(),
+      records: this.#roots.records,
+      plainBytes: this.#roots.plainBytes,
+      segments: this.#roots.segmentCount,
+      merkleRoot: this.#roots.merkleRoot(),
       manifestSha256: hash('sha256', manifest, 'hex'),
+      children: this.#childrenTotals(),
+      attachments: this.#attachmentTotals(),
       members: this.#members,
     };
   }
@@ -186,21 +243,36 @@ export class ArchiveWriter {
     this.#emit(plainFacts(README_NAME, 'readme', readme), Promise.resolve(readme));
   }
 
-  async #putSegment(closed: ClosedSegment): Promise<void> {
-    const name = segmentName(this.#options.description.dataset, closed.segment);
-    this.#segmentCount += 1;
-    await this.#putSealed({ name, kind: 'segment', ...facts(closed), segment: closed.segment }, closed, this.#segments);
-    const entries = this.#waitingEntries;
-    this.#waitingEntries = [];
+  async #addTo(run: RecordRun, record: ArchiveRecord, root?: number): Promise<Placement> {
+    if (!isOneDocument(record.raw)) throw new MoraineError('INTERNAL', 'A record is not one BSON document.');
+    const { placed, closed, entries } = run.add(record, root);
+    if (closed !== null) await this.#putSegment(run, closed, entries);
+    return placed;
+  }
+
+  async #putSegment(run: RecordRun, closed: ClosedSegment, entries: readonly Uint8Array[]): Promise<void> {
+    const name = segmentName(run.collection, closed.segment);
+    run.segmentCount += 1;
+    const member = { name, kind: 'segment', ...facts(closed), segment: closed.segment, ...ofCollection(run) } as const;
+    await this.#putSealed(member, closed, run.segments);
     for (const entry of entries) {
-      const { closed: page } = this.#index.add(entry);
-      if (page !== null) await this.#putIndexPage(page);
+      const { closed: page } = run.index.add(entry);
+      if (page !== null) await this.#putIndexPage(run, page);
     }
   }
 
-  async #putIndexPage(page: ClosedSegment): Promise<void> {
-    const member = { name: indexName(page.segment), kind: 'index', ...facts(page), segment: null } as const;
-    await this.#putSealed(member, page, this.#index);
+  async #putIndexPage(run: RecordRun, page: ClosedSegment): Promise<void> {
+    const name = indexName(page.segment, run.isChildren ? run.collection : undefined);
+    await this.#putSealed(
+      { name, kind: 'index', ...facts(page), segment: null, ...ofCollection(run) },
+      page,
+      run.index,
+    );
+  }
+
+  async #putAttachmentPage(page: ClosedSegment): Promise<void> {
+    const member = { name: attachmentIndexName(page.segment), kind: 'attachmentIndex', segment: null } as const;
+    await this.#putSealed({ ...member, ...facts(page) }, page, this.#attachmentIndex);
   }
 
   async #putSealed(member: MemberFacts, page: ClosedSegment, builder: SegmentBuilder): Promise<void> {
@@ -232,9 +304,9 @@ export class ArchiveWriter {
     return sealed;
   }
 
-  /** Waits until fewer than `PIPELINE_DEPTH` members are in the making. */
-  async #slot(): Promise<void> {
-    while (this.#emissions.length >= PIPELINE_DEPTH) await this.#emissions[0];
+  /** Waits until fewer than `depth` members are in the making. */
+  async #slot(depth = PIPELINE_DEPTH): Promise<void> {
+    while (this.#emissions.length >= depth) await this.#emissions[0];
   }
 
   #emit(member: MemberFacts, data: Promise<Uint8Array>): void {
@@ -278,8 +350,10 @@ export class ArchiveWriter {
   }
 
   #manifest(totals: ArchiveTotals): Manifest {
-    const { installation, archive, attempt, owner, customer, dataset, policy, policyVersion } =
+    const { installation, archive, attempt, owner, customer, dataset, policy, policyVersion, addendumTo } =
       this.#options.description;
+    const children = this.#childrenTotals();
+    const attachments = this.#attachmentTotals();
     return {
       format: MANIFEST_FORMAT,
       version: MANIFEST_VERSION,
@@ -287,14 +361,37 @@ export class ArchiveWriter {
       keyName: this.#options.key.keyName,
       sealedAt: totals.sealedAt.toISOString(),
       due: { first: totals.dueFirst.toISOString(), last: totals.dueLast.toISOString() },
-      records: this.#records,
-      plainBytes: this.#plainBytes,
-      segments: this.#segmentCount,
-      merkleRoot: this.#merkle.root(),
+      records: this.#roots.records,
+      plainBytes: this.#roots.plainBytes,
+      segments: this.#roots.segmentCount,
+      merkleRoot: this.#roots.merkleRoot(),
       auditHead: totals.auditHead,
+      ...(addendumTo === undefined ? {} : { addendumTo }),
+      ...(children.length === 0 ? {} : { children }),
+      ...(attachments === null ? {} : { attachments }),
       members: [...this.#members],
     };
   }
+
+  #childrenTotals(): ChildrenTotals[] {
+    return [...this.#children.values()].map((run) => ({
+      collection: run.collection,
+      records: run.records,
+      plainBytes: run.plainBytes,
+      segments: run.segmentCount,
+      merkleRoot: run.merkleRoot(),
+    }));
+  }
+
+  #attachmentTotals(): AttachmentTotals | null {
+    if (this.#attachments === 0) return null;
+    const merkleRoot = this.#attachmentMerkle.root();
+    return { files: this.#attachments, bytes: this.#attachmentBytes, merkleRoot };
+  }
+}
+
+function ofCollection(run: RecordRun): Pick<Member, 'collection'> {
+  return run.isChildren ? { collection: run.collection } : {};
 }
 
 function facts(page: ClosedSegment): Pick<Member, 'plainBytes' | 'records' | 'firstOrdinal'> {

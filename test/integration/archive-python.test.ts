@@ -10,6 +10,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { idBytesOf } from '../../src/archive/index-pages.ts';
 import { PYTHON_SETUP_MS, pythonWithLibraries } from '../python/environment.ts';
 import { chats, extremes, newKey, newSigner, type TestArchive, writeSample } from '../unit/archive-samples.ts';
+import { unitFile } from '../unit/archive-unit-sample.ts';
 
 const execute = promisify(execFile);
 const OPENER = join(import.meta.dirname, '../python/open_archive.py');
@@ -46,6 +47,19 @@ describe('the opener in Python', () => {
       records: raws.length,
       sha256: raws.map((raw) => hash('sha256', raw, 'hex')),
       keys: raws.map((raw) => Buffer.from(idBytesOf(raw)).toString('hex')),
+      children: {},
+      attachments: [],
+    });
+  });
+
+  test('finds the children of each collection and every attachment, byte for byte', async () => {
+    const { archive, roots, comments, votes, files } = await unitFile();
+    const sha256 = (all: readonly Uint8Array[]) => all.map((bytes) => hash('sha256', bytes, 'hex'));
+    const found: unknown = JSON.parse(await open(OPENER, archive));
+    expect(found).toMatchObject({
+      sha256: sha256(roots),
+      children: { 'support.comments': sha256(comments), 'support.votes': sha256(votes) },
+      attachments: sha256(files),
     });
   });
 

@@ -46,26 +46,42 @@ def main(archive_path, key_path, pem_path=None):
     with open(key_path, encoding="ascii") as file:
         key.raw = bytes.fromhex(file.read().strip())
     key.add_master_key(manifest["keyName"])
-    records = []
-    index = []
+    runs = {None: manifest, **{run["collection"]: run for run in manifest.get("children", [])}}
+    records = {collection: [] for collection in runs}
+    index = {collection: [] for collection in runs}
+    files = {}
+    file_index = []
     for member in manifest["members"]:
+        collection = member.get("collection")
+        if member["kind"] == "readme":
+            continue
+        plain = unseal(members, member, manifest, key)
         if member["kind"] == "segment":
             offset = 0
-            for record in documents(unseal(members, member, manifest, key)):
-                records.append((member["segment"], offset, record))
+            for record in documents(plain):
+                records[collection].append((member["segment"], offset, record))
                 offset += len(record)
         elif member["kind"] == "index":
-            index += [bson.decode(entry, LENIENT) for entry in documents(unseal(members, member, manifest, key))]
-    hashes = [hashlib.sha256(record).digest() for _, _, record in records]
-    check_index(records, hashes, index)
-    expect(len(records) == manifest["records"], "the manifest counts other records")
-    expect(merkle_root(hashes).hex() == manifest["merkleRoot"], "the Merkle root is not that of the records")
+            index[collection] += [bson.decode(entry, LENIENT) for entry in documents(plain)]
+        elif member["kind"] == "attachment":
+            files.setdefault(member["attachment"], []).append(plain)
+        elif member["kind"] == "attachmentIndex":
+            file_index += [bson.decode(entry) for entry in documents(plain)]
+    hashes = {}
+    for collection, run in runs.items():
+        hashes[collection] = [hashlib.sha256(record).digest() for _, _, record in records[collection]]
+        check_index(records[collection], hashes[collection], index[collection], collection is not None)
+        expect(len(records[collection]) == run["records"], "the manifest counts other records")
+        expect(merkle_root(hashes[collection]).hex() == run["merkleRoot"], "the Merkle root is not that of the records")
+    check_files(files, file_index, manifest)
     return {
         "archive": manifest["archive"],
         "manifestOk": True,
-        "records": len(records),
-        "sha256": [digest.hex() for digest in hashes],
-        "keys": [entry["key"].hex() for entry in index],
+        "records": len(records[None]),
+        "sha256": [digest.hex() for digest in hashes[None]],
+        "keys": [entry["key"].hex() for entry in index[None]],
+        "children": {run: [digest.hex() for digest in hashes[run]] for run in runs if run is not None},
+        "attachments": [entry["sha256"].hex() for entry in file_index],
     }
 
 
@@ -98,7 +114,7 @@ def unseal(members, member, manifest, key):
     packed, header = client.decrypt(source=members[member["name"]][1], key_provider=key)
     context = {name: manifest[name] for name in ("installation", "owner", "customer", "archive")}
     expect(header.encryption_context == {**context, "member": member["name"]}, member["name"] + " was sealed for another place")
-    plain = zstandard.ZstdDecompressor().decompress(packed)
+    plain = packed if member["kind"] == "attachment" else zstandard.ZstdDecompressor().decompress(packed)
     expect(len(plain) == member["plainBytes"], member["name"] + " has another size")
     return plain
 
@@ -111,12 +127,26 @@ def documents(plain):
         offset += length
 
 
-def check_index(records, hashes, index):
+def check_index(records, hashes, index, are_children):
     expect(len(index) == len(records), "the index has another number of entries")
     for ordinal, ((segment, offset, record), digest, entry) in enumerate(zip(records, hashes, index)):
         place = (entry["ordinal"], entry["segment"], entry["offset"], entry["length"], entry["sha256"])
         expect(place == (ordinal, segment, offset, len(record), digest), f"index entry {ordinal} does not fit")
         expect(entry["key"][1:] in record, f"the key of index entry {ordinal} is not in the record")
+        expect(("root" in entry) == are_children, f"index entry {ordinal} is not that of its kind")
+
+
+def check_files(files, index, manifest):
+    said = manifest.get("attachments", {"files": 0, "bytes": 0, "merkleRoot": None})
+    expect(len(index) == len(files) == said["files"], "the manifest counts other attachments")
+    for number, entry in enumerate(index):
+        parts = files.get(number, [])
+        file = b"".join(parts)
+        found = (number, len(parts), len(file), hashlib.sha256(file).digest())
+        expect(found == (entry["_id"], entry["parts"], entry["bytes"], entry["sha256"]), f"attachment {number} does not fit")
+    if index:
+        root = merkle_root([entry["sha256"] for entry in index]).hex()
+        expect(root == said["merkleRoot"], "the Merkle root is not that of the attachments")
 
 
 def merkle_root(hashes):

@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import { decodeManifest } from '../../src/archive/manifest.ts';
 import { PYTHON_OPENER } from '../../src/archive/readme.ts';
 import { chats, writeSample } from './archive-samples.ts';
+import { unitFile } from './archive-unit-sample.ts';
 
 const page = readFileSync('docs/archive-format.md', 'utf8');
 
@@ -18,6 +19,21 @@ test('docs/archive-format.md explains every field of a manifest, and of its memb
   expect(fields.filter((field) => !explained.has(field))).toEqual([]);
   for (const field of ['keyId', 'algorithm', 'signature', '_id', ...Object.keys(manifest.due)])
     expect(page).toContain(`\`${field}\``);
+});
+
+test('it explains also what only archives with children and attachments have', async () => {
+  const { archive } = await unitFile();
+  const member = archive.written.members.find((candidate) => candidate.name === 'manifest.json')!;
+  const manifest = decodeManifest(archive.file.subarray(member.offset, member.offset + member.length));
+  const fields = [
+    ...Object.keys(manifest),
+    ...manifest.members.flatMap((listed) => Object.keys(listed)),
+    ...['root', 'kind', 'store', 'bucket', 'key', 'version', 'about', 'bytes', 'parts', 'addendumTo'],
+  ];
+  expect(fields.filter((field) => !explained.has(field))).toEqual([]);
+  for (const totals of [manifest.children![0]!, manifest.attachments!])
+    for (const field of Object.keys(totals)) expect(page).toContain(`\`${field}\``);
+  for (const { kind } of manifest.members) expect(page).toContain(`\`${kind}\``);
 });
 
 test('docs/archive-format.md and README.txt have the same opener, of about twenty lines', () => {
