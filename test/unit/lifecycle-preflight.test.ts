@@ -93,6 +93,8 @@ describe('safe to destroy', () => {
 
   test('one look counts for less than a minute, by both of our clocks, in this process and for this ledger', async () => {
     const context = contextIn();
+    // A process that has been running for longer than a look counts.
+    world.clock.advance(PREFLIGHT_LASTS_MS);
     const look = async () => {
       asked.length = 0;
       await ensureSafeToDestroy(context);
