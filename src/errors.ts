@@ -79,6 +79,18 @@ export const ERROR_KINDS = {
       'moraine.yaml names another environment than the one stamped into the ledger, or a sandbox has an address outside loopback.',
     hint: 'Use the configuration that belongs to this ledger.',
   },
+  BY_REFUSED: {
+    class: 'usage',
+    meaning: '--by names who acts without proof and is allowed in a sandbox only.',
+    hint: 'Leave --by away: the account that runs the command is who acts.',
+  },
+  APPROVAL_UNKNOWN: { class: 'usage', meaning: 'No approval has that id.', hint: 'Run `moraine approve list`.' },
+  APPROVAL_CLOSED: {
+    class: 'failed',
+    meaning: 'The approval is decided, used or expired: nothing can be said to it any more.',
+    hint: 'Look at it with `moraine approve show`; run the command that needs it again to ask anew.',
+  },
+  EXCEPTION_UNKNOWN: { class: 'usage', meaning: 'No exception has that id.', hint: 'Run `moraine exception list`.' },
   // A person is needed
   OWNER_WITHOUT_ADMINISTRATOR: {
     class: 'person',
@@ -118,6 +130,17 @@ export const ERROR_KINDS = {
     meaning: 'A vault or bucket of the expected name belongs to someone else.',
     hint: 'Choose another vault prefix or bucket template.',
   },
+  PLACEMENT_REFUSED: {
+    class: 'person',
+    meaning:
+      'The owner requires regions, and its source, vault or key store is declared outside of them, or not at all.',
+    hint: 'Correct the region that the message names, or `owners.<owner>.region`; nothing of this owner is archived until then.',
+  },
+  NOTICE_UNDELIVERED: {
+    class: 'person',
+    meaning: 'An owner could not be told: a way refused the message, or did not take it for a day and a half.',
+    hint: 'Look at `moraine notify list`, repair the way or the contact, then `moraine notify send --again`.',
+  },
   VAULT_LIMIT: {
     class: 'person',
     meaning: 'The account and region would hold more vaults than the service allows.',
@@ -132,6 +155,21 @@ export const ERROR_KINDS = {
     class: 'person',
     meaning: 'The command destroys or publishes and was not confirmed.',
     hint: 'Answer the question, or pass --yes.',
+  },
+  APPROVAL_NEEDED: {
+    class: 'person',
+    meaning: 'The command does what another person has to approve, and asked for it.',
+    hint: 'Another person looks at it with `moraine approve show` and grants it; then run the same command again.',
+  },
+  APPROVAL_REFUSED: {
+    class: 'person',
+    meaning: 'Another person has refused exactly this. The refusal is final.',
+    hint: 'Look at the reason with `moraine approve show`; ask for something else.',
+  },
+  APPROVAL_NOT_ALLOWED: {
+    class: 'person',
+    meaning: 'Who asked for an approval cannot grant it, nor anybody who is not asked, nor one person twice.',
+    hint: 'Let one of the people that `moraine approve show` names look at it.',
   },
   IDENTITY_WRONG: {
     class: 'failed',
@@ -188,6 +226,16 @@ export const ERROR_KINDS = {
     class: 'unknown',
     meaning: 'The connection was lost during a call that may have taken effect.',
     hint: 'Nothing to do; the next step asks the vault first.',
+  },
+  NOTICE_UNAVAILABLE: {
+    class: 'retry',
+    meaning: 'A way of telling owners (mail server, SES, SNS, webhook) did not take the message.',
+    hint: 'Nothing to do; it is sent again later, under the same id.',
+  },
+  NOTICE_REFUSED: {
+    class: 'failed',
+    meaning: 'A way of telling owners refused the message, and would refuse it again.',
+    hint: 'Check the way under `notify.ways` and the contact of the owner, then `moraine notify send --again`.',
   },
   LEASE_LOST: {
     class: 'retry',
@@ -278,8 +326,18 @@ export const ERROR_KINDS = {
   },
   RESTORE_TARGET_NOT_EMPTY: {
     class: 'usage',
-    meaning: 'The folder to restore into holds files already.',
+    meaning: 'The folder to restore or export into holds files already.',
     hint: 'Name an empty or new folder.',
+  },
+  CUSTOMER_UNKNOWN: {
+    class: 'usage',
+    meaning: 'Nothing is kept of that customer of that owner, neither in the source nor in an archive.',
+    hint: 'Look at `moraine plan` and `moraine archives` for the names of owners and customers.',
+  },
+  EXPORT_CORRUPT: {
+    class: 'failed',
+    meaning: 'An export is not what was written: a file is missing, was changed or added, or its manifest is not ours.',
+    hint: 'Export again into a new folder; nothing was destroyed.',
   },
   RECORD_UNFIT: {
     class: 'quarantine',

@@ -74,6 +74,18 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./purge.ts')).purgeCommand(),
   },
   {
+    name: 'approve',
+    summary: 'what takes a second person: list, show, grant, refuse',
+    group: ACT,
+    load: async () => (await import('./approve.ts')).approveCommand(),
+  },
+  {
+    name: 'exception',
+    summary: 'exceptions from a policy: request, list, show, end',
+    group: ACT,
+    load: async () => (await import('./exception.ts')).exceptionCommand(),
+  },
+  {
     name: 'hold',
     summary: 'legal holds: place, release, list',
     group: ACT,
@@ -96,6 +108,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     summary: 'the ledger against the vaults and the source, both ways',
     group: ACT,
     load: async () => (await import('./reconcile.ts')).reconcileCommand(),
+  },
+  {
+    name: 'notify',
+    summary: 'tell owners what is in force and what will be destroyed; who was told what',
+    group: ACT,
+    load: async () => (await import('./notify.ts')).notifyCommand(),
   },
   {
     name: 'status',
@@ -138,6 +156,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     summary: "get a retrieved archive's records out, as files or into MongoDB",
     group: BACK,
     load: async () => (await import('./restore.ts')).restoreCommand(),
+  },
+  {
+    name: 'export',
+    summary: 'everything that is kept of one customer, as files',
+    group: BACK,
+    load: async () => (await import('./export.ts')).exportCommand(),
   },
   {
     name: 'certificate',

@@ -44,12 +44,16 @@ const KEPT_OF_LONG_NAME = 208;
 /** `<database>/<collection>.bson`, with the collection's name escaped as mongodump does. */
 export function dumpPath(namespace: Namespace): string {
   const dot = namespace.indexOf('.');
-  const collection = namespace.slice(dot + 1);
+  return join(namespace.slice(0, dot), `${escapedName(namespace.slice(dot + 1))}.bson`);
+}
+
+/** A name as mongodump writes it in a file's name. */
+export function escapedName(name: string): string {
   // Go's url.PathEscape leaves these of the reserved characters alone.
-  const escaped = encodeURIComponent(collection)
+  const escaped = encodeURIComponent(name)
     .replace(/[!'()*]/g, (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`)
     .replace(/%(24|26|2B|3A|3D|40)/g, (code) => decodeURIComponent(code));
-  return join(namespace.slice(0, dot), `${shortened(escaped, collection)}.bson`);
+  return shortened(escaped, name);
 }
 
 function shortened(escaped: string, collection: string): string {
@@ -57,7 +61,8 @@ function shortened(escaped: string, collection: string): string {
   return `${escaped.slice(0, KEPT_OF_LONG_NAME)}%24${createHash('sha1').update(collection).digest('base64url')}`;
 }
 
-async function assertEmpty(directory: string): Promise<void> {
+/** Throws RESTORE_TARGET_NOT_EMPTY. */
+export async function assertEmpty(directory: string): Promise<void> {
   if (!existsSync(directory)) return;
   const names = await readdir(directory).catch(() => ['(no folder)']);
   if (names.length === 0) return;
@@ -67,7 +72,7 @@ async function assertEmpty(directory: string): Promise<void> {
 }
 
 /** A write may take less than it was given. */
-async function writeAll(handle: FileHandle, records: readonly Uint8Array[]): Promise<void> {
+export async function writeAll(handle: FileHandle, records: readonly Uint8Array[]): Promise<void> {
   const bytes = Buffer.concat(records);
   let at = 0;
   while (at < bytes.length) at += (await handle.write(bytes, at)).bytesWritten;

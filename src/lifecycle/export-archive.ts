@@ -1,0 +1,112 @@
+/** The part of an export that comes out of archives: those that are retrieved, opened with an administrator's identity. */
+import { errorClass, isMoraineError } from '../errors.ts';
+import type { ArchiveDocument } from '../ledger/archive-document.ts';
+import { liveRetrievals } from '../ledger/retrievals.ts';
+import { RETRIEVABLE_STATES } from '../ledger/states.ts';
+import type { Context } from './context.ts';
+import type { ExportFolder, ExportSink, OpenKey } from './export-customer.ts';
+import type { ExportedArchive, ExportFile } from './export-manifest.ts';
+import { restoreArchive } from './restore.ts';
+import { refreshRetrieval } from './retrieve.ts';
+
+export interface ArchiveExport {
+  readonly told: ExportedArchive;
+  readonly files: readonly ExportFile[];
+}
+
+/** Null for an archive that is destroyed already. One that cannot be read is told with the reason and stops no other. */
+export async function exportArchive(
+  context: Context,
+  archive: ArchiveDocument,
+  folder: ExportFolder,
+  openKey: OpenKey | null,
+): Promise<ArchiveExport | null> {
+  if (archive.state === 'purged' || archive.state === 'confirmed') return null;
+  const why = await obstacle(context, archive, openKey);
+  if (why !== null || openKey === null) return { told: told(archive, why ?? 'no identity', 0, []), files: [] };
+  const sink = await folder.open({ archive: archive._id, namespace: archive.namespace });
+  try {
+    const { files, left } = await readOut(context, archive, sink, openKey);
+    return { told: told(archive, 'exported', left, files), files };
+  } catch (error) {
+    if (errorClass(error) !== 'quarantine') throw error;
+    context.log.error({ archive: archive._id }, `It cannot be read: ${String(error)}`);
+    await sink.discard();
+    return { told: told(archive, 'damaged', 0, []), files: [] };
+  }
+}
+
+async function readOut(
+  context: Context,
+  archive: ArchiveDocument,
+  sink: ExportSink,
+  openKey: OpenKey,
+): Promise<{ readonly files: readonly ExportFile[]; readonly left: number }> {
+  let files: readonly ExportFile[] = [];
+  const target = {
+    write: async (records: readonly Uint8Array[]) => {
+      await sink.write(records);
+      return { inserted: records.length, existing: 0 };
+    },
+    finish: async () => {
+      files = await sink.close();
+    },
+    // Whoever opened the sink discards it.
+    discard: async () => undefined,
+  };
+  const report = await restoreArchive(context, archive._id, openKey, target, 'files');
+  return { files, left: report.void };
+}
+
+/** What stands in the way of reading the archive, or null. */
+async function obstacle(
+  context: Context,
+  archive: ArchiveDocument,
+  openKey: OpenKey | null,
+): Promise<ExportedArchive['outcome'] | null> {
+  if (archive.state === 'purging') return 'being purged';
+  const was = archive.state === 'quarantined' ? archive.quarantinedFrom : archive.state;
+  if (!RETRIEVABLE_STATES.some((state) => state === was) || archive.attempt === null)
+    return archive.state === 'quarantined' ? 'in quarantine' : 'not sealed';
+  const retrieval = await retrievalOf(context, archive);
+  if (retrieval !== 'ready') return retrieval;
+  if (openKey === null) return 'no identity';
+  try {
+    (await openKey(await context.keys.readBack(archive.attempt))).forget();
+    return null;
+  } catch (error) {
+    if (isMoraineError(error, 'IDENTITY_WRONG')) return 'other administrator';
+    throw error;
+  }
+}
+
+async function retrievalOf(
+  context: Context,
+  archive: ArchiveDocument,
+): Promise<'ready' | 'not retrieved' | 'retrieval not ready'> {
+  const states = new Set<string>();
+  for (const live of await liveRetrievals(context.store, archive._id)) {
+    if (live.range === null) states.add((await refreshRetrieval(context, live)).state);
+  }
+  if (states.has('ready')) return 'ready';
+  return states.has('requested') ? 'retrieval not ready' : 'not retrieved';
+}
+
+function told(
+  archive: ArchiveDocument,
+  outcome: ExportedArchive['outcome'],
+  left: number,
+  files: readonly ExportFile[],
+): ExportedArchive {
+  return {
+    archive: archive._id,
+    policy: archive.policy,
+    policyVersion: archive.policyVersion,
+    collection: archive.namespace,
+    state: archive.state,
+    outcome,
+    records: archive.stored?.records ?? 0,
+    void: left,
+    files: files.map(({ path }) => path),
+  };
+}

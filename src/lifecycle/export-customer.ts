@@ -1,0 +1,257 @@
+/**
+ * Export: everything that is kept of one customer of one owner, given out as it came. The source's records are read
+ * first and the archives listed after them: a record that is archived meanwhile is in one of the two, never in none.
+ * When all is written, everything is looked at once more, so that what changed meanwhile is told. Reads only.
+ */
+import { createHash, hash } from 'node:crypto';
+import { encodeSignature } from '../archive/manifest.ts';
+import { MoraineError } from '../errors.ts';
+import type { ArchiveId, CustomerId, Namespace, OwnerId } from '../ids.ts';
+import type { ArchiveKey, WrappedKey } from '../keys/port.ts';
+import { findArchives } from '../ledger/archives.ts';
+import { auditHead } from '../ledger/audit.ts';
+import { type Policy, policyVersion, toShape } from '../policy/policy.ts';
+import type { DatasetShape, Partition, RawRecord } from '../source/port.ts';
+import { assertNotStopped, type Context } from './context.ts';
+import { exportArchive } from './export-archive.ts';
+import {
+  type ExportedArchive,
+  type ExportedCollection,
+  type ExportFile,
+  type ExportFormat,
+  encodeExportManifest,
+} from './export-manifest.ts';
+import { policiesToRun } from './published.ts';
+
+/** The documents of one collection, in every format of the export. */
+export interface ExportSink {
+  /** In order; may be called any number of times. */
+  write(documents: readonly Uint8Array[]): Promise<void>;
+  /** Nothing more comes. Returns the files, with their hashes; none where nothing was written. */
+  close(): Promise<readonly ExportFile[]>;
+  /** After `close`: what was written, in order, at most 1,000 documents at a time. */
+  readBack(): AsyncIterable<readonly RawRecord[]>;
+  /** Removes what was written. */
+  discard(): Promise<void>;
+}
+
+/** Where an export goes. Until `finish` nothing has the name that was asked for. */
+export interface ExportFolder {
+  readonly formats: readonly ExportFormat[];
+  /** A collection of the source, or the part of one that an archive holds. */
+  open(of: { readonly archive: ArchiveId | null; readonly namespace: Namespace }): Promise<ExportSink>;
+  /** Everything is written: puts manifest and signature beside it and gives it its name. */
+  finish(manifest: Uint8Array, signature: Uint8Array): Promise<void>;
+  discard(): Promise<void>;
+}
+
+export interface ExportSubject {
+  readonly owner: OwnerId;
+  readonly customer: CustomerId;
+}
+
+/** Unwraps an archive key with an administrator's identity; it runs in the administrator's process only. */
+export type OpenKey = (wrapped: WrappedKey) => Promise<ArchiveKey>;
+
+export interface ExportReport extends ExportSubject {
+  readonly export: string;
+  readonly collections: readonly ExportedCollection[];
+  readonly archives: readonly ExportedArchive[];
+  readonly files: readonly ExportFile[];
+  /** Of manifest.json. */
+  readonly manifestSha256: string;
+}
+
+/** Every trigger that there is. */
+const EVER = Number.MAX_VALUE;
+
+/** Writes everything of the customer into the folder. Throws CUSTOMER_UNKNOWN where there is nothing. */
+export async function exportCustomer(
+  context: Context,
+  subject: ExportSubject,
+  folder: ExportFolder,
+  openKey: OpenKey | null,
+): Promise<ExportReport> {
+  const id = context.newId();
+  const startedAt = context.clock.now();
+  const named = { owner: subject.owner, customer: subject.customer, export: id };
+  const entry = { act: 'customer export', subject: named } as const;
+  await context.audit.append([
+    { ...entry, phase: 'intent', details: { formats: [...folder.formats], withIdentity: openKey !== null } },
+  ]);
+  const read = await readSource(context, subject, folder);
+  const archives: { readonly told: ExportedArchive; readonly files: readonly ExportFile[] }[] = [];
+  for await (const archive of findArchives(context.store, { ...subject, state: { $ne: 'abandoned' } })) {
+    assertNotStopped(context);
+    const exported = await exportArchive(context, archive, folder, openKey);
+    if (exported !== null) archives.push(exported);
+  }
+  if (read.length === 0 && archives.length === 0) throw customerUnknown(subject);
+  const collections: ExportedCollection[] = [];
+  for (const one of read) collections.push(await lookAgain(context, one));
+  const files = [...read.flatMap((one) => one.files), ...archives.flatMap((one) => one.files)];
+  const head = await auditHead(context.store);
+  const manifest = encodeExportManifest({
+    installation: context.installation.id,
+    environment: context.installation.environment,
+    export: id,
+    ...subject,
+    formats: [...folder.formats],
+    startedAt: startedAt.toISOString(),
+    endedAt: context.clock.now().toISOString(),
+    audit: head === null ? null : { seq: head.seq, hash: head.hash },
+    collections,
+    archives: archives.map(({ told }) => told),
+    files,
+  });
+  const signature = encodeSignature(await context.keys.sign(manifest));
+  await folder.finish(manifest, signature);
+  const report = {
+    ...subject,
+    export: id,
+    collections,
+    archives: archives.map(({ told }) => told),
+    files,
+    manifestSha256: hash('sha256', manifest, 'hex'),
+  };
+  await context.audit.append([{ ...entry, phase: 'outcome', details: figuresOf(report) }]);
+  return report;
+}
+
+/** Owners of which something of this customer is kept, in the source or in an archive. */
+export async function ownersOfCustomer(context: Context, customer: CustomerId): Promise<readonly OwnerId[]> {
+  const owners = new Set<OwnerId>();
+  for await (const { owner } of findArchives(context.store, { customer, state: { $ne: 'abandoned' } }))
+    owners.add(owner);
+  for (const policy of await policiesToRun(context.store, null)) {
+    const dataset = toShape(policy);
+    for await (const partition of context.source.partitions(dataset, EVER))
+      if (partition.customer === customer) owners.add(partition.owner);
+  }
+  return [...owners].sort();
+}
+
+interface ReadCollection {
+  readonly policy: Policy;
+  readonly partition: Partition;
+  readonly sink: ExportSink;
+  readonly records: number;
+  /** Of them: those with a trigger, which can be counted at the server. */
+  readonly counted: number;
+  readonly bytes: number;
+  readonly files: readonly ExportFile[];
+}
+
+async function readSource(
+  context: Context,
+  subject: ExportSubject,
+  folder: ExportFolder,
+): Promise<readonly ReadCollection[]> {
+  const read: ReadCollection[] = [];
+  for (const policy of await policiesToRun(context.store, null)) {
+    const partition = partitionOf(toShape(policy), subject);
+    if (partition === null) continue;
+    const found = await readPartition(context, policy, partition, folder);
+    if (found !== null) read.push(found);
+  }
+  return read;
+}
+
+/** Null where the dataset belongs to another owner or customer as a whole. */
+export function partitionOf(dataset: DatasetShape, { owner, customer }: ExportSubject): Partition | null {
+  if ('value' in dataset.owner && dataset.owner.value !== owner) return null;
+  if ('value' in dataset.customer && dataset.customer.value !== customer) return null;
+  return { dataset, owner, customer };
+}
+
+async function readPartition(
+  context: Context,
+  policy: Policy,
+  partition: Partition,
+  folder: ExportFolder,
+): Promise<ReadCollection | null> {
+  const sink = await folder.open({ archive: null, namespace: partition.dataset.namespace });
+  const totals = { records: 0, counted: 0, bytes: 0 };
+  const take = async (batch: readonly RawRecord[]) => {
+    assertNotStopped(context);
+    await sink.write(batch.map(({ raw }) => raw));
+    totals.records += batch.length;
+    for (const { raw } of batch) totals.bytes += raw.length;
+  };
+  for await (const batch of everyRecord(context, partition)) await take(batch);
+  totals.counted = totals.records;
+  for await (const batch of withoutTrigger(context, partition)) await take(batch);
+  const files = await sink.close();
+  return files.length === 0 ? null : { policy, partition, sink, ...totals, files };
+}
+
+/** Every record of the partition that has a trigger, due or not. */
+function everyRecord(context: Context, partition: Partition): AsyncIterable<readonly RawRecord[]> {
+  return context.source.scan(partition, { after: null, upTo: null, before: EVER }, context.signal);
+}
+
+/** Records of the owner and customer whose trigger cannot be used: no policy would ever find them, and they are theirs. */
+export async function* withoutTrigger(
+  { source }: Context,
+  { dataset, owner, customer }: Partition,
+): AsyncGenerator<readonly RawRecord[]> {
+  for await (const batch of source.unfit(dataset)) {
+    yield batch.filter(({ raw }) => {
+      const facts = source.facts(dataset, raw);
+      return facts.owner === owner && facts.customer === customer;
+    });
+  }
+}
+
+/** Compares what was written with what is there now. */
+async function lookAgain(context: Context, read: ReadCollection): Promise<ExportedCollection> {
+  const { policy, partition, sink, records, counted, bytes } = read;
+  const { namespace } = partition.dataset;
+  let changed = 0;
+  let gone = 0;
+  for await (const batch of sink.readBack()) {
+    assertNotStopped(context);
+    const now = await context.source.readByIds(
+      namespace,
+      batch.map(({ idBytes }) => idBytes),
+    );
+    for (const { key, raw } of batch) {
+      const there = now.get(key);
+      if (there === undefined) gone += 1;
+      else if (!digest(there.raw).equals(digest(raw))) changed += 1;
+    }
+  }
+  const { records: there } = await context.source.summarise(partition, { before: EVER });
+  return {
+    policy: policy.name,
+    policyVersion: policyVersion(policy),
+    collection: namespace,
+    part: 'records',
+    records,
+    bytes,
+    whileItRan: { changed, gone, came: Math.max(0, there - (counted - gone)) },
+    files: read.files.map(({ path }) => path),
+  };
+}
+
+function digest(raw: Uint8Array): Buffer {
+  return createHash('sha256').update(raw).digest();
+}
+
+function figuresOf({ collections, archives, files, manifestSha256 }: ExportReport) {
+  const sum = (numbers: readonly number[]) => numbers.reduce((total, one) => total + one, 0);
+  return {
+    records: sum(collections.map((one) => one.records)),
+    changed: sum(collections.map(({ whileItRan }) => whileItRan.changed + whileItRan.gone + whileItRan.came)),
+    archives: archives.filter(({ outcome }) => outcome === 'exported').length,
+    archivesLeftOut: archives.filter(({ outcome }) => outcome !== 'exported').length,
+    bytes: sum(files.map((one) => one.bytes)),
+    manifestSha256,
+  };
+}
+
+function customerUnknown({ owner, customer }: ExportSubject): MoraineError {
+  return new MoraineError('CUSTOMER_UNKNOWN', `Nothing is kept of customer ${customer} of owner ${owner}.`, {
+    ids: { owner, customer },
+  });
+}
