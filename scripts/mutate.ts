@@ -10,6 +10,13 @@ const isNamed = Object.hasOwn(PARTS, first);
 const parts = isNamed ? [first] : Object.keys(PARTS);
 const args = isNamed ? rest : process.argv.slice(2);
 
+if (!isNamed && first !== '' && !first.startsWith('-')) {
+  console.error(
+    `There is no part "${first}". usage: npm run mutate -- [${Object.keys(PARTS).join('|')}] [--mutate FILE]`,
+  );
+  process.exit(2);
+}
+
 for (const part of parts) {
   const env = { ...process.env, MORAINE_MUTATE: part };
   const { status } = spawnSync('stryker', ['run', 'test/mutation/stryker.config.ts', ...args], {

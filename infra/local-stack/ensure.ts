@@ -109,7 +109,8 @@ async function withEmulator(options: BringUp, state: StackState, wanted: WantedE
     return state;
   }
   const current = state.emulator;
-  const isSameCode = current?.checkout === wanted.checkout && current.hash === wanted.hash;
+  // Another checkout with the same code uses this one: starting it again would cut whoever is in the middle of something.
+  const isSameCode = current?.hash === wanted.hash;
   const hasEnded = state.servers.every((server) => server.name !== 'glacier' || server.status === 'ended');
   if (isSameCode && !hasEnded && (await serviceAnswersInTime('glacier', state.urls.glacier))) return state;
   progress(

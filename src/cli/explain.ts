@@ -1,5 +1,6 @@
 /** `moraine explain <namespace> <id>`: where a record is, and why. */
 import type { Command } from 'commander';
+import { MoraineError } from '../errors.ts';
 import { id, type Namespace, type OwnerId } from '../ids.ts';
 import type { ArchiveDocument } from '../ledger/archive-document.ts';
 import { findArchives } from '../ledger/archives.ts';
@@ -37,7 +38,7 @@ export function explainCommand(): Command {
     .argument('<id>', '_id of the record')
     .action(
       acting(async (session, [namespaceText = '', idText = '']) => {
-        const namespace = id.namespace(namespaceText);
+        const namespace = namespaceOf(namespaceText);
         const app = await session.openApp();
         const context = session.contextOf(app);
         const record = await context.source.findOne(namespace, idText);
@@ -57,6 +58,11 @@ export function explainCommand(): Command {
         return EXIT.done;
       }),
     );
+}
+
+function namespaceOf(text: string): Namespace {
+  if (/^[^.]+\../.test(text)) return id.namespace(text);
+  throw new MoraineError('USAGE', `"${text}" is no collection: write database.collection, such as support.chats.`);
 }
 
 interface CollectionPolicy {

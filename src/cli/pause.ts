@@ -101,10 +101,12 @@ function resumeTarget(what: What): Command {
         const target = targetOf(what, name);
         const app = await session.openApp();
         const context = session.contextOf(app);
-        await confirm(
-          session,
-          `Resume ${target.name === null ? 'everything' : targetText(target)}? What is due is deleted and purged again.`,
-        );
+        if (!(await isPaused(context, target))) await assertKnown(session, context, target);
+        else
+          await confirm(
+            session,
+            `Resume ${target.name === null ? 'everything' : targetText(target)}? What is due is deleted and purged again.`,
+          );
         const resumed = await resume(context, target, { by: session.actor, reason: reason?.trim() ?? null });
         const others = (await pausesInForce(context.store)).filter((other) => overlaps(other, target));
         session.output.result({ resumed: resumed.map(pauseDocument), stillPausedBy: others.map(pauseDocument) }, () => [
@@ -120,6 +122,11 @@ function resumeTarget(what: What): Command {
 
 function targetOf(what: What, name: string | undefined): PauseTarget {
   return { what, name: what === 'all' ? null : (name ?? '') };
+}
+
+async function isPaused({ store }: Context, { what, name }: PauseTarget): Promise<boolean> {
+  for await (const _ of pauses(store).find({ what, name, state: { $ne: 'resumed' } })) return true;
+  return false;
 }
 
 /** May both stop the same work? */

@@ -39,6 +39,8 @@ test('refused before anything is written: no reason, no name, a name that nobody
     // An owner's name where a policy's belongs, and the other way round.
     [['pause', 'policy', 'acme', ...BECAUSE], 'POLICY_UNKNOWN'],
     [['pause', 'owner', 'calls', ...BECAUSE], 'USAGE'],
+    [['resume', 'policy', 'acme'], 'POLICY_UNKNOWN'],
+    [['resume', 'owner', 'calls'], 'USAGE'],
   ] as const) {
     const { exitCode, json } = await world.moraine(...args, '--json');
     expect([args, exitCode]).toEqual([args, 2]);

@@ -258,3 +258,11 @@ test('init: a sandbox to begin with, never overwritten; its configuration is und
   expect(existsSync(join(world.folder, 'begin/policies/chats.yaml'))).toBe(true);
   if (stackUrls().mongodb.startsWith('mongodb://127.0.0.1')) expect(before).toContain('environment: sandbox');
 });
+
+test('explain: what is no collection is told, not looked for', async () => {
+  for (const wrong of ['calls', '.calls', 'calls.']) {
+    const { exitCode, json } = await world.moraine('explain', wrong, '1', '--json');
+    expect([wrong, exitCode]).toEqual([wrong, 2]);
+    expect(json).toMatchObject({ error: { code: 'USAGE', message: expect.stringContaining('database.collection') } });
+  }
+});

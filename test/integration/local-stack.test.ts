@@ -1,6 +1,6 @@
 /** The stack's own behaviour, on a small stack of its own (Redis and the emulator): the shared one is never touched. */
 import { execFile, spawn } from 'node:child_process';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -107,6 +107,16 @@ test('ensure: emulator killed: the emulator alone is started again', async () =>
   const redisPid = (state: StackState) => state.servers.find((server) => server.name === 'redis')?.process.pid;
   expect(redisPid(running())).toBe(redisPid(before));
   expect((await stackStatus({ stackDir })).up).toBe(true);
+});
+
+test('ensure: another checkout with the same code of the emulator: the emulator goes on, uncut', async () => {
+  const urls = await ensure();
+  const before = running();
+  const elsewhere = { ...before, emulator: before.emulator && { ...before.emulator, checkout: '/elsewhere' } };
+  await writeFile(stackFiles(stackDir).state, JSON.stringify(elsewhere));
+  expect(await ensure()).toEqual(urls);
+  const emulatorPid = (state: StackState) => state.servers.find((server) => server.name === 'glacier')?.process.pid;
+  expect(emulatorPid(running())).toBe(emulatorPid(before));
 });
 
 test('ensure: a service that the environment names: its URL is taken and no server of ours started', async () => {

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /** `npm run simulate`: lives by the seed, crash points in pairs, and the shortest trace of what fails. */
-import { parseArgs } from 'node:util';
+import { scriptArguments } from '../harness/script-arguments.ts';
 import { crashPairs, somePairs } from './enumerated.ts';
 import { Figures, nameOf, runLives, type Task } from './lives.ts';
 import { shrinkLife, shrunkText } from './shrink.ts';
@@ -25,8 +25,8 @@ const SHRINK = { lives: 600, ms: 120_000 };
 const MOST_SHRUNK = 3;
 const PROGRESS_EVERY_MS = 10_000;
 
-const { values } = parseArgs({
-  options: {
+const values = scriptArguments(
+  {
     seeds: { type: 'string' },
     seed: { type: 'string', default: '1' },
     pairs: { type: 'boolean', default: false },
@@ -36,7 +36,8 @@ const { values } = parseArgs({
     trace: { type: 'boolean', default: false },
     help: { type: 'boolean', short: 'h', default: false },
   },
-});
+  USAGE,
+);
 const seed = Number(values.seed);
 const seeds = Number(values.seeds ?? (values.trace ? 1 : 1_000));
 const sample = values.sample === undefined ? null : Number(values.sample);

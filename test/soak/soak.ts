@@ -1,10 +1,10 @@
 #!/usr/bin/env node
 /** `npm run soak`: real processes and servers, killed and cut for as long as you like, and an independent verdict. */
 import { randomInt } from 'node:crypto';
-import { parseArgs } from 'node:util';
 import { ensureStack } from '../../infra/local-stack/index.ts';
 import { campaign } from '../faults/campaign.ts';
 import { figuresText } from '../faults/figures.ts';
+import { scriptArguments } from '../harness/script-arguments.ts';
 
 const USAGE = `usage: npm run soak -- [--minutes N] [--seed S] [--json]
 
@@ -18,14 +18,15 @@ const SETTLE_WITHIN_MS = 4 * MINUTE_MS;
 const LARGEST_SEED = 2 ** 32;
 const INTERRUPTED = 130;
 
-const { values } = parseArgs({
-  options: {
+const values = scriptArguments(
+  {
     minutes: { type: 'string', default: '5' },
     seed: { type: 'string' },
     json: { type: 'boolean', default: false },
     help: { type: 'boolean', short: 'h', default: false },
   },
-});
+  USAGE,
+);
 const minutes = Number(values.minutes);
 const seed = values.seed === undefined ? randomInt(LARGEST_SEED) : Number(values.seed);
 if (values.help) {
