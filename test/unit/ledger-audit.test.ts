@@ -10,6 +10,8 @@ interface Entry {
   seq: number;
   key: string;
   at: Date;
+  asOf: Date | null;
+  actor: string;
   hash: string;
   previous: string;
   details: Record<string, unknown>;
@@ -70,6 +72,18 @@ describe('audit chain', () => {
     expect((await auditHead(store))?.seq).toBe(1);
   });
 
+  it('what an entry is hashed over never changes: chains that were written years ago still hold', async () => {
+    await log.appendOnce([entry(1)]);
+    const without = new AuditLog(store, clock, { actor: 'bob' });
+    await without.appendOnce([entry(2)]);
+    const hashes: string[] = [];
+    for await (const { hash } of auditEntries(store)) hashes.push(hash);
+    expect(hashes).toEqual([
+      '3815050e065237b7e7adb9752150504dd929e51af55586e7cacbf0e09a6e9a06',
+      '9b68e9c85d418070b28d03872a586e5ec17c57e1d995e77cb09cf957699cc4ca',
+    ]);
+  });
+
   it('an empty chain holds and has no head', async () => {
     expect(await auditHead(store)).toBeNull();
     expect(await verifyAudit(store)).toEqual({ entries: 0, ok: true, firstBad: null, reason: null });
@@ -78,6 +92,9 @@ describe('audit chain', () => {
   it.each<[string, number, (block: Block) => Block | null, number, string]>([
     ['a detail changed', 2, (b) => first(b, { details: { n: 9 } }), 2, 'changed'],
     ['a time changed', 2, (b) => first(b, { at: new Date(0) }), 2, 'changed'],
+    ['the instant of --as-of changed', 2, (b) => first(b, { asOf: new Date(0) }), 2, 'changed'],
+    ['the instant of --as-of removed', 2, (b) => first(b, { asOf: null }), 2, 'changed'],
+    ['who did it changed', 2, (b) => first(b, { actor: 'bob' }), 2, 'changed'],
     ['a field put in', 4, (b) => first(b, { details: { n: 4, more: true } }), 4, 'changed'],
     ['a value that JSON cannot hold', 4, (b) => first(b, { details: { n: new Date(0) } }), 4, 'changed'],
     ['an entry removed from a block', 2, (b) => ({ ...b, entries: b.entries.slice(1) }), 2, 'missing'],
@@ -144,6 +161,7 @@ describe('audit chain', () => {
   });
 
   it.each([
+    ['all that waits goes into one block', [1, 10, 10, 10], [1, 30]],
     ['what fits into a block goes into one', [1, 300, 200, 1], [1, 500, 1]],
     ['what does not fit waits for the next', [1, 300, 300], [1, 300, 300]],
     ['more than a block holds is cut, alone', [1, 100, 600, 100], [1, 100, 500, 100, 100]],
@@ -211,6 +229,9 @@ describe('audit chain', () => {
       firstBad: 5,
       reason: 'not the remembered entry',
     });
+    const never = { seq: -1, hash: 'x' };
+    expect(await verifyAudit(store, [never, ...missing])).toMatchObject({ ok: false, firstBad: 1, entries: 5 });
+    expect(await verifyAudit(store, [...missing, never])).toMatchObject({ ok: false, firstBad: 1, entries: 5 });
     expect(await verifyAudit(store, [{ seq: -1, hash: 'x' }])).toMatchObject({ ok: false, firstBad: 1 });
     await tamper(4, (block) => ({ ...block, entries: JSON.parse('7') }));
     expect(await verifyAudit(store)).toMatchObject({ ok: false, firstBad: 4, reason: 'changed', entries: 3 });
