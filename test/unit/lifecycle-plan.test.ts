@@ -187,9 +187,9 @@ test('pauses: those of the policy and of the owner are named, and nothing is tak
   const { _id } = await pause(world.context(), { what: 'owner', name: 'acme' }, because);
   await pause(world.context(), { what: 'policy', name: 'mails' }, because);
   const found = await plan();
-  expect(found.partitions.map(({ owner, paused, seal }) => [owner, paused, seal.seal])).toEqual([
-    ['acme', [`${_id} (owner acme)`], false],
-    ['other', [], true],
+  expect(found.partitions.map(({ owner, paused, seal }) => [owner, paused, seal.seal, seal.reason])).toEqual([
+    ['acme', [`${_id} (owner acme)`], false, 'waiting'],
+    ['other', [], true, 'flush'],
   ]);
   expect(found.totals).toMatchObject({ due: 2, taken: 1 });
   // Those that the caller has read already count instead.
@@ -228,20 +228,53 @@ test('a warning stops nothing; a missing collection is unfit', () => {
   );
 });
 
-test('told to stop: no partition is counted; a source that fails says so, whichever part fails first', async () => {
-  put(record('a'));
+test('told to stop: no partition is counted, and no unfit record', async () => {
   const stop = new AbortController();
   stop.abort();
-  await expect(plan(true, world.context(undefined, { asOf: AS_OF, signal: stop.signal }))).rejects.toMatchObject({
-    code: 'WORK_STOPPED',
-  });
+  const stopped = () => plan(true, world.context(undefined, { asOf: AS_OF, signal: stop.signal }));
   put({ _id: 'unfit' });
-  const broken = new Error('The source is away.');
+  await expect(stopped()).rejects.toMatchObject({ code: 'WORK_STOPPED' });
+  world.source.remove(policy.dataset.collection, idBytesOf(BSON.serialize({ _id: 'unfit' })));
+  put(record('a'));
+  await expect(stopped()).rejects.toMatchObject({ code: 'WORK_STOPPED' });
+});
+
+test('the source fails in one part or in both: the first failure is told, and the second ends no process', async () => {
+  put(record('a'));
+  const broken = { partitions: new Error('No partitions.'), unfit: new Error('No unfit ones.') };
+  const unfit = async function* (): AsyncGenerator<never> {
+    await new Promise((resolve) => setImmediate(resolve));
+    throw broken.unfit;
+  };
+  const partitions = async function* (): AsyncGenerator<never> {
+    throw broken.partitions;
+  };
+  const unhandled: unknown[] = [];
+  const note = (error: unknown) => unhandled.push(error);
+  process.on('unhandledRejection', note);
+  const failing = (source: Partial<Context['source']>) =>
+    plan(true, { ...context, source: overlay(context.source, source) });
+  await expect(failing({ unfit })).rejects.toBe(broken.unfit);
+  await expect(failing({ unfit, partitions })).rejects.toBe(broken.partitions);
+  for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve));
+  process.off('unhandledRejection', note);
+  expect(unhandled).toEqual([]);
+});
+
+test('many partitions: a few at a time, and each once', async () => {
+  for (let n = 0; n < 20; n++) put(record(`r${n}`, '2020-01-01', { tenant: `t${n}` }));
+  let atOnce = 0;
+  let most = 0;
   const source = overlay(context.source, {
-    // biome-ignore lint/correctness/useYield: It fails before it has anything.
-    unfit: async function* () {
-      throw broken;
+    scan: async function* (...args) {
+      atOnce += 1;
+      most = Math.max(most, atOnce);
+      for (let turn = 0; turn < 3; turn++) await new Promise((resolve) => setImmediate(resolve));
+      yield* context.source.scan(...args);
+      atOnce -= 1;
     },
   });
-  await expect(plan(true, { ...context, source })).rejects.toBe(broken);
+  expect((await plan(true, { ...context, source })).totals).toMatchObject({ due: 20, taken: 20 });
+  expect(most).toBeGreaterThan(1);
+  expect(most).toBeLessThanOrEqual(4);
 });
