@@ -6,6 +6,8 @@ import { type App, openApp } from '../src/app.ts';
 import type { Config } from '../src/config.ts';
 import { id } from '../src/ids.ts';
 import { newIdentity } from '../src/keys/identity-file.ts';
+import { DEFAULT_APPROVAL_RULES } from '../src/ledger/approval-document.ts';
+import { PLACED_ANYWHERE } from '../src/lifecycle/placement.ts';
 import { silentLog } from '../src/log.ts';
 import type { Policy } from '../src/policy/policy.ts';
 import { publishText } from '../test/harness/publish-policy.ts';
@@ -40,6 +42,9 @@ export async function openSetting(name?: string): Promise<Setting> {
     ]),
     owners: new Map([[id.owner('bench'), [{ name: 'bench', recipient, recovery: false }]]]),
     policies: [],
+    approvals: DEFAULT_APPROVAL_RULES,
+    placement: PLACED_ANYWHERE,
+    notify: null,
     console: { host: '127.0.0.1', port: 0, bullBoardWritable: false },
   };
   const app = await openApp(config, { log: silentLog, actor: 'person:bench' });

@@ -103,6 +103,9 @@ export async function openApp(config: Config, options: AppOptions): Promise<App>
           signal,
         };
       },
+          approvals: config.approvals,
+          placement: config.placement,
+          notifying,
       close: async () => closeAll(closing),
     };
   } catch (error) {

@@ -13,7 +13,11 @@ import { isMoraineError, MoraineError } from './errors.ts';
 import { id, type OwnerId, type VaultKey } from './ids.ts';
 import type { Administrator } from './keys/recipients.ts';
 import { readSigningKey } from './keys/signing.ts';
+import type { ApprovalRules } from './ledger/approval-document.ts';
+import type { Placement } from './lifecycle/placement.ts';
+import type { NotifyConfig } from './notify/notify-config.ts';
 import type { PolicyFile } from './policy/load.ts';
+import { addPeriod, periodOf } from './policy/period.ts';
 import type { VaultConfig } from './vault/vault-config.ts';
 import { checkYaml, problemsError, readYaml, type YamlProblem, type YamlSource } from './yaml-problems.ts';
 
@@ -47,6 +51,10 @@ export interface Config {
   readonly contacts: ReadonlyMap<OwnerId, string>;
   /** Found, not understood: `src/policy` parses them. */
   readonly policies: readonly PolicyFile[];
+  readonly approvals: ApprovalRules;
+  readonly placement: Placement;
+  /** Null: owners are not told. */
+  readonly notify: NotifyConfig | null;
   readonly console: { readonly host: string; readonly port: number; readonly bullBoardWritable: boolean };
 }
 
@@ -92,7 +100,37 @@ export function loadConfig(
     ),
     owners: new Map(Object.entries(config.owners).map(([name, owner]) => [id.owner(name), owner.administrators])),
     policies: policies.files,
+    approvals: approvalRules(config.approvals),
+    placement: placementOf(config),
+    notify: config.notify ?? null,
     console: config.console,
+  };
+}
+
+function placementOf({ mongodb, keys, vaults, owners }: ConfigText): Placement {
+  // A key store without a server of its own is where the ledger is.
+  const first = keys.region ?? (keys.url === undefined ? mongodb.region : undefined);
+  return {
+    source: mongodb.region ?? null,
+    keyStores: [
+      { name: 'keys', region: first ?? null },
+      ...(keys.second === undefined ? [] : [{ name: 'keys.second', region: keys.second.region ?? null }]),
+    ],
+    vaults: new Map(Object.entries(vaults).map(([name, vault]) => [id.vaultKey(name), vault.region])),
+    required: new Map(
+      Object.entries(owners).flatMap(([name, { region }]): [OwnerId, readonly string[]][] =>
+        region === undefined ? [] : [[id.owner(name), region]],
+      ),
+    ),
+  };
+}
+
+function approvalRules({ required, expire, people, purge }: ConfigText['approvals']): ApprovalRules {
+  return {
+    required: required ?? null,
+    validMs: addPeriod(0, periodOf(expire), 'UTC'),
+    people: people ?? [],
+    purgeStages: purge?.stages ?? null,
   };
 }
 

@@ -53,6 +53,11 @@ export const METRICS = {
   moraine_audit_entries: { help: 'Entries of the audit chain', labels: [] },
   moraine_queue_up: { help: '1 when Redis answered for this queue', labels: ['queue'] },
   moraine_queue_jobs: { help: 'Jobs by queue and state', labels: ['queue', 'state'] },
+  moraine_approvals_waiting: { help: 'Approvals that wait for a person', labels: [] },
+  moraine_oldest_approval_seconds: {
+    help: 'Age of the oldest approval that waits; 0 when none does',
+    labels: [],
+  },
   moraine_process_archived_records_total: { help: 'Records that this process has sealed', labels: [] },
   moraine_process_archived_bytes_total: { help: 'BSON bytes that this process has sealed', labels: [] },
   moraine_process_cleared_records_total: { help: 'Records that got an outcome from this process', labels: ['outcome'] },

@@ -1,5 +1,5 @@
 /** The command line as a whole: global options, help, and errors of usage in our own form. */
-import { Command, CommanderError, Option } from 'commander';
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import packageJson from '../../package.json' with { type: 'json' };
 import { MoraineError } from '../errors.ts';
 import type { LogLevel } from '../log.ts';
@@ -9,7 +9,7 @@ import { parseInstant } from './parse-instant.ts';
 import { asMoraineError, errorDocument, errorText } from './render-error.ts';
 
 /** Global options that take a value: the word after them names no command. */
-const WITH_VALUE = ['--config', '--as-of', '--log-level'];
+const WITH_VALUE = ['--config', '--as-of', '--by', '--log-level'];
 const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const satisfies readonly LogLevel[];
 
 /** Runs one command line, without the program's name. Sets the exit code and prints the error, if there is one. */
@@ -34,6 +34,11 @@ export async function buildProgram(loaded: string | null): Promise<Command> {
     .addOption(
       new Option('--as-of <instant>', 'what counts as now for what is due; in a sandbox only').argParser(parseInstant),
     )
+    .addOption(
+      new Option('--by <name>', 'who acts, instead of the account that runs it; in a sandbox only').argParser(
+        personName,
+      ),
+    )
     .addOption(new Option('--yes', 'confirm what would be asked'))
     .addOption(new Option('--log-level <level>', 'log lines on stderr').choices(LOG_LEVELS))
     .helpCommand('help [command]', 'print the help of a command')
@@ -47,6 +52,12 @@ export async function buildProgram(loaded: string | null): Promise<Command> {
       .configureOutput({ outputError: () => undefined });
   }
   return program;
+}
+
+function personName(text: string): string {
+  const name = text.trim();
+  if (name !== '' && !name.includes(':')) return name;
+  throw new InvalidArgumentError('Expected the name of a person, without ":".');
 }
 
 async function commandOf(entry: CommandEntry, loaded: string | null): Promise<Command> {

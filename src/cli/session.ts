@@ -12,6 +12,7 @@ export interface GlobalOptions {
   readonly config?: string;
   readonly json?: true;
   readonly asOf?: Date;
+  readonly by?: string;
   readonly yes?: true;
   readonly logLevel?: LogLevel;
 }
@@ -19,8 +20,6 @@ export interface GlobalOptions {
 export class Session {
   readonly globals: GlobalOptions;
   readonly output: Output;
-  /** Who acts, for the audit chain. */
-  readonly actor = `person:${userInfo().username}`;
   /** Aborted by SIGINT or SIGTERM. */
   readonly signal: AbortSignal;
   readonly log: ActLog;
@@ -43,6 +42,17 @@ export class Session {
       throw new MoraineError('AS_OF_REFUSED', `--as-of is refused: this environment is ${environment}.`);
     }
     return this.#config;
+  }
+
+  /** Who acts, for the audit chain and for approvals: the account that runs the command. Throws BY_REFUSED. */
+  get actor(): string {
+    const { by } = this.globals;
+    if (by === undefined) return `person:${userInfo().username}`;
+    const { environment } = this.config;
+    if (environment !== 'sandbox') {
+      throw new MoraineError('BY_REFUSED', `--by is refused: this environment is ${environment}.`);
+    }
+    return `person:${by}`;
   }
 
   /** Connects. What it opened is closed when the command ends. */

@@ -1,6 +1,7 @@
 /** `moraine status`: how things stand, from the ledger and the heads of the datasets. */
 import type { Command } from 'commander';
 import { openAlarms } from '../ledger/alarms.ts';
+import { waitingApprovals } from '../ledger/approvals.ts';
 import { archives, findArchives } from '../ledger/archives.ts';
 import { countHolds, holds } from '../ledger/holds.ts';
 import { pausesShown, targetText } from '../ledger/pauses.ts';
@@ -20,8 +21,8 @@ const RUNS_SHOWN = 5;
 export function statusCommand(): Command {
   return newCommand('status', {
     description: [
-      'How things stand: archives by state, what is overdue with the oldest, what is in quarantine, holds, pauses, alarms and',
-      'the last runs. Overdue means later than the end of its period plus the grace of its policy.',
+      'How things stand: archives by state, what is overdue with the oldest, what is in quarantine, holds, pauses, approvals',
+      'that wait, alarms and the last runs. Overdue means later than the end of its period plus the grace of its policy.',
     ].join('\n'),
     examples: [
       ['moraine status', ''],
@@ -57,6 +58,9 @@ async function statusOf(context: Context) {
     holdsInForce: await namedHolds(context),
     pauses: (await pausesShown(store)).map(({ _id, what, name, state, reason, pausedBy, askedAt }) => {
       return { id: _id, what, name, state, reason, by: pausedBy, since: askedAt };
+    }),
+    approvals: (await waitingApprovals(store)).map(({ _id, kind, subject, requestedBy, requestedAt, expiresAt }) => {
+      return { id: _id, kind, subject, by: requestedBy, since: requestedAt, until: expiresAt };
     }),
     alarms: await openAlarms(store),
     runs,
@@ -148,6 +152,11 @@ function statusText(status: Status): readonly string[] {
       (pause) =>
         `! Paused since ${instant(pause.since)} by ${pause.by}: ${targetText(pause)}, because: ${pause.reason}`,
     ),
+    ...(status.approvals.length === 0
+      ? []
+      : [
+          `! ${counted(status.approvals.length, 'approval')} waiting for another person, the oldest since ${instant(status.approvals[0]?.since)}: \`moraine approve list\`.`,
+        ]),
     ...status.alarms.map(({ code, text }) => `✗ Alarm ${code}: ${text}`),
     ...(status.runs.length === 0
       ? []

@@ -2,6 +2,8 @@
 import { z } from 'zod';
 import { ENVIRONMENTS } from '../environment.ts';
 import { recipientProblem } from '../keys/recipients.ts';
+import { APPROVAL_KINDS, personKey } from '../ledger/approval-document.ts';
+import { notifyConfigSchema } from '../notify/notify-config.ts';
 import { isoPeriod, parsePeriod } from '../policy/period.ts';
 import { vaultConfigSchema } from '../vault/vault-config.ts';
 import type { YamlPath } from '../yaml-problems.ts';
@@ -48,6 +50,43 @@ const port = z.union(
   ],
   { error: 'a port from 0 to 65535' },
 );
+
+/** Regions are compared as text: AWS's names, or names of one's own for other places. */
+const placeName = z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'a region such as eu-west-1');
+
+const person = z
+  .string()
+  .trim()
+  .min(1)
+  .meta({ description: 'Name of an account, as `moraine audit show` writes it after "person:".' });
+
+const approvals = z.strictObject({
+  required: z.array(z.enum(APPROVAL_KINDS)).optional().meta({
+    description:
+      'What needs a second person; by default everything in production. Exceptions and early purges always do.',
+  }),
+  expire: period
+    .default('P7D')
+    .meta({ description: 'How long a request may be decided, and then how long a grant may be used.' }),
+  people: z.array(person).min(1).optional().meta({ description: 'Who may decide; by default anybody but who asked.' }),
+  purge: z
+    .strictObject({
+      stages: z
+        .array(z.array(person).min(1))
+        .min(1)
+        .refine(canBePassed, 'stages that can be passed with a different person each'),
+    })
+    .optional()
+    .meta({ description: 'Review before every purge: one person of each stage, in order, and nobody twice.' }),
+});
+
+/** Is there a person for each stage, all different? Few stages and few people: every choice is tried. */
+function canBePassed(stages: readonly (readonly string[])[], taken: readonly string[] = []): boolean {
+  const [first, ...others] = stages;
+  if (first === undefined) return true;
+  const free = new Set(first.map(personKey).filter((name) => !taken.includes(name)));
+  return [...free].some((name) => canBePassed(others, [...taken, name]));
+}
 
 export const configSchema = z.strictObject({
   environment: z.enum(ENVIRONMENTS).meta({
@@ -102,6 +141,8 @@ export const configSchema = z.strictObject({
       port: port.default(0).meta({ description: '0 takes any free port; the console prints it.' }),
       bullBoardWritable: z.boolean().default(false).meta({ description: 'Lets the queue dashboard change jobs.' }),
     })
+  notify: notifyConfigSchema.optional().meta({ description: 'How owners are told what is in force and what will go.' }),
+  approvals: approvals.prefault({}).meta({ description: 'What a second person has to approve, and who may.' }),
     .prefault({}),
 });
 

@@ -1,5 +1,6 @@
 /** The gauges of `/metrics`, from the same readings as the pages. A part that cannot be read says so and leaves the others. */
 import { openAlarms } from '../ledger/alarms.ts';
+import { waitingApprovals } from '../ledger/approvals.ts';
 import type { Outcomes } from '../ledger/archive-document.ts';
 import { auditHead } from '../ledger/audit.ts';
 import { countHolds } from '../ledger/holds.ts';
@@ -31,12 +32,13 @@ export async function readSamples(sight: Sight): Promise<readonly Sample[]> {
 async function ledgerSamples(sight: Sight, now: Date): Promise<readonly Sample[]> {
   const { store, log } = sight.context;
   try {
-    const [snapshot, quarantine, holds, pauses, alarms, head, goodRuns] = await Promise.all([
+    const [snapshot, quarantine, holds, pauses, waiting, alarms, notifications, head, goodRuns] = await Promise.all([
       sight.snapshot.get(),
       openQuarantine(store),
       countHolds(store),
       pausesShown(store),
       openAlarms(store),
+      waitingApprovals(store),
       auditHead(store),
       lastGoodRuns(store),
     ]);
@@ -61,6 +63,8 @@ async function ledgerSamples(sight: Sight, now: Date): Promise<readonly Sample[]
       { name: 'moraine_oldest_pause_seconds', value: secondsSince(pauses[0]?.askedAt ?? null, now) },
       { name: 'moraine_alarms', value: alarms.length },
       { name: 'moraine_audit_entries', value: head?.seq ?? 0 },
+      { name: 'moraine_approvals_waiting', value: waiting.length },
+      { name: 'moraine_oldest_approval_seconds', value: secondsSince(waiting[0]?.requestedAt ?? null, now) },
     ];
   } catch (error) {
     log.error({}, `The ledger could not be read for the metrics: ${error instanceof Error ? error.name : 'unknown'}`);

@@ -1,4 +1,5 @@
 /** All indexes of the ledger, for the one place that prepares a store. */
+import { APPROVALS_INDEXES } from './approvals.ts';
 import { ARCHIVES_INDEXES } from './archives.ts';
 import { ATTEMPTS_INDEXES } from './attempts.ts';
 import { AUDIT_INDEXES } from './audit.ts';
@@ -21,6 +22,7 @@ import { RUNS_INDEXES } from './runs.ts';
 export const LEDGER_INDEXES: readonly LedgerIndex[] = [
   ...ARCHIVES_INDEXES,
   ...ATTEMPTS_INDEXES,
+  ...APPROVALS_INDEXES,
   ...AUDIT_INDEXES,
   ...CLEARING_INDEXES,
   ...EXPIRATIONS_INDEXES,

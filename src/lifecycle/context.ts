@@ -3,6 +3,7 @@ import type { Clock } from '../clock.ts';
 import { MoraineError } from '../errors.ts';
 import type { OwnerId, VaultKey, WorkerId } from '../ids.ts';
 import type { KeysPort } from '../keys/port.ts';
+import type { ApprovalRules } from '../ledger/approval-document.ts';
 import type { AuditLog } from '../ledger/audit.ts';
 import type { Store } from '../ledger/store.ts';
 import type { SourcePort } from '../source/port.ts';
@@ -50,6 +51,12 @@ export interface Context {
 }
 
 /** The instant by which it is decided what is due. */
+  /** What needs a second person; absent: what is the rule of the environment (approval.ts). */
+  readonly approvals?: ApprovalRules;
+  /** Where things are, for owners that require it; absent: nobody requires anything. */
+  readonly placement?: Placement;
+  /** How owners are told; absent: they are not. */
+  readonly notifying?: Notifying;
 export function dueNow(context: Context): Date {
   return context.asOf ?? context.clock.now();
 }

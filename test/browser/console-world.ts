@@ -5,6 +5,7 @@ import { type App, openApp } from '../../src/app.ts';
 import type { Config } from '../../src/config.ts';
 import { type ConsoleOptions, type RunningConsole, startConsole } from '../../src/console/server.ts';
 import { id } from '../../src/ids.ts';
+import { DEFAULT_APPROVAL_RULES } from '../../src/ledger/approval-document.ts';
 import type { ActLog } from '../../src/lifecycle/context.ts';
 import { silentLog } from '../../src/log.ts';
 import { stackUrls, type TestNames } from '../harness/stack.ts';
@@ -60,6 +61,9 @@ export async function openConsoleWorld(names: TestNames, options: ConsoleWorldOp
     owners: new Map(),
     policies: [],
     console: { host: '127.0.0.1', port: 0, bullBoardWritable: options.bullBoardWritable ?? false },
+    approvals: DEFAULT_APPROVAL_RULES,
+    placement: PLACED_ANYWHERE,
+    notify: null,
   };
   const app = await openApp(config, { log, actor: 'person:test' });
   const client = await new MongoClient(urls.mongodb).connect();

@@ -41,7 +41,15 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'src/source/': ['src/ledger/warrants.ts'],
   'src/vault/': ['src/archive/tree-hash.ts', 'src/ledger/warrants.ts'],
   'src/keys/': ['src/ledger/store.ts', 'src/ledger/update.ts', 'src/ledger/indexes.ts'],
-  'src/ledger/': ['src/source/port.ts', 'src/source/driver-errors.ts', 'src/vault/port.ts', 'src/keys/port.ts'],
+  'src/ledger/': [
+    'src/policy/exception.ts',
+    'src/notify/telling.ts',
+    'src/source/port.ts',
+    'src/source/driver-errors.ts',
+    'src/vault/port.ts',
+    'src/keys/port.ts',
+  ],
+  'src/notify/': ['src/policy/terms.ts', 'src/vault/vault-config.ts'],
   'src/lifecycle/': [
     'src/policy/',
     'src/archive/',

@@ -9,6 +9,7 @@ import type { Config } from '../../src/config.ts';
 import { id } from '../../src/ids.ts';
 import { type AdministratorIdentity, unwrapArchiveKey } from '../../src/keys/administrator.ts';
 import { newIdentity, openIdentity } from '../../src/keys/identity-file.ts';
+import { DEFAULT_APPROVAL_RULES } from '../../src/ledger/approval-document.ts';
 import type { Context } from '../../src/lifecycle/context.ts';
 import { reconcile } from '../../src/lifecycle/reconcile.ts';
 import { type PolicyRun, type RunOptions, runPolicy } from '../../src/lifecycle/run-policy.ts';
@@ -90,6 +91,9 @@ export async function openWorld(names: TestNames, options: WorldOptions = {}): P
     owners: new Map((options.owners ?? ['acme']).map((owner) => [id.owner(owner), administrators])),
     policies: [],
     console: { host: '127.0.0.1', port: 0, bullBoardWritable: false },
+    approvals: DEFAULT_APPROVAL_RULES,
+    placement: PLACED_ANYWHERE,
+    notify: null,
   };
   const app = await openApp(config, { log: silentLog, actor: 'person:test' });
   const client = await new MongoClient(urls.mongodb).connect();

@@ -72,6 +72,7 @@ describe('a good moraine.yaml', () => {
       redis: { url: URLS.MORAINE_REDIS_URL },
       keys: { first: { url: URLS.MORAINE_MONGODB_URL, database: 'moraine' }, second: null, backupMaxAge: null },
       signingKeyPem: null,
+      approvals: { required: null, validMs: 7 * 86_400_000, people: [], purgeStages: null },
       console: { host: '127.0.0.1', port: 0, bullBoardWritable: false },
     });
     expect(config.vaults.get(id.vaultKey('cold'))).toMatchObject({

@@ -1,0 +1,171 @@
+/**
+ * Exceptions from a policy: asked for, put into force by another person's approval, ended.
+ *
+ * The order of asking: the document first, then the approval that names it. A cut in between leaves an exception that
+ * nobody was asked about, which does nothing; the same asked again finds it and goes on. Once the approval is granted the
+ * exception counts, whether or not its document says so yet (src/ledger/exceptions.ts); {@link settleException} writes it.
+ */
+import { canonicalJson, type Json } from '../canonical-json.ts';
+import { MoraineError } from '../errors.ts';
+import { isRightlyGranted, useApproval } from '../ledger/approval-decisions.ts';
+import { type ApprovalDocument, isLive } from '../ledger/approval-document.ts';
+import { approvalHash, newestRound } from '../ledger/approvals.ts';
+import {
+  type ExceptionDocument,
+  type ExceptionText,
+  exceptionAsked,
+  exceptions,
+  getException,
+  grantFacts,
+} from '../ledger/exceptions.ts';
+import { update } from '../ledger/update.ts';
+import { LEDGER_VERSION } from '../ledger/versions.ts';
+import { addPeriod, periodOf } from '../policy/period.ts';
+import { ask, requireApproval } from './approval.ts';
+import { type Context, dueNow } from './context.ts';
+import { policiesToRun } from './published.ts';
+
+export interface AskedException {
+  readonly exception: ExceptionDocument;
+  readonly approval: ApprovalDocument;
+}
+
+/** Writes what is asked for and asks for its approval; until that is granted it does nothing. The same again finds it. */
+export async function requestException(context: Context, text: ExceptionText): Promise<AskedException> {
+  const [policy] = await policiesToRun(context.store, [text.policy]);
+  if (policy === undefined) throw new MoraineError('POLICY_NOT_PUBLISHED', `Policy ${text.policy} is not in force.`);
+  const now = dueNow(context).getTime();
+  const graceMs = addPeriod(now, periodOf(policy.grace), policy.zone) - now;
+  const exception = (await findSame(context, text)) ?? (await writeException(context, text, graceMs));
+  const approval = await ask(context, exceptionAsked(exception), text.requestedBy);
+  return { exception: await settleException(context, exception), approval };
+}
+
+/** One that is still asked for, in the same words by the same person. */
+async function findSame(context: Context, text: ExceptionText): Promise<ExceptionDocument | null> {
+  const wanted = fingerprint(text);
+  for await (const found of exceptions(context.store).find({ policy: text.policy, state: 'requested' }))
+    if (fingerprint(found) === wanted) return found;
+  return null;
+}
+
+function fingerprint(text: ExceptionText): string {
+  const { policy, effect, active, owner, customer, value, reason, requestedBy, from, until } = text;
+  const dates = [from?.toISOString() ?? null, until?.toISOString() ?? null];
+  return canonicalJson([policy, effect, active, owner, customer, value, reason, requestedBy, dates]);
+}
+
+async function writeException(context: Context, text: ExceptionText, graceMs: number): Promise<ExceptionDocument> {
+  const { policy, effect, active, owner, customer, value, reason, requestedBy, from, until } = text;
+  const exception: Omit<ExceptionDocument, 'rev'> = {
+    _id: `exception-${context.newId()}`,
+    v: LEDGER_VERSION,
+    ...{ policy, effect, active, owner, customer, value, reason, requestedBy, from, until },
+    state: 'requested',
+    requestedAt: context.clock.now(),
+    graceMs,
+    approval: null,
+    grantedBy: [],
+    grantedAt: null,
+    endedAt: null,
+    endedBy: null,
+    endReason: null,
+  };
+  await tell(context, exception, 'request', 'intent', { effect, active, by: requestedBy, reason });
+  await exceptions(context.store).insert(exception);
+  return { ...exception, rev: 0 };
+}
+
+/** Takes over what was said to its approval: granted, or withdrawn where it was refused. */
+export async function settleException(context: Context, exception: ExceptionDocument): Promise<ExceptionDocument> {
+  if (exception.state !== 'requested') return exception;
+  const { store } = context;
+  const approval = await newestRound(store, approvalHash(exceptionAsked(exception)));
+  if (approval?.state === 'refused') {
+    const { refusedBy, refusedAt, refusalReason } = approval;
+    return await withdraw(context, exception, { by: refusedBy, at: refusedAt, reason: `refused: ${refusalReason}` });
+  }
+  if (approval === null || !isRightlyGranted(approval)) return exception;
+  const facts = grantFacts(approval);
+  const granted = await update(
+    exceptions(store),
+    exception._id,
+    (now): ExceptionDocument => (now.state === 'requested' ? { ...now, ...facts, state: 'granted' } : now),
+  );
+  await tell(context, granted, 'grant', 'outcome', { by: facts.grantedBy, approval: approval._id });
+  if (isLive(approval, await store.serverTime()))
+    await useApproval(context, approval._id, { hash: approval.hash, spendFor: exception._id });
+  return granted;
+}
+
+/**
+ * Ends an exception. A shorter one ends at once. A longer one that is in force keeps records that could be deleted
+ * without it, so its end takes an approval: throws APPROVAL_NEEDED until another person granted it. One that was never
+ * granted is withdrawn.
+ */
+export async function endException(
+  context: Context,
+  id: string,
+  { by, reason }: { readonly by: string; readonly reason: string },
+): Promise<ExceptionDocument> {
+  const exception = await settleException(context, await getException(context.store, id));
+  if (exception.state === 'ended' || exception.state === 'withdrawn') {
+    await tellEnd(context, exception);
+    return exception;
+  }
+  const at = dueNow(context);
+  if (exception.state === 'requested') return await withdraw(context, exception, { by, at, reason });
+  if (exception.effect === 'longer') await requireApproval(context, endAsked(exception, reason), by);
+  await tell(context, exception, 'end', 'intent', { by, reason });
+  const ended = await update(
+    exceptions(context.store),
+    id,
+    (now): ExceptionDocument =>
+      now.state === 'granted' ? { ...now, state: 'ended', endedAt: at, endedBy: by, endReason: reason } : now,
+  );
+  await tellEnd(context, ended);
+  return ended;
+}
+
+function endAsked(exception: ExceptionDocument, reason: string) {
+  const { kind, subject, shown } = exceptionAsked(exception);
+  return { kind, subject: { ...subject, act: 'end' }, shown: { end: shown, reason }, spendFor: exception._id };
+}
+
+async function withdraw(
+  context: Context,
+  { _id }: ExceptionDocument,
+  { by, at, reason }: { readonly by: string | null; readonly at: Date | null; readonly reason: string },
+): Promise<ExceptionDocument> {
+  const withdrawn = await update(
+    exceptions(context.store),
+    _id,
+    (now): ExceptionDocument =>
+      now.state === 'requested' ? { ...now, state: 'withdrawn', endedAt: at, endedBy: by, endReason: reason } : now,
+  );
+  // Granted in the very moment: it is in force, and is ended like any other.
+  if (withdrawn.state === 'withdrawn') await tellEnd(context, withdrawn);
+  return withdrawn;
+}
+
+async function tellEnd(context: Context, exception: ExceptionDocument): Promise<void> {
+  const { state, endedBy, endReason } = exception;
+  const act = state === 'ended' ? 'end' : 'withdraw';
+  await tell(context, exception, act, 'outcome', { by: endedBy, reason: endReason });
+}
+
+async function tell(
+  context: Context,
+  { _id, policy, owner, customer }: Omit<ExceptionDocument, 'rev'>,
+  act: 'request' | 'grant' | 'end' | 'withdraw',
+  phase: 'intent' | 'outcome',
+  details: Readonly<Record<string, Json>>,
+): Promise<void> {
+  const subject = {
+    exception: _id,
+    policy,
+    ...(owner === null ? {} : { owner }),
+    ...(customer === null ? {} : { customer }),
+  };
+  await context.audit.appendOnce([{ key: `${_id}:${act}:${phase}`, act: `exception ${act}`, phase, subject, details }]);
+}
