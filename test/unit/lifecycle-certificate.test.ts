@@ -1,0 +1,150 @@
+/** Certificates of destruction, field by field: what was destroyed, by which rule, how it was proved; signed over the very text that is kept. */
+import { beforeEach, expect, test } from 'vitest';
+import { canonicalJson } from '../../src/canonical-json.ts';
+import { id } from '../../src/ids.ts';
+import type { ArchiveDocument, PurgeFacts } from '../../src/ledger/archive-document.ts';
+import { auditHead } from '../../src/ledger/audit.ts';
+import { CERTIFICATE_FORMAT, certify, certifyPurge, verifyCertificate } from '../../src/lifecycle/certificate.ts';
+import type { Context } from '../../src/lifecycle/context.ts';
+import { ACME } from '../harness/a-hold.ts';
+import { anArchive } from '../harness/an-archive.ts';
+import { overlay } from '../harness/overlay.ts';
+import { MemoryWorld } from '../simulation/memory-world.ts';
+
+const at = (day: string) => new Date(`${day}T00:00:00Z`);
+const PURGE: PurgeFacts = {
+  claimedDueAt: at('2029-01-02'),
+  asOf: at('2029-01-03'),
+  askedAt: at('2029-01-04'),
+  acceptedAt: at('2029-01-05'),
+  keyDestroyedAt: at('2029-01-06'),
+  confirmedByInventoryAt: null,
+  certificate: null,
+};
+const SUBJECT = { _id: 'x1', ...ACME, policy: 'chats', policyVersion: 'f'.repeat(64) };
+
+let world: MemoryWorld;
+let context: Context;
+beforeEach(async () => {
+  world = await MemoryWorld.open();
+  context = world.context();
+});
+
+const purged = (fields: Partial<ArchiveDocument> = {}): ArchiveDocument => ({
+  ...anArchive({ state: 'purged', purge: PURGE, ...fields }),
+  rev: 0,
+});
+
+const inEnvironment = (environment: Context['installation']['environment'], on = context): Context => ({
+  ...on,
+  installation: { ...on.installation, environment },
+});
+
+test('a purge: everything that proves it, in canonical JSON', async () => {
+  await context.audit.append([{ act: 'x', phase: 'outcome', subject: {}, details: {} }]);
+  const head = await auditHead(world.store);
+  const archive = purged();
+  const kept = await certifyPurge(context, archive, at('2029-02-01'));
+  const { stored } = archive;
+  expect(JSON.parse(kept.body)).toEqual({
+    format: CERTIFICATE_FORMAT,
+    version: 1,
+    id: 'a1',
+    installation: context.installation.id,
+    environment: 'sandbox',
+    note: expect.stringContaining('sandbox'),
+    owner: 'acme',
+    customer: 'north',
+    dataset: 'data.chats',
+    policy: 'chats',
+    policyVersion: 'f'.repeat(64),
+    issuedAt: world.clock.now().toISOString(),
+    asOf: null,
+    audit: { seq: head?.seq, hash: head?.hash },
+    what: 'archive purged',
+    archive: 'a1',
+    records: archive.outcomes,
+    merkleRoot: stored?.merkleRoot,
+    manifestSha256: stored?.manifestSha256,
+    file: {
+      bytes: stored?.bytes,
+      treeHash: stored?.treeHash,
+      vault: archive.vault.name,
+      region: archive.vault.region,
+      vaultArchiveId: stored?.vaultArchiveId,
+    },
+    triggers: { from: '2020-01-01T00:00:00.000Z', to: '2020-01-02T00:00:00.000Z' },
+    storedAt: '2024-06-01T00:00:00.000Z',
+    verified: { level: 'checksum', at: '2024-06-01T00:00:00.000Z' },
+    dueAt: '2029-01-02T00:00:00.000Z',
+    purge: {
+      vaultDeletedAt: '2029-01-05T00:00:00.000Z',
+      keyDestroyedAt: '2029-01-06T00:00:00.000Z',
+      inventoryWithoutIt: '2029-02-01T00:00:00.000Z',
+    },
+    finalOn: null,
+  });
+  expect(kept.body).toBe(canonicalJson(JSON.parse(kept.body)));
+  expect(kept).toMatchObject({ _id: 'a1', archive: 'a1', policy: 'chats', owner: 'acme', customer: 'north' });
+  await verifyCertificate(context, kept);
+});
+
+test('an archive that was never verified says so', async () => {
+  const { body } = await certifyPurge(context, purged({ verifiedAt: null }), at('2029-02-01'));
+  expect(JSON.parse(body)).toMatchObject({ verified: { level: 'checksum', at: null } });
+});
+
+test.each<[string, Partial<ArchiveDocument>]>([
+  ['was never stored', { stored: null }],
+  ['has no answer of the vault', { purge: { ...PURGE, acceptedAt: null } }],
+  ['has its key still', { purge: { ...PURGE, keyDestroyedAt: null } }],
+])('an archive that %s is not certified', async (_, fields) => {
+  await expect(certifyPurge(context, purged(fields), at('2029-02-01'))).rejects.toMatchObject({ code: 'INTERNAL' });
+  expect(await world.all('certificates')).toEqual([]);
+});
+
+test('final when the backups of the keys are too old to hold it; by the calendar', async () => {
+  const withBackups = { ...context, keys: overlay(context.keys, { backupMaxAge: 'P1M' }) };
+  const { body } = await certifyPurge(withBackups, purged(), at('2029-02-01'));
+  expect(JSON.parse(body)).toMatchObject({ finalOn: '2029-02-06T00:00:00Z' });
+});
+
+test('twice: the first one stands, word for word', async () => {
+  const first = await certifyPurge(context, purged(), at('2029-02-01'));
+  world.clock.advance(60_000);
+  expect(await certifyPurge(context, purged(), at('2029-03-01'))).toEqual(first);
+  expect(await world.all('certificates')).toHaveLength(1);
+});
+
+test('the environment and the instant of --as-of are told; only a sandbox proves nothing', async () => {
+  const asOf = world.context(undefined, { asOf: '2030-01-01T00:00:00Z' });
+  const sandbox = JSON.parse((await certify(asOf, SUBJECT, { archive: null })).body);
+  expect(sandbox).toMatchObject({ environment: 'sandbox', asOf: '2030-01-01T00:00:00.000Z', audit: null });
+  expect(sandbox).toHaveProperty('note');
+  const real = JSON.parse(
+    (await certify(inEnvironment('production'), { ...SUBJECT, _id: 'x2' }, { archive: null })).body,
+  );
+  expect(real).toMatchObject({ environment: 'production', asOf: null, archive: null });
+  expect(real).not.toHaveProperty('note');
+});
+
+test('one letter of the text, or another key: the signature does not hold', async () => {
+  const kept = await certify(context, SUBJECT, { archive: null, what: 'something' });
+  await verifyCertificate(context, kept);
+  const broken = { code: 'CERTIFICATE_INVALID' };
+  const forged = { ...kept, body: kept.body.replace('acme', 'acne') };
+  await expect(verifyCertificate(context, forged)).rejects.toMatchObject(broken);
+  const signature = Uint8Array.from(kept.signature);
+  signature[0] = (signature[0] ?? 0) ^ 1;
+  await expect(verifyCertificate(context, { ...kept, signature })).rejects.toMatchObject(broken);
+  const other = await (await MemoryWorld.open()).context().keys.sign(Buffer.from(kept.body));
+  const byAnother = { ...kept, signature: other.bytes, keyId: kept.keyId };
+  await expect(verifyCertificate(context, byAnother)).rejects.toMatchObject(broken);
+});
+
+test('a certificate of something else under this id is never taken for ours', async () => {
+  await certify(context, SUBJECT, { archive: null });
+  const others = { ...SUBJECT, owner: id.owner('other') };
+  await expect(certify(context, others, { archive: null })).rejects.toMatchObject({ code: 'INTERNAL' });
+  await expect(certify(context, SUBJECT, { archive: id.archive('a9') })).rejects.toMatchObject({ code: 'INTERNAL' });
+});
