@@ -16,6 +16,7 @@ import { assertSafeToDestroy } from '../src/lifecycle/preflight.ts';
 import type { Acts } from './act.ts';
 import { archive, clear } from './archive.ts';
 import { DEFAULT_CONCURRENCY, MARGINS, MAX_STALLED_COUNT, type Margins } from './margins.ts';
+import { notify } from './notify.ts';
 import { Outages } from './outages.ts';
 import { type ProcessorParts, processorOf, toolsOf } from './processor.ts';
 import { purge } from './purge.ts';
@@ -52,7 +53,7 @@ export interface Daemon {
   close(): Promise<void>;
 }
 
-const ACTS: Acts = { sweep, archive, clear, purge, reconcile, retrieve };
+const ACTS: Acts = { sweep, archive, clear, purge, reconcile, retrieve, notify };
 
 /**
  * Starts it. With Redis away it waits and goes on by itself; throws CONFIG_INVALID without `redis.url`, and REDIS_EVICTS
@@ -124,7 +125,7 @@ interface WorkerParts {
 }
 
 /** One at a time where an act looks at everything: two of them would only wait for each other's leases. */
-const ONE_AT_A_TIME: ReadonlySet<QueueName> = new Set(['purge', 'reconcile', 'retrieve']);
+const ONE_AT_A_TIME: ReadonlySet<QueueName> = new Set(['purge', 'reconcile', 'retrieve', 'notify']);
 
 function startWorker<N extends QueueName>(
   name: N,

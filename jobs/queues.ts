@@ -11,7 +11,7 @@ import { z } from 'zod';
 import { id, type PartitionId } from '../src/ids.ts';
 import { partitionId } from '../src/ledger/partitions.ts';
 
-export const QUEUE_NAMES = ['sweep', 'archive', 'clear', 'purge', 'reconcile', 'retrieve'] as const;
+export const QUEUE_NAMES = ['sweep', 'archive', 'clear', 'purge', 'reconcile', 'retrieve', 'notify'] as const;
 export type QueueName = (typeof QUEUE_NAMES)[number];
 
 const text = z.string().min(1);
@@ -29,6 +29,7 @@ const JOB_DATA = {
   purge: z.strictObject({ by: text }),
   reconcile: z.strictObject({ by: text }),
   retrieve: z.strictObject({ by: text }),
+  notify: z.strictObject({ by: text }),
 } as const satisfies Record<QueueName, z.ZodType>;
 
 export type JobData = { readonly [N in QueueName]: z.infer<(typeof JOB_DATA)[N]> };
@@ -90,6 +91,7 @@ export function openQueues(connection: Redis, prefix: string): Queues {
     purge: open('purge'),
     reconcile: open('reconcile'),
     retrieve: open('retrieve'),
+    notify: open('notify'),
   };
 }
 

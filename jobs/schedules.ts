@@ -1,6 +1,6 @@
 /**
- * What repeats: a sweep for each policy in force that has a schedule, in the policy's zone, and the purge, the
- * reconciliation and the look at retrievals.
+ * What repeats: a sweep for each policy in force that has a schedule, in the policy's zone, the purge, the reconciliation,
+ * the look at retrievals, and the telling of owners.
  *
  * The queue's schedulers are kept equal to this. They are left alone while they are right: to write a scheduler again
  * drops the run that it holds, also one that is overdue. What was missed in any way (a daemon that was off, a scheduler
@@ -21,6 +21,8 @@ export interface FixedSchedules {
   readonly purge: string;
   readonly reconcile: string;
   readonly retrieve: string;
+  /** Only where moraine.yaml names ways. */
+  readonly notify: string;
 }
 
 /** Off the full hour, when everything else begins. */
@@ -28,6 +30,7 @@ export const FIXED_SCHEDULES: FixedSchedules = {
   purge: '7 * * * *',
   reconcile: '37 * * * *',
   retrieve: '*/10 * * * *',
+  notify: '3-59/5 * * * *',
 };
 
 export interface Schedule {
@@ -42,7 +45,9 @@ export interface Schedule {
 
 /** What should repeat now. A policy that cannot be read has no schedule and is reported; the others keep theirs. */
 export async function schedulesNow(context: Context, fixed: FixedSchedules): Promise<readonly Schedule[]> {
-  const schedules: Schedule[] = (['purge', 'reconcile', 'retrieve'] as const).map((queue) => ({
+  const tellsOwners = (context.notifying?.ways.length ?? 0) > 0;
+  const acts = ['purge', 'reconcile', 'retrieve', ...(tellsOwners ? ['notify' as const] : [])] as const;
+  const schedules: Schedule[] = acts.map((queue) => ({
     act: queue,
     queue,
     pattern: fixed[queue],

@@ -4,7 +4,7 @@ import { hostname } from 'node:os';
 import { type Clock, systemClock } from './clock.ts';
 import type { Config } from './config.ts';
 import { MoraineError } from './errors.ts';
-import { id, type WorkerId } from './ids.ts';
+import { id, type OwnerId, type WorkerId } from './ids.ts';
 import { KEY_INDEXES } from './keys/documents.ts';
 import { createKeys, type Keys } from './keys/keys.ts';
 import { attempts } from './ledger/attempts.ts';
@@ -13,6 +13,8 @@ import { type InstallationDocument, openInstallation } from './ledger/installati
 import { LEDGER_INDEXES } from './ledger/ledger-indexes.ts';
 import { connectMongoStore, type MongoStore } from './ledger/mongo-store.ts';
 import type { ActLog, Context, Progress } from './lifecycle/context.ts';
+import { createWay } from './notify/create-ways.ts';
+import type { Notifying } from './notify/port.ts';
 import { connectMongo } from './source/mongo-connect.ts';
 import { MongoSource } from './source/mongo-source.ts';
 import type { SourcePort } from './source/port.ts';
@@ -59,6 +61,7 @@ export async function openApp(config: Config, options: AppOptions): Promise<App>
     const source = new MongoSource(client);
     const vaults = new Map<Parameters<typeof createVault>[0], VaultPort>();
     for (const [key, entry] of config.vaults) vaults.set(key, createVault(key, entry, { clock }));
+    const notifying = openWays(config, clock, closing);
     const installation = await openInstallation(store, clock, config.environment);
     const keys = createKeys({
       stores: keyStores,
@@ -100,12 +103,12 @@ export async function openApp(config: Config, options: AppOptions): Promise<App>
           progress,
           newId: () => newId(clock),
           asOf,
-          signal,
-        };
-      },
           approvals: config.approvals,
           placement: config.placement,
           notifying,
+          signal,
+        };
+      },
       close: async () => closeAll(closing),
     };
   } catch (error) {
@@ -118,6 +121,13 @@ export async function openApp(config: Config, options: AppOptions): Promise<App>
 export async function openSource(url: string): Promise<{ readonly source: SourcePort; close(): Promise<void> }> {
   const client = await connectMongo({ url, appName: 'moraine-restore' });
   return { source: new MongoSource(client), close: () => client.close() };
+}
+
+function openWays(config: Config, clock: Clock, closing: (() => Promise<void>)[]): Notifying {
+  const parts = { clock, contactOf: (owner: OwnerId) => config.contacts.get(owner) ?? null };
+  const ways = Object.entries(config.notify?.ways ?? {}).map(([name, entry]) => createWay(name, entry, parts));
+  for (const way of ways) closing.push(() => way.close());
+  return { ways, beforePurge: config.notify?.beforePurge ?? null };
 }
 
 async function openKeyStores(

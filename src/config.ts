@@ -47,7 +47,7 @@ export interface Config {
   readonly vaults: ReadonlyMap<VaultKey, VaultConfig>;
   /** By owner id (`src/ids.ts`). */
   readonly owners: ReadonlyMap<OwnerId, readonly Administrator[]>;
-  /** Who looks at what is in quarantine, where moraine.yaml says so. */
+  /** Who looks at what is in quarantine and whom mail goes to, where moraine.yaml says so. */
   readonly contacts: ReadonlyMap<OwnerId, string>;
   /** Found, not understood: `src/policy` parses them. */
   readonly policies: readonly PolicyFile[];

@@ -50,6 +50,7 @@ export const METRICS = {
   moraine_pauses: { help: 'Pauses in force: policies, owners or everything that a person has stopped', labels: [] },
   moraine_oldest_pause_seconds: { help: 'Age of the oldest pause in force; 0 when there is none', labels: [] },
   moraine_alarms: { help: 'Open alarms; each stops all destructive work', labels: [] },
+  moraine_notifications: { help: 'Notifications to owners that are not sent yet, by state', labels: ['state'] },
   moraine_audit_entries: { help: 'Entries of the audit chain', labels: [] },
   moraine_queue_up: { help: '1 when Redis answered for this queue', labels: ['queue'] },
   moraine_queue_jobs: { help: 'Jobs by queue and state', labels: ['queue', 'state'] },

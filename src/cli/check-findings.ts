@@ -1,10 +1,13 @@
 /** What `moraine check` looks at, one finding each. A server that is away hides nothing of the others. */
 import { connectRedis } from '../../jobs/redis.ts';
 import type { Config } from '../config.ts';
-import { errorClass, isMoraineError } from '../errors.ts';
+import { ERROR_KINDS, errorClass, isMoraineError } from '../errors.ts';
 import { openAlarms } from '../ledger/alarms.ts';
 import { assertClocksAgree, observeTime } from '../ledger/installation.ts';
+import { countNotifications } from '../ledger/notifications.ts';
 import type { Context } from '../lifecycle/context.ts';
+import { canMeet } from '../lifecycle/owner-in-force.ts';
+import { placementFaults } from '../lifecycle/placement.ts';
 import { vaultWitness } from '../lifecycle/preflight.ts';
 import type { LoadedPolicy } from '../policy/load.ts';
 import { toShape } from '../policy/policy.ts';
@@ -12,7 +15,7 @@ import { describeProblem } from '../yaml-problems.ts';
 import { EXIT, type ExitCode, exitCodeOf } from './exit-code.ts';
 import { differences, readPolicyFiles, versionsInForce } from './policy-files.ts';
 import { asMoraineError } from './render-error.ts';
-import { count } from './words.ts';
+import { count, counted } from './words.ts';
 
 export interface Finding {
   readonly level: 'ok' | 'warning' | 'error';
@@ -58,6 +61,7 @@ export async function checkServers(
   for (const each of loaded) findings.push(...(await attempt('index', () => checkDataset(context, each))));
   for (const owner of config.owners.keys())
     findings.push(...(await attempt('administrator', () => checkOwner(context, owner))));
+  findings.push(...checkPlacement(config, loaded), ...(await checkNotifications(context, config)));
   findings.push(...(await attempt('redis', () => checkRedis(config))));
   for (const [key, vault] of context.vaults) {
     findings.push(
@@ -123,6 +127,47 @@ async function checkOwner(
   return [
     { level: 'ok', about: 'administrator', text: `Owner ${owner} has administrators who can open its archives.` },
     ...warnings.map((text): Finding => ({ level: 'warning', about: 'administrator', text })),
+  ];
+}
+
+/** Every vault that a policy would archive an owner's records into. */
+function checkPlacement({ placement }: Config, loaded: readonly LoadedPolicy[]): readonly Finding[] {
+  return [...placement.required].flatMap(([owner, regions]): readonly Finding[] => {
+    const mine = loaded.filter(({ policy }) => canMeet(policy, owner));
+    const vaults = new Set(mine.flatMap(({ policy }) => (policy.archive === null ? [] : [policy.archive.vault])));
+    const faults = placementFaults(placement, owner, vaults);
+    if (faults.length === 0)
+      return [{ level: 'ok', about: 'placement', text: `Owner ${owner} stays in ${regions.join(' or ')}.` }];
+    const { hint } = ERROR_KINDS.PLACEMENT_REFUSED;
+    const code = 'PLACEMENT_REFUSED';
+    return faults.map((text) => ({ level: 'error', about: 'placement', text, hint, code, exit: EXIT.person }));
+  });
+}
+
+async function checkNotifications(context: Context, config: Config): Promise<readonly Finding[]> {
+  const ways = context.notifying?.ways ?? [];
+  if (ways.length === 0) return [];
+  const unreached = [...config.owners.keys()].filter((owner) => ways.every((way) => way.addressOf(owner) === null));
+  const { undelivered } = await countNotifications(context.store);
+  const { hint } = ERROR_KINDS.NOTICE_UNDELIVERED;
+  const code = 'NOTICE_UNDELIVERED';
+  return [
+    ...unreached.map((owner): Finding => {
+      const text = `Owner ${owner} is told by no way: it has no mail address as contact, and no topic or webhook is for it.`;
+      return { level: 'warning', about: 'notify', text };
+    }),
+    ...(undelivered === 0
+      ? []
+      : [
+          {
+            level: 'error',
+            about: 'notify',
+            text: `${counted(undelivered, 'notification')} could not be delivered.`,
+            hint,
+            code,
+            exit: EXIT.person,
+          } as const,
+        ]),
   ];
 }
 

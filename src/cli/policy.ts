@@ -11,6 +11,7 @@ import type { LoadedPolicy } from '../policy/load.ts';
 import { type Policy, toShape } from '../policy/policy.ts';
 import { acting, EXIT, newCommand } from './command.ts';
 import { confirm } from './confirm.ts';
+import { noticeCommand } from './notice.ts';
 import { table } from './output.ts';
 import { differences, policiesOfFiles, readPolicyFiles, versionsInForce } from './policy-files.ts';
 import { count, counted, instant, short } from './words.ts';
@@ -25,7 +26,8 @@ export function policyCommand(): Command {
   })
     .addCommand(publishCommand())
     .addCommand(showCommand())
-    .addCommand(listCommand());
+    .addCommand(listCommand())
+    .addCommand(noticeCommand());
 }
 
 function publishCommand(): Command {

@@ -74,6 +74,7 @@ export function workerCommand(): Command {
 }
 
 function servedText(app: App, redis: string, concurrency: number, url: string | null): readonly string[] {
+  const isTelling = app.config.notify !== null;
   return [
     `Installation ${app.installation.id} (${app.installation.environment}), Redis at ${redis}`,
     `  sweep      each policy by its own schedule, and \`moraine run --queue\``,
@@ -82,6 +83,7 @@ function servedText(app: App, redis: string, concurrency: number, url: string | 
     `  purge      ${FIXED_SCHEDULES.purge} (UTC)`,
     `  reconcile  ${FIXED_SCHEDULES.reconcile} (UTC)`,
     `  retrieve   ${FIXED_SCHEDULES.retrieve} (UTC)`,
+    ...(isTelling ? [`  notify     ${FIXED_SCHEDULES.notify} (UTC)`] : []),
     ...(url === null ? [] : [`The dashboard is at ${url}, metrics under /metrics.`]),
     'Logs go to stderr. Ctrl-C stops it.',
   ];

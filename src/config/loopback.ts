@@ -2,6 +2,7 @@
  * A sandbox moves time, so it must not reach data that anybody else relies on: every address it has is on this machine
  * (design 4).
  */
+import { wayAddress } from '../notify/notify-config.ts';
 import { isLoopback } from '../vault/vault-config.ts';
 import type { YamlProblem, YamlSource } from '../yaml-problems.ts';
 import type { ConfigText } from './schema.ts';
@@ -18,6 +19,11 @@ export function outsideLoopback(source: YamlSource, config: ConfigText): readonl
   if (config.redis) look(['redis', 'url'], isLoopback(config.redis.url));
   for (const [name, vault] of Object.entries(config.vaults)) {
     look(['vaults', name, 'endpoint'], vault.endpoint !== undefined && isLoopback(vault.endpoint));
+  }
+  for (const [name, way] of Object.entries(config.notify?.ways ?? {})) {
+    const field = way.kind === 'smtp' || way.kind === 'webhook' ? 'url' : 'endpoint';
+    const address = wayAddress(way);
+    look(['notify', 'ways', name, field], address !== null && isLoopback(address));
   }
   return problems;
 }

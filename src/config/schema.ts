@@ -95,6 +95,7 @@ export const configSchema = z.strictObject({
   mongodb: z.strictObject({
     url: mongodbUrl,
     ledger: database.default('moraine').meta({ description: "Database of Moraine's own ledger." }),
+    region: placeName.optional().meta({ description: 'Where the server is, for owners that require a region.' }),
   }),
   redis: z
     .strictObject({ url: z.string().regex(/^rediss?:\/\/[^/?]+/, 'a Redis address such as redis://127.0.0.1:6379') })
@@ -104,7 +105,8 @@ export const configSchema = z.strictObject({
     .strictObject({
       url: mongodbUrl.optional(),
       database: database.optional(),
-      second: z.strictObject({ url: mongodbUrl, database }).optional(),
+      region: placeName.optional().meta({ description: 'Where the key store is; without keys.url that of mongodb.' }),
+      second: z.strictObject({ url: mongodbUrl, database, region: placeName.optional() }).optional(),
       backupMaxAge: period.optional().meta({ description: 'How long backups of the key store live at most.' }),
     })
     .prefault({})
@@ -122,11 +124,15 @@ export const configSchema = z.strictObject({
       z.string().min(1),
       z.strictObject({
         administrators: z.array(administrator),
-        contact: z
-          .string()
-          .min(1)
+        contact: z.string().min(1).optional().meta({
+          description: 'Who looks at what of it is in quarantine, and where mail about it goes; default: the owner.',
+        }),
+        region: z
+          .union([placeName.transform((name) => [name]), z.array(placeName).min(1)], {
+            error: 'a region such as eu-west-1, or a list of them',
+          })
           .optional()
-          .meta({ description: 'Who looks at what of it is in quarantine; default: the owner.' }),
+          .meta({ description: 'Source, vault and key store of the owner must be in it, or in one of them.' }),
       }),
     )
     .default({})
@@ -135,14 +141,14 @@ export const configSchema = z.strictObject({
     .array(z.string().min(1))
     .min(1)
     .meta({ description: 'Policy files: names or globs, relative to this file.' }),
+  notify: notifyConfigSchema.optional().meta({ description: 'How owners are told what is in force and what will go.' }),
+  approvals: approvals.prefault({}).meta({ description: 'What a second person has to approve, and who may.' }),
   console: z
     .strictObject({
       host: z.string().min(1).default('127.0.0.1'),
       port: port.default(0).meta({ description: '0 takes any free port; the console prints it.' }),
       bullBoardWritable: z.boolean().default(false).meta({ description: 'Lets the queue dashboard change jobs.' }),
     })
-  notify: notifyConfigSchema.optional().meta({ description: 'How owners are told what is in force and what will go.' }),
-  approvals: approvals.prefault({}).meta({ description: 'What a second person has to approve, and who may.' }),
     .prefault({}),
 });
 

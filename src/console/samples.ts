@@ -4,6 +4,7 @@ import { waitingApprovals } from '../ledger/approvals.ts';
 import type { Outcomes } from '../ledger/archive-document.ts';
 import { auditHead } from '../ledger/audit.ts';
 import { countHolds } from '../ledger/holds.ts';
+import { countNotifications } from '../ledger/notifications.ts';
 import { pausesShown } from '../ledger/pauses.ts';
 import { policiesInForce } from '../ledger/policies.ts';
 import { oldestQuarantine, openQuarantine } from '../ledger/quarantine.ts';
@@ -38,6 +39,7 @@ async function ledgerSamples(sight: Sight, now: Date): Promise<readonly Sample[]
       countHolds(store),
       pausesShown(store),
       openAlarms(store),
+      countNotifications(store),
       waitingApprovals(store),
       auditHead(store),
       lastGoodRuns(store),
@@ -62,6 +64,8 @@ async function ledgerSamples(sight: Sight, now: Date): Promise<readonly Sample[]
       { name: 'moraine_pauses', value: pauses.length },
       { name: 'moraine_oldest_pause_seconds', value: secondsSince(pauses[0]?.askedAt ?? null, now) },
       { name: 'moraine_alarms', value: alarms.length },
+      { name: 'moraine_notifications', value: notifications.due, labels: { state: 'due' } },
+      { name: 'moraine_notifications', value: notifications.undelivered, labels: { state: 'undelivered' } },
       { name: 'moraine_audit_entries', value: head?.seq ?? 0 },
       { name: 'moraine_approvals_waiting', value: waiting.length },
       { name: 'moraine_oldest_approval_seconds', value: secondsSince(waiting[0]?.requestedAt ?? null, now) },

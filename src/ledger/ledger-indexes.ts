@@ -10,6 +10,7 @@ import { FACET_INDEXES } from './facet-codes.ts';
 import { HOLDS_INDEXES } from './holds.ts';
 import type { LedgerIndex } from './indexes.ts';
 import { INVENTORIES_INDEXES } from './inventories.ts';
+import { NOTIFICATIONS_INDEXES } from './notifications.ts';
 import { PAUSES_INDEXES } from './pauses.ts';
 import { POLICIES_INDEXES } from './policies.ts';
 import { QUARANTINE_INDEXES } from './quarantine.ts';
@@ -32,6 +33,7 @@ export const LEDGER_INDEXES: readonly LedgerIndex[] = [
   ...ROSTERS_INDEXES,
   ...CERTIFICATES_INDEXES,
   ...INVENTORIES_INDEXES,
+  ...NOTIFICATIONS_INDEXES,
   ...PAUSES_INDEXES,
   ...POLICIES_INDEXES,
   ...QUARANTINE_INDEXES,

@@ -7,6 +7,7 @@ import { type ConsoleOptions, type RunningConsole, startConsole } from '../../sr
 import { id } from '../../src/ids.ts';
 import { DEFAULT_APPROVAL_RULES } from '../../src/ledger/approval-document.ts';
 import type { ActLog } from '../../src/lifecycle/context.ts';
+import { PLACED_ANYWHERE } from '../../src/lifecycle/placement.ts';
 import { silentLog } from '../../src/log.ts';
 import { stackUrls, type TestNames } from '../harness/stack.ts';
 import { type SeededLedger, seedLedger } from './seeded-ledger.ts';
@@ -60,10 +61,10 @@ export async function openConsoleWorld(names: TestNames, options: ConsoleWorldOp
     ]),
     owners: new Map(),
     policies: [],
-    console: { host: '127.0.0.1', port: 0, bullBoardWritable: options.bullBoardWritable ?? false },
     approvals: DEFAULT_APPROVAL_RULES,
     placement: PLACED_ANYWHERE,
     notify: null,
+    console: { host: '127.0.0.1', port: 0, bullBoardWritable: options.bullBoardWritable ?? false },
   };
   const app = await openApp(config, { log, actor: 'person:test' });
   const client = await new MongoClient(urls.mongodb).connect();

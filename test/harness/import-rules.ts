@@ -34,6 +34,9 @@ const GROUND = ['errors', 'ids', 'clock', 'canonical-json', 'environment', 'yaml
   (name) => `src/${name}.ts`,
 );
 
+/** What is told, and how a way looks from outside: without any of the clients. */
+const NOTIFY_WORDS = ['src/notify/port.ts', 'src/notify/telling.ts', 'src/notify/notice.ts'];
+
 /** The parts below the application, and what each may import besides itself and the ground. */
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'src/policy/': ['src/source/port.ts'],
@@ -57,6 +60,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'src/source/port.ts',
     'src/vault/port.ts',
     'src/keys/port.ts',
+    ...NOTIFY_WORDS,
   ],
 };
 
@@ -65,6 +69,7 @@ const ADAPTERS = [
   /^src\/source\/(raw-command|guarded-delete)\.ts$/,
   /^src\/vault\/(create-vault|aws-client)\.ts$/,
   /^src\/keys\/(keys|key-store)\.ts$/,
+  /^src\/notify\/(smtp|ses|sns|webhook|memory-way|create-ways)\.ts$/,
 ];
 const isAdapter = (file: string) => ADAPTERS.some((pattern) => pattern.test(file));
 
@@ -96,9 +101,16 @@ export const RULES: readonly Rule[] = [
     violations: (modules) => packagesOutside(modules, /^mongodb(\/|$)/, ['src/source/', 'src/ledger/']),
   },
   {
-    name: 'only vault, keys and source import the AWS SDK',
+    name: 'only vault, keys, source and notify import the AWS SDK',
     violations: (modules) =>
-      packagesOutside(modules, /^@(aws-sdk|smithy)\//, ['src/vault/', 'src/keys/', 'src/source/']),
+      packagesOutside(modules, /^@(aws-sdk|smithy)\//, ['src/vault/', 'src/keys/', 'src/source/', 'src/notify/']),
+  },
+  {
+    name: 'only notify sends mail, messages and HTTP requests (and the demo, to the emulator)',
+    violations: (modules) => [
+      ...packagesOutside(modules, /^(nodemailer|@aws-sdk\/client-(ses|sesv2|sns)|undici)(\/|$)/, ['src/notify/']),
+      ...uses(modules, (file) => isProduct(file) && !under(file, 'src/notify/', 'src/demo/'), /^fetch\(\)$/),
+    ],
   },
   {
     name: 'only jobs imports bullmq',

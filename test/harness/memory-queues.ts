@@ -96,6 +96,7 @@ export class MemoryQueues {
       purge: port('purge'),
       reconcile: port('reconcile'),
       retrieve: port('retrieve'),
+      notify: port('notify'),
     };
   }
 
@@ -344,7 +345,15 @@ export class MemoryQueues {
 
 function emptyStates(): Record<QueueName, State> {
   const empty = (): State => ({ entries: new Map(), waiting: [], completed: [], failed: [] });
-  return { sweep: empty(), archive: empty(), clear: empty(), purge: empty(), reconcile: empty(), retrieve: empty() };
+  return {
+    sweep: empty(),
+    archive: empty(),
+    clear: empty(),
+    purge: empty(),
+    reconcile: empty(),
+    retrieve: empty(),
+    notify: empty(),
+  };
 }
 
 function isStates(saved: unknown): saved is Record<QueueName, State> {

@@ -11,6 +11,7 @@ import { type AdministratorIdentity, unwrapArchiveKey } from '../../src/keys/adm
 import { newIdentity, openIdentity } from '../../src/keys/identity-file.ts';
 import { DEFAULT_APPROVAL_RULES } from '../../src/ledger/approval-document.ts';
 import type { Context } from '../../src/lifecycle/context.ts';
+import { PLACED_ANYWHERE } from '../../src/lifecycle/placement.ts';
 import { reconcile } from '../../src/lifecycle/reconcile.ts';
 import { type PolicyRun, type RunOptions, runPolicy } from '../../src/lifecycle/run-policy.ts';
 import { silentLog } from '../../src/log.ts';
@@ -90,10 +91,10 @@ export async function openWorld(names: TestNames, options: WorldOptions = {}): P
     ]),
     owners: new Map((options.owners ?? ['acme']).map((owner) => [id.owner(owner), administrators])),
     policies: [],
-    console: { host: '127.0.0.1', port: 0, bullBoardWritable: false },
     approvals: DEFAULT_APPROVAL_RULES,
     placement: PLACED_ANYWHERE,
     notify: null,
+    console: { host: '127.0.0.1', port: 0, bullBoardWritable: false },
   };
   const app = await openApp(config, { log: silentLog, actor: 'person:test' });
   const client = await new MongoClient(urls.mongodb).connect();

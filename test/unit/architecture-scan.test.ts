@@ -92,6 +92,18 @@ describe('a planted violation is found', () => {
     [lifecycle, { 'src/lifecycle/x.ts': `import 'node:http';` }, 'src/lifecycle/x.ts:1 imports node:http'],
     ['import mongodb', { 'src/cli/x.ts': `import type { Db } from 'mongodb';` }, 'src/cli/x.ts:1 imports mongodb'],
     ['AWS SDK', { 'jobs/x.ts': `import '@aws-sdk/client-s3';` }, 'jobs/x.ts:1 imports @aws-sdk/client-s3'],
+    ['only notify', { 'src/cli/x.ts': `import 'nodemailer';` }, 'src/cli/x.ts:1 imports nodemailer'],
+    [
+      'only notify',
+      { 'src/vault/x.ts': `import '@aws-sdk/client-sns';` },
+      'src/vault/x.ts:1 imports @aws-sdk/client-sns',
+    ],
+    ['only notify', { 'jobs/x.ts': "void fetch('http://127.0.0.1');" }, 'jobs/x.ts:1 uses fetch()'],
+    [
+      app,
+      { 'src/cli/x.ts': `import { SmtpWay } from '../notify/smtp.ts';` },
+      'src/cli/x.ts:1 imports src/notify/smtp.ts',
+    ],
     ['bullmq', { 'src/console/x.ts': `import { Queue } from 'bullmq';` }, 'src/console/x.ts:1 imports bullmq'],
     ['pino', { 'src/cli/x.ts': `import pino from 'pino';` }, 'src/cli/x.ts:1 imports pino'],
     [
@@ -142,6 +154,7 @@ describe('a planted violation is found', () => {
       lifecycle,
       'import mongodb',
       'AWS SDK',
+      'only notify',
       'bullmq',
       'pino',
       app,

@@ -5,6 +5,7 @@
 
 import { archive, clear } from '../../../jobs/archive.ts';
 import { DEFAULT_CONCURRENCY, MARGINS } from '../../../jobs/margins.ts';
+import { notify } from '../../../jobs/notify.ts';
 import { Outages } from '../../../jobs/outages.ts';
 import { type ProcessorParts, processorOf, toolsOf } from '../../../jobs/processor.ts';
 import { purge } from '../../../jobs/purge.ts';
@@ -25,8 +26,9 @@ const PROCESSORS = {
   purge: (parts: ProcessorParts) => processorOf('purge', purge, parts),
   reconcile: (parts: ProcessorParts) => processorOf('reconcile', reconcile, parts),
   retrieve: (parts: ProcessorParts) => processorOf('retrieve', retrieve, parts),
+  notify: (parts: ProcessorParts) => processorOf('notify', notify, parts),
 };
-const ONE_AT_A_TIME: ReadonlySet<QueueName> = new Set(['purge', 'reconcile', 'retrieve']);
+const ONE_AT_A_TIME: ReadonlySet<QueueName> = new Set(['purge', 'reconcile', 'retrieve', 'notify']);
 
 export class Daemon {
   readonly process: SimulatedProcess;
@@ -156,6 +158,7 @@ export class Daemon {
       purge: of('purge'),
       reconcile: of('reconcile'),
       retrieve: of('retrieve'),
+      notify: of('notify'),
     };
   }
 

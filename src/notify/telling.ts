@@ -1,0 +1,49 @@
+/** What is told: plain data, kept in the ledger as it was told. Ids, counts, instants and the words of policies only. */
+import type { OwnerId } from '../ids.ts';
+import type { Terms } from '../policy/terms.ts';
+
+/** `ended`: it is no longer in force for the owner. */
+export interface PolicyNews {
+  readonly policy: string;
+  readonly change: 'new' | 'changed' | 'ended' | 'same';
+  readonly version: string | null;
+  readonly previous: string | null;
+  /** ISO 8601. */
+  readonly since: string | null;
+  readonly terms: Terms | null;
+}
+
+export interface InForceNews {
+  readonly kind: 'in-force';
+  readonly policies: readonly PolicyNews[];
+  readonly exceptions: {
+    readonly inForce: number;
+    /** Since the owner was told last. */
+    readonly granted: number;
+    readonly ended: number;
+  };
+}
+
+export interface PurgeNews {
+  readonly kind: 'purge';
+  readonly archives: readonly string[];
+  readonly records: number;
+  readonly customers: number;
+  /** ISO 8601: the earliest and the latest of their purge dates. */
+  readonly firstAt: string;
+  readonly lastAt: string;
+  readonly byPolicy: readonly { readonly policy: string; readonly archives: number; readonly records: number }[];
+}
+
+export type News = InForceNews | PurgeNews;
+
+export interface Telling {
+  /** The same at each try, so that whoever receives it twice can see that. */
+  readonly id: string;
+  readonly owner: OwnerId;
+  readonly installation: string;
+  readonly environment: string;
+  /** When the news was found. */
+  readonly at: Date;
+  readonly news: News;
+}

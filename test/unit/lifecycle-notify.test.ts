@@ -1,0 +1,161 @@
+/** Owners are told when what is in force changes for them, and before large purges: once, whoever looks, and nobody else's things. */
+import { beforeEach, expect, test } from 'vitest';
+import { id, type OwnerId } from '../../src/ids.ts';
+import { NO_OUTCOMES } from '../../src/ledger/archive-document.ts';
+import { archives } from '../../src/ledger/archives.ts';
+import { notificationsOf } from '../../src/ledger/notifications.ts';
+import type { Context } from '../../src/lifecycle/context.ts';
+import { notifyOwners } from '../../src/lifecycle/notify.ts';
+import { MemoryWay } from '../../src/notify/memory-way.ts';
+import type { InForceNews, News, PurgeNews } from '../../src/notify/telling.ts';
+import { anArchive } from '../harness/an-archive.ts';
+import { MemoryWorld } from '../simulation/memory-world.ts';
+
+const ACME = id.owner('acme');
+const ZETA = id.owner('zeta');
+const BEFORE_PURGE = { days: 14, records: 1_000 };
+
+let world: MemoryWorld;
+let mail: MemoryWay;
+let hook: MemoryWay;
+beforeEach(async () => {
+  world = await MemoryWorld.open();
+  mail = new MemoryWay('mail', (owner) => `${owner}@example.com`);
+  hook = new MemoryWay('hook', (owner) => (owner === ACME ? 'https://hooks.example' : null));
+});
+
+const policyText = (name: string, active: string, owner = '{ field: owner }') => `
+policy: ${name}
+zone: UTC
+dataset: { collection: data.${name}, owner: ${owner}, customer: { field: tenant } }
+trigger: { field: at }
+active: ${active}
+then: archive
+archive: { for: 7 years, vault: cold }
+limits: { records: 1000, share: 1.0 }
+`;
+
+function context(asOf?: string): Context {
+  const ways = [mail, hook];
+  const owners = new Set([ACME, ZETA]);
+  return {
+    ...world.context(undefined, asOf === undefined ? {} : { asOf }),
+    owners,
+    notifying: { ways, beforePurge: BEFORE_PURGE },
+  };
+}
+
+const newsTo = (owner: OwnerId, way = mail): News[] =>
+  way.taken.filter(({ telling }) => telling.owner === owner).map(({ telling }) => telling.news);
+const inForce = (news: News | undefined): InForceNews => {
+  if (news?.kind !== 'in-force') throw new Error('not what was expected');
+  return news;
+};
+const purge = (news: News | undefined): PurgeNews => {
+  if (news?.kind !== 'purge') throw new Error('not what was expected');
+  return news;
+};
+
+let sequence = 0;
+async function coming(name: string, owner: OwnerId, dueAt: string, records: number, customer = 'north') {
+  sequence += 1;
+  const archive = anArchive({
+    _id: id.archive(name),
+    owner,
+    customer: id.customer(customer),
+    sequence,
+    dueAt: new Date(dueAt),
+    outcomes: { ...NO_OUTCOMES, archived: records, deleted: records },
+  });
+  expect(await archives(world.store).insert(archive)).toBe('inserted');
+}
+
+test('a policy that is published is told to each owner by each way that reaches it, once', async () => {
+  await world.publish(policyText('chats', '2 years'));
+  expect(await notifyOwners(context())).toMatchObject({ found: 3, sent: [{}, {}, {}], failed: [] });
+  expect(await notifyOwners(context())).toEqual({ found: 0, sent: [], failed: [] });
+  expect(newsTo(ACME)).toHaveLength(1);
+  expect(newsTo(ACME, hook)).toHaveLength(1);
+  expect(newsTo(ZETA)).toHaveLength(1);
+  expect(newsTo(ZETA, hook)).toEqual([]);
+  const [{ change, previous, terms } = { change: '', previous: '', terms: null }] = inForce(newsTo(ACME)[0]).policies;
+  expect([change, previous, terms?.active, terms?.archive]).toEqual(['new', null, ['2 years'], ['7 years']]);
+});
+
+test('a changed policy is told with both versions; back to the first is told again', async () => {
+  await world.publish(policyText('chats', '2 years'));
+  await notifyOwners(context());
+  await world.publish(policyText('chats', '1 year'));
+  await notifyOwners(context());
+  await world.publish(policyText('chats', '2 years'));
+  await notifyOwners(context());
+  const [first, second, third] = newsTo(ACME).map((news) => inForce(news).policies[0]);
+  expect(second).toMatchObject({ change: 'changed', previous: first?.version });
+  expect(third).toMatchObject({ change: 'changed', previous: second?.version, version: first?.version });
+});
+
+test("a policy of one owner is none of another's business", async () => {
+  await world.publish(policyText('calls', '2 years', '{ value: zeta }'));
+  await notifyOwners(context());
+  expect(newsTo(ACME)).toEqual([]);
+  expect(newsTo(ZETA)).toHaveLength(1);
+});
+
+test('two workers that look at the same moment tell each thing once', async () => {
+  await world.publish(policyText('chats', '2 years'));
+  await Promise.all([notifyOwners(context()), notifyOwners(context()), notifyOwners(context())]);
+  expect([newsTo(ACME).length, newsTo(ACME, hook).length, newsTo(ZETA).length]).toEqual([1, 1, 1]);
+});
+
+test('a way that is away stops no other, and is tried again later; one that refuses is given up', async () => {
+  await world.publish(policyText('chats', '2 years'));
+  hook.faults.push('before');
+  mail.faults.push('refused', 'refused');
+  const { sent, failed } = await notifyOwners(context());
+  expect(sent).toEqual([]);
+  expect(failed.map(({ way, code, nextTryAt }) => [way, code, nextTryAt !== null]).sort()).toEqual([
+    ['hook', 'NOTICE_UNAVAILABLE', true],
+    ['mail', 'NOTICE_REFUSED', false],
+    ['mail', 'NOTICE_REFUSED', false],
+  ]);
+  expect((await notifyOwners(context())).sent).toEqual([]);
+  world.clock.advance(60_000);
+  expect((await notifyOwners(context())).sent).toMatchObject([{ way: 'hook' }]);
+});
+
+test('whoever could not be reached at first is told what is in force as soon as there is a way', async () => {
+  await world.publish(policyText('chats', '2 years'));
+  const nowhere = new MemoryWay('mail', () => null);
+  const unreachable = { ...context(), notifying: { ways: [nowhere], beforePurge: null } };
+  expect(await notifyOwners(unreachable)).toEqual({ found: 0, sent: [], failed: [] });
+  await notifyOwners(context());
+  expect(inForce(newsTo(ACME)[0]).policies).toMatchObject([{ change: 'new' }]);
+});
+
+test('a large purge is foretold with its numbers, once; what comes later is told later; small ones are not', async () => {
+  const at = '2030-01-01T00:00:00Z';
+  await coming('a1', ACME, '2030-01-10', 600);
+  await coming('a2', ACME, '2030-01-14', 500, 'south');
+  await coming('later', ACME, '2030-01-20', 5_000);
+  await coming('small', ZETA, '2030-01-10', 999);
+  await notifyOwners(context(at));
+  await notifyOwners(context(at));
+  expect(newsTo(ZETA)).toEqual([]);
+  expect(newsTo(ACME)).toHaveLength(1);
+  expect(purge(newsTo(ACME)[0])).toMatchObject({
+    archives: ['a1', 'a2'],
+    records: 1_100,
+    customers: 2,
+    firstAt: '2030-01-10T00:00:00.000Z',
+    lastAt: '2030-01-14T00:00:00.000Z',
+  });
+  await notifyOwners(context('2030-01-07T00:00:00Z'));
+  expect(newsTo(ACME).map((news) => purge(news).archives)).toEqual([['a1', 'a2'], ['later']]);
+});
+
+test('without notify.ways nothing is found and nothing is written', async () => {
+  await world.publish(policyText('chats', '2 years'));
+  const { notifying: _, ...untold } = context();
+  expect(await notifyOwners(untold)).toEqual({ found: 0, sent: [], failed: [] });
+  for await (const each of notificationsOf(world.store)) expect(each).toBe(null);
+});
