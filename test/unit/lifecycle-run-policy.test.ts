@@ -162,6 +162,49 @@ describe('a partition', () => {
     expect(done).toMatchObject({ archives: [], problems: [], totals: { selected: 1, archived: 0 } });
   });
 
+  test('that waits for more records: nothing of it is taken, until it is said to seal what waits', async () => {
+    put('young', { at: new Date('2022-05-31') });
+    const waiting = await runPolicy(contextOf(), policy, { flush: false, expired: null });
+    expect(waiting.plan?.partitions).toMatchObject([{ due: 1, seal: { seal: false } }]);
+    expect(waiting).toMatchObject({ archives: [], problems: [], totals: { selected: 0, archived: 0 } });
+    expect(await world.archives()).toEqual([]);
+    expect(await run()).toMatchObject({ totals: { selected: 1, deleted: 1 } });
+  });
+
+  /** The vault, and what happens when the first archive is about to be stored. */
+  const whenFirst = (happens: () => void): Partial<VaultPort> => {
+    let hasHappened = false;
+    return {
+      ensure: async (location) => {
+        if (!hasHappened) happens();
+        hasHappened = true;
+        await world.vault.ensure(location);
+      },
+    };
+  };
+
+  test('of which some went since they were counted: no archive is planned for those', async () => {
+    put('a');
+    put('b');
+    const done = await run(contextOf(whenFirst(() => put('b', { tenant: 'south' }))));
+    expect(done.totals).toMatchObject({ selected: 2, archived: 1, deleted: 1 });
+    expect(await world.archives()).toHaveLength(1);
+  });
+
+  test('to which more came: no more than was counted is taken, unfit ones included, and no archive is planned for the rest', async () => {
+    put('a');
+    put('large');
+    const late = ['2020-03-01', '2020-03-02', '2020-07-01'];
+    const base = contextOf(whenFirst(() => late.map((day) => put(day, { at: new Date(day) }))));
+    const source = overlay(base.source, {
+      fitness: (_shape, raw) => (Buffer.from(raw).includes('large') ? 'too-large' : null),
+    });
+    const done = await run({ ...base, source });
+    expect(done.totals).toMatchObject({ selected: 2, unfit: 1, archived: 1, deleted: 1 });
+    expect(await world.archives()).toHaveLength(1);
+    expect(world.idsIn(policy)).toEqual([...late, 'large']);
+  });
+
   test('of an owner that the configuration does not have: told, and nothing of it is begun', async () => {
     put('a');
     put('old', { at: new Date('2010-01-01') });
@@ -323,7 +366,27 @@ describe('caps', () => {
   });
 });
 
+test('expired: only the partitions that have such are worked on', async () => {
+  put('due', { tenant: 'south' });
+  put('old', { at: new Date('2010-01-01') });
+  const { expired } = await run(undefined, 'ann');
+  expect(expired).toMatchObject([{ customer: 'north', outcomes: { deleted: 1 } }]);
+});
+
 describe('what cannot be handled', () => {
+  test('again after it was mended: counted as new again', async () => {
+    put('without', { owner: null });
+    expect((await run()).newlyQuarantined).toBe(1);
+    world.clock.advance(1_000);
+    put('without', { at: new Date('2024-01-01') });
+    expect((await run()).totals).toMatchObject({ unfit: 0, quarantined: 0 });
+    world.clock.advance(1_000);
+    put('without', { owner: null });
+    const again = await run();
+    expect(again.totals).toMatchObject({ unfit: 1, quarantined: 1 });
+    expect(again.newlyQuarantined).toBe(1);
+  });
+
   test('counts as unfit and quarantined at each run, and as new at the first', async () => {
     put('a');
     put('without', { owner: null });
