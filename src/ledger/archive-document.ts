@@ -45,6 +45,8 @@ export interface ArchivePlan {
   readonly reachedEnd: boolean;
   /** No record in the archive is purged later than this: the due window counted from the first record that was planned. */
   readonly latestPurgeAt: Date;
+  /** Ids of the exceptions that it was decided with. Absent: none. */
+  readonly exceptions?: readonly string[];
 }
 
 /** What the vault acknowledged, and what is inside. Set from `stored` on. */

@@ -4,12 +4,12 @@
  */
 import { deserialize, MinKey, ObjectId, serialize } from 'bson';
 import type { ArchivePlan } from '../ledger/archive-document.ts';
-import { type CompiledPolicy, onePeriod } from '../policy/compile.ts';
+import { type CompiledPolicy, compile, type Decision } from '../policy/compile.ts';
 import { periodOf, subtractPeriod } from '../policy/period.ts';
-import { archiveOf } from '../policy/policy.ts';
 import { superset } from '../policy/superset.ts';
 import type { DatasetShape, Partition, Position, RawRecord, RecordFacts, TriggerRange } from '../source/port.ts';
 import { assertNotStopped, type Context } from './context.ts';
+import { type FactsReader, factsReader } from './look-ups.ts';
 import { type DecisionMark, marksOf } from './read-marks.ts';
 import { type PartitionHolds, partitionHolds } from './record-holds.ts';
 
@@ -26,18 +26,37 @@ export interface PartitionCounts {
   readonly holds: PartitionHolds;
   /** Looked at and not due: only those near the edge are counted. */
   readonly notDue: number;
+  /** Old enough for the shortest period, and waiting for an event or for a value that can be used. */
+  readonly pending: number;
+  /** When the oldest of them was created. */
+  readonly oldestPendingAt: Date | null;
+  /** Treated in place already. */
+  readonly treated: number;
+  /** No due record is to be purged later (ms); null where none was decided by itself. */
+  readonly latestPurgeAt: number | null;
+  /** What exceptions that were granted will make due when they bite. */
+  readonly shortened: readonly Shortened[];
   readonly inUnclearedArchives: number;
+}
+
+export interface Shortened {
+  readonly exception: string;
+  readonly on: Date;
+  /** Records that are due from that day on, and would not be without the exception. */
+  readonly records: number;
 }
 
 /** `owned` is the plan of the highest uncleared archive: what lies up to its bound waits until that is cleared. */
 export async function countPartition(
   context: Context,
-  compiled: CompiledPolicy,
+  policy: CompiledPolicy,
   partition: Partition,
   asOf: Date,
   owned: ArchivePlan | null,
 ): Promise<PartitionCounts> {
   const now = asOf.getTime();
+  const compiled = policy.of(partition.owner, partition.customer);
+  const reader = factsReader(context, policy);
   const bounds = compiled.superset(now);
   const from = owned === null ? undefined : ownedUpTo(owned);
   const marks = await marksOf(context, partition);
@@ -49,24 +68,26 @@ export async function countPartition(
     inUnclearedArchives = (await context.source.summarise(partition, { before })).records;
     // Others with the trigger of the bound lie above it, by their `_id`.
     if (owned.bound !== null)
-      inUnclearedArchives -= await decideEach(context, partition, { after: owned.bound, before }, marks, tally);
+      inUnclearedArchives -= await decideEach(context, partition, reader, { after: owned.bound, before }, marks, tally);
   }
-  const isSmall = from === undefined && (await decideIfSmall(context, compiled, partition, marks, tally));
-  if (isSmall) return { ...tally.counts(), inUnclearedArchives };
+  const isSmall = from === undefined && (await decideIfSmall(context, compiled, partition, reader, marks, tally));
+  const shortened = await countShortened(context, compiled, partition, reader, now, from);
+  if (isSmall) return { ...tally.counts(), inUnclearedArchives, shortened };
   // A hold on all of it changes no count but the one of what is held.
-  if (marks.isEmpty && (holds.narrow.length === 0 || holds.whole.length > 0)) {
-    const sure = certainRanges(compiled, now, from);
+  const { uniform } = compiled;
+  if (uniform !== null && marks.isEmpty && (holds.narrow.length === 0 || holds.whole.length > 0)) {
+    const sure = certainRanges(compiled, uniform, now, from);
     tally.addCertain('expired', await context.source.summarise(partition, sure.expired));
     tally.addCertain('due', await context.source.summarise(partition, sure.due));
     for (const range of sure.uncertain) {
       const after = range.from === undefined ? null : positionAt(partition.dataset, range.from);
-      await decideEach(context, partition, { after, before: range.before }, marks, tally);
+      await decideEach(context, partition, reader, { after, before: range.before }, marks, tally);
     }
   } else {
     const after = from === undefined ? null : positionAt(partition.dataset, from);
-    await decideEach(context, partition, { after, before: bounds.dueBefore }, marks, tally);
+    await decideEach(context, partition, reader, { after, before: bounds.dueBefore }, marks, tally);
   }
-  return { ...tally.counts(), inUnclearedArchives };
+  return { ...tally.counts(), inUnclearedArchives, shortened };
 }
 
 /** No trigger (ms) from this one on lies in uncleared archives. A plan that was never scanned owns everything that it may take. */
@@ -100,19 +121,34 @@ interface CertainRanges {
 }
 
 /** Cuts the triggers into what is certainly expired, perhaps, certainly due, perhaps. Empty ranges have `from` >= `before`. */
-function certainRanges(compiled: CompiledPolicy, now: number, from: number | undefined): CertainRanges {
+function certainRanges(
+  compiled: CompiledPolicy,
+  uniform: NonNullable<CompiledPolicy['uniform']>,
+  now: number,
+  from: number | undefined,
+): CertainRanges {
   const { policy } = compiled;
   const due = compiled.superset(now);
-  const beforeArchive = subtractPeriod(now, periodOf(onePeriod(archiveOf(policy).for)), policy.zone);
-  const active = policy.active === null ? null : periodOf(onePeriod(policy.active));
+  const active = uniform.active === null ? null : periodOf(uniform.active);
+  const start = from === undefined ? {} : { from };
+  const clip = (ms: number) => (from === undefined ? ms : Math.max(from, ms));
+  if (uniform.archive === null) {
+    return {
+      expired: { ...start, before: -Infinity },
+      due: { ...start, before: due.certainlyDueBefore },
+      uncertain: [{ from: clip(due.certainlyDueBefore), before: due.dueBefore }].filter(
+        (range) => range.from < range.before,
+      ),
+    };
+  }
+  const archive = periodOf(uniform.archive);
+  const beforeArchive = subtractPeriod(now, archive, policy.zone);
   // Two periods in a row: the margins of both around the point that both together reach back to.
   const expired = superset(beforeArchive, active, policy.zone);
-  const margin = superset(now, periodOf(onePeriod(archiveOf(policy).for)), policy.zone);
+  const margin = superset(now, archive, policy.zone);
   const slack = (margin.dueBefore - margin.certainlyDueBefore) / 2;
   const expiredBefore = expired.certainlyDueBefore - slack;
   const mayBeExpiredBefore = expired.dueBefore + slack;
-  const start = from === undefined ? {} : { from };
-  const clip = (ms: number) => (from === undefined ? ms : Math.max(from, ms));
   const edge = Math.max(mayBeExpiredBefore, expiredBefore);
   const sureFrom = Math.min(edge, due.dueBefore);
   const sureBefore = Math.max(sureFrom, due.certainlyDueBefore);
@@ -131,6 +167,7 @@ async function decideIfSmall(
   context: Context,
   compiled: CompiledPolicy,
   partition: Partition,
+  reader: FactsReader,
   marks: Awaited<ReturnType<typeof marksOf>>,
   tally: Tally,
 ): Promise<boolean> {
@@ -140,7 +177,7 @@ async function decideIfSmall(
     if (whole !== null) return false;
     whole = batch;
   }
-  if (whole !== null) await decideBatch(context, partition, whole, marks, tally);
+  if (whole !== null) await decideBatch(reader, whole, marks, tally);
   return true;
 }
 
@@ -148,6 +185,7 @@ async function decideIfSmall(
 async function decideEach(
   context: Context,
   partition: Partition,
+  reader: FactsReader,
   range: { readonly after: Position | null; readonly before: number },
   marks: Awaited<ReturnType<typeof marksOf>>,
   tally: Tally,
@@ -156,24 +194,62 @@ async function decideEach(
   for await (const batch of context.source.scan(partition, { ...range, upTo: null }, context.signal)) {
     assertNotStopped(context);
     looked += batch.length;
-    await decideBatch(context, partition, batch, marks, tally);
+    await decideBatch(reader, batch, marks, tally);
   }
   return looked;
 }
 
 async function decideBatch(
-  { source }: Context,
-  partition: Partition,
+  reader: FactsReader,
   batch: readonly RawRecord[],
   marks: Awaited<ReturnType<typeof marksOf>>,
   tally: Tally,
 ): Promise<void> {
   const markOf = await marks.lookUp(batch);
-  for (const record of batch) {
-    const facts = source.facts(partition.dataset, record.raw);
-    tally.decide(record, facts, markOf(record));
-  }
+  const factsOf = await reader.read(batch);
+  for (const record of batch) tally.decide(record, factsOf(record), markOf(record));
 }
+
+/** For each exception that will make something due and has not bitten yet: what it will be about on that day. */
+async function countShortened(
+  context: Context,
+  compiled: CompiledPolicy,
+  partition: Partition,
+  reader: FactsReader,
+  now: number,
+  from: number | undefined,
+): Promise<readonly Shortened[]> {
+  const { policy, given } = compiled;
+  const coming = given.exceptions.filter(
+    ({ effect, bitesAt, until }) => effect === 'shorter' && bitesAt > now && (until === null || until > bitesAt),
+  );
+  const counted: Shortened[] = [];
+  for (const exception of coming) {
+    const on = Math.max(exception.bitesAt, exception.from);
+    const others = given.exceptions.filter(({ id }) => id !== exception.id);
+    const without = compile(policy, { ...given, exceptions: others }).of(partition.owner, partition.customer);
+    const after = from === undefined ? null : positionAt(partition.dataset, from);
+    const range = { after, upTo: null, before: compiled.superset(on).dueBefore };
+    let records = 0;
+    for await (const batch of context.source.scan(partition, range, context.signal)) {
+      assertNotStopped(context);
+      const factsOf = await reader.read(batch);
+      for (const record of batch) {
+        const facts = { ...factsOf(record), exemptUntil: null, quarantined: false };
+        if (isTaken(compiled.decision(facts, false, on)) && !isTaken(without.decision(facts, false, on))) records += 1;
+      }
+    }
+    if (records > 0) counted.push({ exception: exception.id, on: new Date(on), records });
+  }
+  return counted;
+}
+
+function isTaken(decision: Decision): boolean {
+  return decision === 'due' || decision === 'expired';
+}
+
+/** Of a policy that has one period for all, only the trigger counts. */
+const SOMEBODYS = { owner: null, customer: null, exemptUntil: null, quarantined: false, unfit: [] } as const;
 
 class Tally {
   readonly now: number;
@@ -187,6 +263,10 @@ class Tally {
   #quarantined = 0;
   #held = 0;
   #notDue = 0;
+  #pending = 0;
+  #oldestPending: number | null = null;
+  #treated = 0;
+  #latestPurge: number | null = null;
 
   constructor(compiled: CompiledPolicy, now: number, holds: PartitionHolds) {
     this.#compiled = compiled;
@@ -210,19 +290,31 @@ class Tally {
     }
     this.#due += summary.records;
     this.#bytes += summary.bytes;
-    if (summary.oldest !== null) this.#note(summary.oldest);
+    if (summary.oldest === null) return;
+    const oldest = { ...SOMEBODYS, trigger: summary.oldest };
+    this.#note(this.#compiled.times(oldest, this.now).dueAt);
   }
 
   decide(record: RawRecord, facts: RecordFacts, mark: DecisionMark): void {
     // A hold on all of it is told beside the counts: what would be due without it is still shown.
     const held = !this.#areAllHeld && this.#holds.isHeld(record, facts);
-    const decision = this.#compiled.decision({ ...facts, ...mark }, held, this.now);
-    const trigger = facts.trigger ?? Number.NaN;
+    const known = { ...facts, ...mark };
+    const decision = this.#compiled.decision(known, held, this.now);
     switch (decision) {
-      case 'due':
+      case 'due': {
         this.#due += 1;
         this.#bytes += record.raw.length;
-        this.#note(trigger);
+        const { dueAt, purgeAt } = this.#compiled.times(known, this.now);
+        this.#note(dueAt);
+        if (Number.isFinite(purgeAt)) this.#latestPurge = Math.max(this.#latestPurge ?? purgeAt, purgeAt);
+        return;
+      }
+      case 'pending':
+        this.#pending += 1;
+        if (facts.trigger !== null) this.#oldestPending = Math.min(this.#oldestPending ?? facts.trigger, facts.trigger);
+        return;
+      case 'treated':
+        this.#treated += 1;
         return;
       case 'expired':
         this.#expired += 1;
@@ -242,21 +334,25 @@ class Tally {
     }
   }
 
-  #note(trigger: number): void {
-    if (this.#oldest === null || trigger < this.#oldest) this.#oldest = trigger;
+  #note(dueAt: number): void {
+    if (this.#oldest === null || dueAt < this.#oldest) this.#oldest = dueAt;
   }
 
-  counts(): Omit<PartitionCounts, 'inUnclearedArchives'> {
+  counts(): Omit<PartitionCounts, 'inUnclearedArchives' | 'shortened'> {
     return {
       due: this.#due,
       bytes: this.#bytes,
-      oldestDueAt: this.#oldest === null ? null : new Date(this.#compiled.dueAt(this.#oldest)),
+      oldestDueAt: this.#oldest === null ? null : new Date(this.#oldest),
       expired: this.#expired,
       exempt: this.#exempt,
       quarantined: this.#quarantined,
       held: this.#areAllHeld ? this.#due + this.#expired : this.#held,
       holds: this.#holds,
       notDue: this.#notDue,
+      pending: this.#pending,
+      oldestPendingAt: this.#oldestPending === null ? null : new Date(this.#oldestPending),
+      treated: this.#treated,
+      latestPurgeAt: this.#latestPurge,
     };
   }
 }

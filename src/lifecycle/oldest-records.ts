@@ -5,11 +5,13 @@
  */
 import { MoraineError } from '../errors.ts';
 import { policiesInForce } from '../ledger/policies.ts';
-import { type CompiledPolicy, compile } from '../policy/compile.ts';
-import { type Policy, toShape } from '../policy/policy.ts';
+import type { CompiledPolicy, Times } from '../policy/compile.ts';
+import type { Policy } from '../policy/policy.ts';
 import { overdueAfter } from '../policy/window.ts';
 import type { Partition } from '../source/port.ts';
+import { compileInForce } from './compile-in-force.ts';
 import { type Context, dueNow } from './context.ts';
+import { factsReader } from './look-ups.ts';
 import { assertUsable } from './plan.ts';
 import { pinnedPolicy } from './published.ts';
 import { marksOf } from './read-marks.ts';
@@ -24,6 +26,8 @@ export interface OldestRecord {
   readonly overdueFrom: Date | null;
   /** It is past its archive period too, so only `run --expired` takes it. */
   readonly isExpired: boolean;
+  /** When the oldest record that waits for an event or a value was created; null: none does, or it is not known. */
+  readonly pendingSince: Date | null;
   /** Why the source could not be asked; the dates then say nothing. */
   readonly problem: { readonly code: string; readonly text: string; readonly hint: string } | null;
 }
@@ -52,50 +56,67 @@ async function orProblem(context: Context, policy: string, read: () => Promise<O
     const code = error instanceof MoraineError ? error.code : 'INTERNAL';
     context.log.warn({ policy, code }, 'The source could not be asked for its oldest record.');
     const readAt = context.clock.now();
-    return { policy, readAt, dueAt: null, overdueFrom: null, isExpired: false, problem: describe(error) };
+    const nothing = { dueAt: null, overdueFrom: null, isExpired: false, pendingSince: null };
+    return { policy, readAt, ...nothing, problem: describe(error) };
   }
 }
 
 async function oldestOf(context: Context, policy: Policy): Promise<OldestRecord> {
   const readAt = context.clock.now();
-  assertUsable(policy, await context.source.inspect(toShape(policy)));
-  const compiled = compile(policy);
+  const compiled = await compileInForce(context, policy);
+  const { shape } = compiled;
+  assertUsable(policy, await context.source.inspect(shape));
   const now = dueNow(context).getTime();
-  let dueAt = Number.POSITIVE_INFINITY;
+  let times: Times | null = null;
+  let pendingSince: number | null = null;
   const { dueBefore } = compiled.superset(now);
-  for await (const partition of context.source.partitions(toShape(policy), dueBefore)) {
-    dueAt = Math.min(dueAt, (await firstDue(context, compiled, partition, now)) ?? dueAt);
+  for await (const partition of context.source.partitions(shape, dueBefore)) {
+    const first = await firstDue(context, compiled, partition, now);
+    if (first.due !== null && !(times !== null && times.dueAt <= first.due.dueAt)) times = first.due;
+    if (first.pending !== null) pendingSince = Math.min(pendingSince ?? first.pending, first.pending);
   }
-  if (!Number.isFinite(dueAt)) {
-    return { policy: policy.name, readAt, dueAt: null, overdueFrom: null, isExpired: false, problem: null };
-  }
-  const overdueFrom = new Date(overdueAfter(dueAt, policy));
-  const isExpired = compiled.purgeAt(dueAt) <= now;
-  return { policy: policy.name, readAt, dueAt: new Date(dueAt), overdueFrom, isExpired, problem: null };
+  const pending = pendingSince === null ? null : new Date(pendingSince);
+  const known = { policy: policy.name, readAt, pendingSince: pending, problem: null };
+  if (times === null) return { ...known, dueAt: null, overdueFrom: null, isExpired: false };
+  const overdueFrom = new Date(overdueAfter(times.dueAt, policy));
+  return { ...known, dueAt: new Date(times.dueAt), overdueFrom, isExpired: times.purgeAt <= now };
 }
 
-/** When the partition's first due record became due (ms). Records that are exempt, in quarantine or held are not late. */
-async function firstDue(
-  context: Context,
-  compiled: CompiledPolicy,
-  partition: Partition,
-  now: number,
-): Promise<number | null> {
-  const { dataset } = partition;
+interface First {
+  /** Of the record that has been due for the longest. */
+  readonly due: Times | null;
+  /** Creation (ms) of the oldest record that waits for an event or a value. */
+  readonly pending: number | null;
+}
+
+/**
+ * The partition's first due record, and its first pending one. Records that are exempt, in quarantine or held are not late.
+ * Where all have one period the first due record by trigger is the oldest; else those before the end of the shortest period
+ * are all looked at.
+ */
+async function firstDue(context: Context, compiled: CompiledPolicy, partition: Partition, now: number): Promise<First> {
   const holds = await partitionHolds(context, partition);
-  if (holds.whole.length > 0) return null;
+  if (holds.whole.length > 0) return { due: null, pending: null };
   const marks = await marksOf(context, partition);
-  const range = { after: null, upTo: null, before: compiled.superset(now).dueBefore };
+  const own = compiled.of(partition.owner, partition.customer);
+  const reader = factsReader(context, compiled);
+  const range = { after: null, upTo: null, before: own.superset(now).dueBefore };
+  let due: Times | null = null;
+  let pending: number | null = null;
   for await (const batch of context.source.scan(partition, range, context.signal)) {
     const markOf = await marks.lookUp(batch);
+    const factsOf = await reader.read(batch);
     for (const record of batch) {
-      const facts = context.source.facts(dataset, record.raw);
-      const decision = compiled.decision({ ...facts, ...markOf(record) }, holds.isHeld(record, facts), now);
-      if ((decision === 'due' || decision === 'expired') && facts.trigger !== null)
-        return compiled.dueAt(facts.trigger);
+      const facts = { ...factsOf(record), ...markOf(record) };
+      const decision = own.decision(facts, holds.isHeld(record, facts), now);
+      if (decision === 'pending' && pending === null) pending = facts.trigger;
+      if (decision !== 'due' && decision !== 'expired') continue;
+      const times = own.times(facts, now);
+      if (due === null || times.dueAt < due.dueAt) due = times;
+      if (own.uniform !== null) return { due, pending };
     }
   }
-  return null;
+  return { due, pending };
 }
 
 function describe(error: unknown): OldestRecord['problem'] {

@@ -9,14 +9,21 @@
  */
 import { MoraineError } from '../errors.ts';
 import { type ArchiveId, id } from '../ids.ts';
-import { ARCHIVE_VERSION, type ArchiveDocument, NO_OUTCOMES } from '../ledger/archive-document.ts';
+import {
+  ARCHIVE_VERSION,
+  type ArchiveDocument,
+  NO_OUTCOMES,
+  UNIT_ARCHIVE_VERSION,
+} from '../ledger/archive-document.ts';
 import { archives, highestUncleared, newestSequence } from '../ledger/archives.ts';
 import type { AuditEntryBody } from '../ledger/audit.ts';
 import { claimPartition, type PartitionLease } from '../ledger/partitions.ts';
 import { assertNotPaused } from '../ledger/pauses.ts';
-import { compile } from '../policy/compile.ts';
+import type { CompiledPolicy } from '../policy/compile.ts';
+import { addPeriod, periodOf } from '../policy/period.ts';
 import { archiveOf, type Policy, policyVersion } from '../policy/policy.ts';
 import { lastPurgeInWindow } from '../policy/window.ts';
+import { compilePinned } from './compile-in-force.ts';
 import { type Context, dueNow, vaultOf } from './context.ts';
 import type { PartitionPlan } from './plan.ts';
 import { ensureSafeToDestroy } from './preflight.ts';
@@ -53,8 +60,9 @@ async function writePlan(
   const { asOf, sequence, above } = of;
   // Still ours, by the ledger's own word, before anything is written beside it.
   await lease.fence();
-  const compiled = compile(policy);
-  const firstDue = plan.oldest ?? asOf;
+  const exceptions = plan.exceptions ?? [];
+  const compiled = (await compilePinned(context, policy, exceptions)).of(plan.owner, plan.customer);
+  const latestPurgeAt = plan.latestPurgeAt ?? latestPurge(compiled, plan.oldest ?? asOf);
   const archive = id.archive(context.newId());
   const vault = vaultOf(context, archiveOf(policy).vault).locate(context.installation.id, plan.owner, plan.customer);
   const now = context.clock.now();
@@ -69,7 +77,7 @@ async function writePlan(
   lease.assertHeld();
   const outcome = await archives(context.store).insert({
     _id: archive,
-    v: ARCHIVE_VERSION,
+    v: hasUnits(policy) ? UNIT_ARCHIVE_VERSION : ARCHIVE_VERSION,
     state: 'planned',
     quarantinedFrom: null,
     quarantineReason: null,
@@ -90,7 +98,8 @@ async function writePlan(
       records: plan.due,
       bytes: plan.bytes,
       reachedEnd: false,
-      latestPurgeAt: new Date(lastPurgeInWindow(compiled.purgeAt(firstDue.getTime()), policy)),
+      latestPurgeAt,
+      ...(exceptions.length === 0 ? {} : { exceptions }),
     },
     epoch: 0,
     lease: null,
@@ -114,4 +123,16 @@ async function writePlan(
     changed: 'Nothing was planned by this one.',
     ids: { owner: plan.owner, customer: plan.customer },
   });
+}
+
+function hasUnits({ dataset }: Policy): boolean {
+  return (dataset.children ?? []).length > 0 || (dataset.attachments ?? []).length > 0;
+}
+
+/** Of a policy with one period for all: what the due window of the first record allows. */
+function latestPurge({ policy, uniform }: CompiledPolicy, firstDue: Date): Date {
+  const archive = uniform?.archive;
+  if (archive == null)
+    throw new MoraineError('INTERNAL', `A plan of policy ${policy.name} does not say until when its copies are kept.`);
+  return new Date(lastPurgeInWindow(addPeriod(firstDue.getTime(), periodOf(archive), policy.zone), policy));
 }

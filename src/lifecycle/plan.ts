@@ -10,12 +10,15 @@ import { holdName } from '../ledger/holds.ts';
 import { partitionId } from '../ledger/partitions.ts';
 import { type PauseDocument, pauseName, pausesInForce, stops } from '../ledger/pauses.ts';
 import { type CapResult, checkCaps } from '../policy/caps.ts';
-import { type CompiledPolicy, compile } from '../policy/compile.ts';
-import { type Policy, policyVersion, toShape } from '../policy/policy.ts';
+import type { CompiledPolicy } from '../policy/compile.ts';
+import { type Policy, policyVersion } from '../policy/policy.ts';
 import { type SealDecision, sealDecision } from '../policy/window.ts';
+import { wallClock } from '../policy/zone.ts';
 import type { DatasetReport, Partition, UnfitReason } from '../source/port.ts';
+import { compileInForce } from './compile-in-force.ts';
 import { assertNotStopped, type Context, dueNow } from './context.ts';
 import { countPartition, type PartitionCounts } from './count-partition.ts';
+import { assertLookUpsUsable } from './look-ups.ts';
 
 export interface PartitionPlan {
   readonly owner: OwnerId;
@@ -29,6 +32,13 @@ export interface PartitionPlan {
   /** Past the archive period too: only `run --expired` takes them. */
   readonly expired: number;
   readonly held: number;
+  /** Waiting for an event or a value, and old enough for the shortest period; when the oldest of them was created. */
+  readonly pending?: number;
+  readonly oldestPending?: Date | null;
+  /** No copy of what is due is to be purged later; null where one period for all records says so. */
+  readonly latestPurgeAt?: Date | null;
+  /** Ids of the exceptions that it was made with. */
+  readonly exceptions?: readonly string[];
   /** The pauses that stop it: nothing of it is taken. */
   readonly paused: readonly string[];
   readonly seal: SealDecision;
@@ -65,14 +75,15 @@ const PLANNED_AT_ONCE = 4;
 
 /** Throws INDEX_MISSING or DATASET_UNFIT before anything is read of the data. */
 export async function planPolicy(context: Context, policy: Policy, options: PlanOptions): Promise<PolicyPlan> {
-  const shape = toShape(policy);
+  const compiled = await compileInForce(context, policy);
+  const { shape } = compiled;
   const report = await context.source.inspect(shape);
   assertUsable(policy, report);
+  await assertLookUpsUsable(context, compiled);
   const pauses = options.pauses ?? (await pausesInForce(context.store));
-  const compiled = compile(policy);
   const asOf = dueNow(context);
   const found = context.source.partitions(shape, compiled.superset(asOf.getTime()).dueBefore);
-  const unfitCounted = countUnfit(context, policy);
+  const unfitCounted = countUnfit(context, compiled);
   // Awaited below; until then a failure of the other is the one to report.
   unfitCounted.catch(() => undefined);
   const partitions = await pMap(
@@ -125,7 +136,8 @@ export async function planPartition(
     bytes: counts.bytes,
     oldestDueAt: counts.oldestDueAt?.getTime() ?? null,
     now: asOf.getTime(),
-    policy: compiled.policy,
+    // Where nothing is archived in this environment, nothing waits for company in an archive.
+    policy: compiled.disposition === 'archive' ? compiled.policy : { ...compiled.policy, archive: null },
     flush: options.flush,
   });
   const seal: SealDecision =
@@ -141,17 +153,35 @@ export async function planPartition(
     oldest: counts.oldestDueAt,
     expired: counts.expired,
     held,
+    pending: counts.pending,
+    oldestPending: counts.oldestPendingAt,
+    latestPurgeAt: counts.latestPurgeAt === null ? null : new Date(counts.latestPurgeAt),
+    exceptions: compiled.of(owner, customer).given.exceptions.map((exception) => exception.id),
     paused,
     seal,
-    reasons: [...reasonsOf(context, partition, counts), ...holdReasons(counts), seal.text],
+    reasons: [...reasonsOf(context, compiled, partition, counts), ...holdReasons(counts), seal.text],
   };
 }
 
-function reasonsOf(context: Context, partition: Partition, counts: PartitionCounts): string[] {
+function reasonsOf(
+  context: Context,
+  { policy: { zone } }: CompiledPolicy,
+  partition: Partition,
+  counts: PartitionCounts,
+): string[] {
   const reasons: string[] = [];
   if (!context.owners.has(partition.owner))
     reasons.push(`Owner ${partition.owner} is not in moraine.yaml: nothing of it is archived.`);
   if (counts.notDue > 0) reasons.push(`${counts.notDue} near the end of their active period are not due yet.`);
+  if (counts.pending > 0 && counts.oldestPendingAt !== null) {
+    reasons.push(
+      `${counts.pending} are pending: they wait for an event or a value, the oldest since ${wallClock(counts.oldestPendingAt.getTime(), zone)}.`,
+    );
+  }
+  for (const { exception, on, records } of counts.shortened) {
+    reasons.push(`${records} are shortened on ${wallClock(on.getTime(), zone)} by exception ${exception}.`);
+  }
+  if (counts.treated > 0) reasons.push(`${counts.treated} were treated already and stay.`);
   if (counts.exempt > 0) reasons.push(`${counts.exempt} were restored and are left alone for now.`);
   if (counts.quarantined > 0) reasons.push(`${counts.quarantined} are in quarantine.`);
   if (counts.inUnclearedArchives > 0)
@@ -168,8 +198,7 @@ function holdReasons({ held, holds }: PartitionCounts): string[] {
   return [`${held} stay by legal hold ${holds.narrow.map(holdName).join(', ')}.`];
 }
 
-async function countUnfit(context: Context, policy: Policy): Promise<Partial<Record<UnfitReason, number>>> {
-  const shape = toShape(policy);
+async function countUnfit(context: Context, { shape }: CompiledPolicy): Promise<Partial<Record<UnfitReason, number>>> {
   const counts: Partial<Record<UnfitReason, number>> = {};
   for await (const batch of context.source.unfit(shape)) {
     assertNotStopped(context);

@@ -6,12 +6,13 @@ import { MoraineError } from '../errors.ts';
 import type { ArchivePlan } from '../ledger/archive-document.ts';
 import type { ArchiveLease } from '../ledger/archives.ts';
 import { assertNotPaused } from '../ledger/pauses.ts';
-import { compile } from '../policy/compile.ts';
 import { MAX_ARCHIVE_BYTES, MAX_ARCHIVE_RECORDS } from '../policy/limits.ts';
-import { type Policy, toShape } from '../policy/policy.ts';
+import type { Policy } from '../policy/policy.ts';
 import { lastPurgeInWindow } from '../policy/window.ts';
 import type { Partition, Position, RawRecord } from '../source/port.ts';
+import { compilePinned } from './compile-in-force.ts';
 import { assertNotStopped, type Context } from './context.ts';
+import { factsReader } from './look-ups.ts';
 import { quarantineRecord } from './quarantine-record.ts';
 import { marksOf } from './read-marks.ts';
 import { partitionHolds } from './record-holds.ts';
@@ -44,14 +45,16 @@ export async function selectRecords(
   take: (record: RawRecord) => Promise<void>,
 ): Promise<Selection> {
   const { source } = context;
-  const shape = toShape(policy);
   const archive = lease.document;
+  const whole = await compilePinned(context, policy, archive.plan.exceptions);
+  const compiled = whole.of(archive.owner, archive.customer);
+  const reader = factsReader(context, whole);
+  const { shape } = whole;
   const partition: Partition = { dataset: shape, owner: archive.owner, customer: archive.customer };
   const marks = await marksOf(context, partition);
   const holds = await partitionHolds(context, partition);
-  const compiled = compile(policy);
   const now = archive.plan.asOf.getTime();
-  const room = new Room(policy, archive.plan.records, holds.ids);
+  const room = new Room(policy, archive.plan, compiled.uniform === null, holds.ids);
   let unfit = 0;
   let last: RawRecord | null = null;
   let lookedAtMs = Number.NEGATIVE_INFINITY;
@@ -64,9 +67,10 @@ export async function selectRecords(
       lookedAtMs = context.clock.monotonicMs();
     }
     const markOf = await marks.lookUp(batch);
+    const factsOf = await reader.read(batch);
     for (const record of batch) {
-      const facts = source.facts(shape, record.raw);
-      const decision = compiled.decision({ ...facts, ...markOf(record) }, holds.isHeld(record, facts), now);
+      const facts = { ...factsOf(record), ...markOf(record) };
+      const decision = compiled.decision(facts, holds.isHeld(record, facts), now);
       const unfitness = decision === 'due' ? source.fitness(shape, record.raw) : null;
       if (facts.owner !== archive.owner || facts.customer !== archive.customer) {
         throw new MoraineError(
@@ -82,10 +86,17 @@ export async function selectRecords(
           unfitness,
         );
         unfit += 1;
-      } else if (decision === 'due') {
+        last = record;
+        continue;
+      }
+      const times = decision === 'due' ? compiled.times(facts, now) : null;
+      if (times !== null && room.passesOver(times.purgeAt)) {
+        last = record;
+        continue;
+      }
+      if (times !== null) {
         const trigger = facts.trigger ?? Number.NaN;
-        const dueAt = compiled.dueAt(trigger);
-        if (!room.admits(record.raw.length, trigger, dueAt, compiled.purgeAt(dueAt))) {
+        if (!room.admits(record.raw.length, trigger, times.dueAt, times.purgeAt)) {
           return room.selection(unfit, last === null ? null : source.position(shape, last.raw), false);
         }
         await take(record);
@@ -105,6 +116,8 @@ function rangeOf(plan: ArchivePlan) {
 class Room {
   readonly #policy: Policy;
   readonly #mostRecords: number;
+  readonly #latestPurgeAt: number;
+  readonly #isMixed: boolean;
   readonly #leftOut: readonly string[];
   #records = 0;
   #bytes = 0;
@@ -114,12 +127,32 @@ class Room {
   #windowEnd = 0;
   #triggerFrom = 0;
   #triggerTo = 0;
+  #hasPassedOver = false;
 
-  /** `planned`: the blast caps let this many through; records that came since wait for the next plan. */
-  constructor(policy: Policy, planned: number, leftOut: readonly string[]) {
+  /**
+   * `plan.records`: the blast caps let this many through; records that came since wait for the next plan. `isMixed`: purge
+   * dates do not grow with the triggers, so records of several periods lie next to each other.
+   */
+  constructor(policy: Policy, plan: ArchivePlan, isMixed: boolean, leftOut: readonly string[]) {
     this.#policy = policy;
     this.#leftOut = leftOut;
-    this.#mostRecords = Math.min(MAX_ARCHIVE_RECORDS, planned);
+    this.#mostRecords = Math.min(MAX_ARCHIVE_RECORDS, plan.records);
+    this.#latestPurgeAt = plan.latestPurgeAt.getTime();
+    this.#isMixed = isMixed;
+  }
+
+  /**
+   * Of several periods one archive holds those whose copies are purged within one due window. The others are passed over,
+   * and are the next archive's: to end this one at the first of them would make an archive of each record.
+   */
+  passesOver(purgeAt: number): boolean {
+    if (!this.#isMixed || this.#records >= this.#mostRecords) return false;
+    const isLast = purgeAt > this.#latestPurgeAt;
+    const isApart =
+      this.#records > 0 && (purgeAt > this.#windowEnd || lastPurgeInWindow(purgeAt, this.#policy) < this.#lastPurgeAt);
+    if (!isLast && !isApart) return false;
+    this.#hasPassedOver = true;
+    return true;
   }
 
   /** Counts the record in, or says that the archive ends before it. Instants in ms. */
@@ -135,6 +168,10 @@ class Room {
       if (this.#bytes + bytes > MAX_ARCHIVE_BYTES || purgeAt > this.#windowEnd) return false;
       this.#lastPurgeAt = Math.max(this.#lastPurgeAt, purgeAt);
       this.#firstDueAt = Math.min(this.#firstDueAt, dueAt);
+      if (purgeAt < this.#firstPurgeAt) {
+        this.#firstPurgeAt = purgeAt;
+        this.#windowEnd = lastPurgeInWindow(purgeAt, this.#policy);
+      }
     }
     this.#records += 1;
     this.#bytes += bytes;
@@ -152,7 +189,7 @@ class Room {
       triggerFrom: new Date(this.#triggerFrom),
       triggerTo: new Date(this.#triggerTo),
       bound,
-      reachedEnd,
+      reachedEnd: reachedEnd && !this.#hasPassedOver,
       leftOut: this.#leftOut,
     };
   }

@@ -1,18 +1,27 @@
 import type { CustomerId, OwnerId } from '../ids.ts';
-import { type PeriodAdder, periodAdder } from './adder.ts';
-import { MAX_INSTANT_MS, type Period, periodOf } from './period.ts';
-import type { PeriodRule, Policy } from './policy.ts';
+import type { DatasetShape } from '../source/port.ts';
+import { Calendar, dueOf, endOf, Findings, type Note } from './evaluate.ts';
+import type { ExceptionRule } from './exception.ts';
+import { MAX_INSTANT_MS, periodOf } from './period.ts';
+import { type Disposition, type PeriodRule, type Policy, toShape, valueRefs } from './policy.ts';
+import { onlyPeriod, shortestPeriods } from './shortest.ts';
+import { isAboutParties, specialise } from './specialise.ts';
 import { type DueBounds, superset } from './superset.ts';
+import { type RecordValues, valueKey } from './values.ts';
 
 /** What is known about one record when its policy is applied. Instants in ms since 1970 UTC. */
 export interface DecisionFacts {
   readonly owner: OwnerId | null;
   readonly customer: CustomerId | null;
-  /** The trigger's instant; for a policy with `expires` the date on which the record itself is due. */
+  /** The instant that the scan is ordered by: the trigger, or the creation where the trigger is an event or a look-up. */
   readonly trigger: number | null;
+  /** What the policy's values say, read before; absent where it looks at none. */
+  readonly values?: RecordValues;
   /** A restored record is left alone until then. */
   readonly exemptUntil: number | null;
   readonly quarantined: boolean;
+  /** It was treated in place already, as the policy says. */
+  readonly treated?: boolean;
   /** Why the record cannot be handled; empty for a fit one. */
   readonly unfit: readonly string[];
 }
@@ -20,58 +29,180 @@ export interface DecisionFacts {
 /**
  * - `unfit`: owner, customer or trigger cannot be used, or the bytes cannot be guarded.
  * - `quarantined`: kept aside until a person decides.
+ * - `treated`: treated in place already; it stays.
+ * - `pending`: an event that its period counts from has not happened, or a value that it needs cannot be used.
  * - `not-due`: the active period is not over.
  * - `exempt`: restored, and left alone for a time.
  * - `held`: due, and a legal hold keeps it.
- * - `due`: to be archived.
+ * - `due`: for its disposition.
  * - `expired`: past its archive period as well: deleted with a certificate, and only when a person says so.
  */
-export type Decision = 'unfit' | 'quarantined' | 'not-due' | 'exempt' | 'held' | 'due' | 'expired';
+export type Decision = 'unfit' | 'quarantined' | 'treated' | 'pending' | 'not-due' | 'exempt' | 'held' | 'due' | 'expired';
+
+/** Instants in ms. NaN: it cannot be told. Infinity: beyond the calendar, or (purge) nothing is archived. */
+export interface Times {
+  /** When the record is due for its disposition. */
+  readonly dueAt: number;
+  /** When its copy is to be purged. */
+  readonly purgeAt: number;
+  /** It waits for an event or a value until then; Infinity: for ever. null: for nothing. */
+  readonly pendingUntil: number | null;
+}
+
+/** What a decision rests on besides the policy. */
+export interface Given {
+  /** In force, or ended and still within the grace. A plan pins those that it was made with. */
+  readonly exceptions: readonly ExceptionRule[];
+  /** In `non-production` nothing outlives its active use: what would be archived is deleted. */
+  readonly environment: 'production' | 'non-production' | 'sandbox';
+}
 
 /** A policy made ready for millions of records: the same rules as `decide`, no words and no allocation per record. */
 export interface CompiledPolicy {
   readonly policy: Policy;
-  /** End of the active period, in ms. Infinity when beyond the calendar; NaN for what is no instant. */
-  dueAt(trigger: number): number;
-  /** End of the archive period, counted from `dueAt`, in ms. Infinity when beyond the calendar. */
-  purgeAt(dueAt: number): number;
+  readonly given: Given;
+  /** What happens to what is due, in this environment. */
+  readonly disposition: Disposition;
+  /** How the source must read the records, with the fields that exceptions look at. */
+  readonly shape: DatasetShape;
+  /** What decisions look at in documents that look-ups find. */
+  readonly lookUpRefs: readonly { readonly lookUp: string; readonly field: string }[];
+  /** One period (ISO 8601) for all records, so that the server can count them; null: each is decided, for its values or its marker. */
+  readonly uniform: { readonly active: string | null; readonly archive: string | null } | null;
+  /** What applies to one owner's and customer's records: the same answers for them, often simpler. */
+  of(owner: OwnerId, customer: CustomerId): CompiledPolicy;
+  /** `now`: exceptions come and go with the time. */
+  times(facts: DecisionFacts, now: number): Times;
   /** See {@link Decision}; `held` says whether a legal hold covers the record. */
   decision(facts: DecisionFacts, held: boolean, now: number): Decision;
-  /** Which triggers may be due, for the query (see superset.ts). */
+  /** As `times`, with everything that was looked at as sentences. */
+  explain(facts: DecisionFacts, now: number): Times & { readonly notes: readonly Note[] };
+  /** Which triggers may be due, for the query (see superset.ts). Of a policy that is not uniform none are certain. */
   superset(now: number): DueBounds;
 }
 
+/** Without exceptions, and where archives are made. */
+export const NOTHING_GIVEN: Given = { exceptions: [], environment: 'production' };
+
 /**
- * Make one per policy and use it for all partitions: it remembers the calendar's answers. Records in the order of their
- * triggers are the fastest; the answers are the same in any order.
+ * Make one per policy and run and use it for all partitions: it remembers the calendar's answers. Records in the order of
+ * their triggers are the fastest; the answers are the same in any order.
  */
-export function compile(policy: Policy): CompiledPolicy {
-  const active: Period | null = policy.active === null ? null : periodOf(onePeriod(policy.active));
-  const endOfActive: PeriodAdder = active === null ? (ms) => ms : periodAdder(active, policy.zone);
-  const endOfArchive =
-    policy.archive === null
-      ? () => Number.POSITIVE_INFINITY
-      : periodAdder(periodOf(onePeriod(policy.archive.for)), policy.zone);
+export function compile(policy: Policy, given: Given = NOTHING_GIVEN): CompiledPolicy {
+  const calendar = new Calendar(policy.zone);
+  const whole = compileOne(policy, given, calendar, policy);
+  if (!isAboutParties(policy, given.exceptions)) return whole;
 
-  const dueAt = (trigger: number) => (isInstant(trigger) ? endOfActive(trigger) : Number.NaN);
-  const purgeAt = (due: number) => (isInstant(due) ? endOfArchive(due) : due);
-
+  const variants = new Map<string, CompiledPolicy>();
+  const known = new Map<OwnerId, Map<CustomerId, CompiledPolicy>>();
+  const of = (owner: OwnerId, customer: CustomerId): CompiledPolicy => {
+    const found = known.get(owner)?.get(customer);
+    if (found !== undefined) return found;
+    const special = specialise(policy, given.exceptions, owner, customer);
+    const key = JSON.stringify([
+      special.policy.active,
+      special.policy.archive,
+      special.policy.rules,
+      special.exceptions,
+    ]);
+    let variant = variants.get(key);
+    if (variant === undefined) {
+      variant = compileOne(special.policy, { ...given, exceptions: special.exceptions }, calendar, policy);
+      variants.set(key, variant);
+    }
+    const customers = known.get(owner) ?? new Map<CustomerId, CompiledPolicy>();
+    known.set(owner, customers.set(customer, variant));
+    return variant;
+  };
+  const variantOf = ({ owner, customer }: DecisionFacts) =>
+    owner === null || customer === null ? whole : of(owner, customer);
   return {
+    ...whole,
+    of,
+    times: (facts, now) => variantOf(facts).times(facts, now),
+    decision: (facts, held, now) => variantOf(facts).decision(facts, held, now),
+  };
+}
+
+/** `rules`: the policy as it is for some records; `policy`: as it was published. */
+function compileOne(rules: Policy, given: Given, calendar: Calendar, policy: Policy): CompiledPolicy {
+  const disposition =
+    policy.disposition === 'archive' && given.environment === 'non-production' ? 'delete' : policy.disposition;
+  const archiveRule = disposition === 'archive' && rules.archive !== null ? rules.archive.for : null;
+  const uniform = policy.treat !== undefined && disposition !== 'delete' ? null : uniformOf(rules, given, archiveRule);
+  const dueAt = dueOf(rules, given.exceptions, calendar);
+  const endOfArchive = archiveRule === null ? () => Number.POSITIVE_INFINITY : endOf(archiveRule, calendar);
+  const scratch = new Findings();
+
+  const purgeAt = (due: number, facts: DecisionFacts, found: Findings) =>
+    Number.isNaN(due) ? due : endOfArchive(due, facts, found);
+  const evaluate = (facts: DecisionFacts, now: number, found: Findings): Times => {
+    const trigger = facts.trigger ?? Number.NaN;
+    if (!isInstant(trigger)) return { dueAt: Number.NaN, purgeAt: Number.NaN, pendingUntil: null };
+    const due = dueAt(facts, now, found);
+    const purge = purgeAt(due, facts, found);
+    const { pendingUntil } = found;
+    return {
+      dueAt: due,
+      purgeAt: purge,
+      pendingUntil: pendingUntil === Number.NEGATIVE_INFINITY ? null : pendingUntil,
+    };
+  };
+  const decideTimes = (facts: DecisionFacts, held: boolean, now: number, due: number, purge: number): Decision => {
+    // Written so that a NaN, which no comparison likes, ends in `not-due`: nothing happens to the record.
+    if (!(due <= now)) return 'not-due';
+    if (facts.exemptUntil !== null && !(facts.exemptUntil <= now)) return 'exempt';
+    if (held) return 'held';
+    return purge <= now ? 'expired' : 'due';
+  };
+  const fast =
+    uniform === null
+      ? null
+      : {
+          dueAt: uniform.active === null ? (ms: number) => ms : calendar.adder(uniform.active),
+          purgeAt: uniform.archive === null ? () => Number.POSITIVE_INFINITY : calendar.adder(uniform.archive),
+        };
+  const shape = toShape(
     policy,
-    dueAt,
-    purgeAt,
+    given.exceptions.flatMap(({ scope }) => (scope.value === null ? [] : [scope.value.field])),
+  );
+
+  const compiled: CompiledPolicy = {
+    policy,
+    given,
+    disposition,
+    shape,
+    lookUpRefs: lookUpRefsOf(policy),
+    uniform,
+    of: () => compiled,
+    times: (facts, now) => {
+      scratch.reset();
+      return evaluate(facts, now, scratch);
+    },
     decision: (facts, held, now) => {
       if (isUnfit(facts)) return 'unfit';
       if (facts.quarantined) return 'quarantined';
-      const due = dueAt(facts.trigger ?? Number.NaN);
-      // Written so that a NaN, which no comparison likes, ends in `not-due`: nothing happens to the record.
-      if (!(due <= now)) return 'not-due';
-      if (facts.exemptUntil !== null && !(facts.exemptUntil <= now)) return 'exempt';
-      if (held) return 'held';
-      return purgeAt(due) <= now ? 'expired' : 'due';
+      if (facts.treated === true && disposition !== 'delete') return 'treated';
+      if (fast !== null) {
+        const due = fast.dueAt(facts.trigger ?? Number.NaN);
+        // The end of the archive period is asked for what is due only.
+        return decideTimes(facts, held, now, due, due <= now ? fast.purgeAt(due) : Number.POSITIVE_INFINITY);
+      }
+      scratch.reset();
+      const due = dueAt(facts, now, scratch);
+      const purge = purgeAt(due, facts, scratch);
+      if (scratch.pendingUntil > now) return 'pending';
+      return decideTimes(facts, held, now, due, purge);
     },
-    superset: (now) => superset(now, active, policy.zone),
+    explain: (facts, now) => {
+      const found = new Findings();
+      found.notes = [];
+      const times = evaluate(facts, now, found);
+      return { ...times, notes: found.notes };
+    },
+    superset: (now) => boundsOf(rules, given, uniform, now),
   };
+  return compiled;
 }
 
 /** Also true for facts that contradict themselves: no owner, no customer or no instant, and yet no reason why. */
@@ -82,11 +213,26 @@ export function isUnfit(facts: DecisionFacts): boolean {
 }
 
 /** BSON dates reach further than the calendar does; what lies outside is no usable trigger. */
-function isInstant(ms: number): boolean {
+export function isInstant(ms: number): boolean {
   return Number.isInteger(ms) && Math.abs(ms) <= MAX_INSTANT_MS;
 }
 
-export function onePeriod(rule: PeriodRule): string {
-  if (typeof rule === 'string') return rule;
-  throw new RangeError('The period depends on the record.');
+function uniformOf(rules: Policy, { exceptions }: Given, archive: PeriodRule | null): CompiledPolicy['uniform'] {
+  if (exceptions.length > 0 || rules.trigger.kind === 'composite') return null;
+  if (archive !== null && typeof archive !== 'string') return null;
+  const active = onlyPeriod(rules);
+  return active === undefined ? null : { active, archive };
+}
+
+function boundsOf(rules: Policy, given: Given, uniform: CompiledPolicy['uniform'], now: number): DueBounds {
+  const bounds = (iso: string | null) => superset(now, iso === null ? null : periodOf(iso), rules.zone);
+  if (uniform !== null) return bounds(uniform.active);
+  const dueBefore = shortestPeriods(rules, given.exceptions, now).map((iso) => bounds(iso).dueBefore);
+  return { dueBefore: Math.max(...dueBefore), certainlyDueBefore: -MAX_INSTANT_MS };
+}
+
+function lookUpRefsOf(policy: Policy): CompiledPolicy['lookUpRefs'] {
+  const refs = new Map<string, { readonly lookUp: string; readonly field: string }>();
+  for (const ref of valueRefs(policy)) if ('lookUp' in ref) refs.set(valueKey(ref), ref);
+  return [...refs.values()];
 }

@@ -5,8 +5,9 @@
  */
 import { unreachable } from '../errors.ts';
 import { type CompiledPolicy, compile, type Decision, type DecisionFacts, isUnfit } from './compile.ts';
-import { type Policy, policyVersion } from './policy.ts';
-import { periodRuleWords, triggerWords } from './words.ts';
+import type { Note } from './evaluate.ts';
+import { type Disposition, type Policy, policyVersion } from './policy.ts';
+import { periodRuleWords } from './words.ts';
 import { wallClock } from './zone.ts';
 
 /** What `decide` needs to know of a legal hold. */
@@ -20,7 +21,7 @@ export type Rule =
   | 'policy'
   | 'fitness'
   | 'quarantine'
-  | 'active-period'
+  | Note['rule']
   | 'archive-period'
   | 'exemption'
   | 'hold'
@@ -50,17 +51,23 @@ export function decide(
   const compiled = 'decision' in policy ? policy : compile(policy);
   const covering = holds.filter((hold) => covers(hold, facts));
   const decision = compiled.decision(facts, covering.length > 0, now);
-  const dueAt = isUnfit(facts) || facts.trigger === null ? null : compiled.dueAt(facts.trigger);
-  const purgeAt = dueAt === null ? null : compiled.purgeAt(dueAt);
+  const explained = isUnfit(facts) ? null : compiled.explain(facts, now);
+  const dueAt = instantOrNull(explained?.dueAt);
+  const purgeAt = instantOrNull(explained?.purgeAt);
   const reasons = [
     policyReason(compiled.policy),
     ...fitnessReasons(facts),
-    ...(dueAt === null || purgeAt === null ? [] : periodReasons(facts, compiled.policy, { dueAt, purgeAt, now })),
+    ...(explained?.notes ?? []),
+    ...(dueAt === null || purgeAt === null ? [] : [archiveReason(compiled, purgeAt, now)]),
     ...exemptionReasons(facts, compiled.policy, now),
     ...covering.map((hold): Reason => ({ rule: 'hold', text: `Legal hold ${hold.id} covers this record.` })),
-    { rule: 'disposition', text: dispositionText(decision, compiled.policy) } as const,
+    { rule: 'disposition', text: dispositionText(decision, compiled) } as const,
   ];
   return { decision, dueAt, purgeAt, reasons };
+}
+
+function instantOrNull(ms: number | undefined): number | null {
+  return ms === undefined || Number.isNaN(ms) ? null : ms;
 }
 
 /** Is the record kept by any of these holds? For the scan, which needs no reasons. */
@@ -106,29 +113,18 @@ function fitnessReasons(facts: DecisionFacts): Reason[] {
   return reasons;
 }
 
-function periodReasons(
-  facts: DecisionFacts,
-  policy: Policy,
-  at: { readonly dueAt: number; readonly purgeAt: number; readonly now: number },
-): Reason[] {
-  const when = (ms: number) => wallClock(ms, policy.zone);
-  const field = triggerWords(policy.trigger);
-  const activeText =
-    policy.active === null
-      ? `The record's own date (${field}) ${at.dueAt <= at.now ? 'was' : 'is'} ${when(at.dueAt)} (${policy.zone}).`
-      : `The active period of ${periodRuleWords(policy.active)} began at ${when(facts.trigger ?? Number.NaN)} (${field}) and ${
-          at.dueAt <= at.now ? 'ended' : 'ends'
-        } at ${when(at.dueAt)} (${policy.zone}).`;
-  const archiveText =
-    policy.archive === null
-      ? 'Nothing of it is archived.'
-      : `The archive period of ${periodRuleWords(policy.archive.for)} after that ${
-          at.purgeAt <= at.now ? 'ended' : 'ends'
-        } at ${when(at.purgeAt)}.`;
-  return [
-    { rule: 'active-period', text: activeText },
-    { rule: 'archive-period', text: archiveText },
-  ];
+function archiveReason({ policy, disposition }: CompiledPolicy, purgeAt: number, now: number): Reason {
+  const rule = 'archive-period';
+  if (policy.archive === null || disposition !== 'archive') {
+    return {
+      rule,
+      text: policy.archive === null ? 'Nothing of it is archived.' : 'Nothing is archived in this environment.',
+    };
+  }
+  const text = `The archive period of ${periodRuleWords(policy.archive.for)} after that ${
+    purgeAt <= now ? 'ended' : 'ends'
+  } at ${wallClock(purgeAt, policy.zone)}.`;
+  return { rule, text };
 }
 
 function exemptionReasons(facts: DecisionFacts, policy: Policy, now: number): Reason[] {
@@ -137,7 +133,7 @@ function exemptionReasons(facts: DecisionFacts, policy: Policy, now: number): Re
   return [{ rule: 'exemption', text: `The record was restored and is left alone until ${until} (${policy.zone}).` }];
 }
 
-function dispositionText(decision: Decision, policy: Policy): string {
+function dispositionText(decision: Decision, { policy, disposition }: CompiledPolicy): string {
   switch (decision) {
     case 'unfit':
       return 'It goes into quarantine and stays in the source.';
@@ -148,13 +144,25 @@ function dispositionText(decision: Decision, policy: Policy): string {
       return 'Nothing is to be done yet.';
     case 'exempt':
       return 'Nothing is to be done until then.';
+    case 'treated':
+      return 'Its fields were treated already: it stays.';
+    case 'pending':
+      return 'Nothing is to be done before that is known.';
     case 'due':
-      return policy.archive === null
-        ? 'It is to be deleted.'
-        : `It is to be archived into vault ${policy.archive.vault}.`;
+      return dueText(policy, disposition);
     case 'expired':
       return 'It is past its archive period too: it is not archived, and deleted only when a person says so (`moraine run --expired`).';
     default:
       return unreachable(decision, 'decision');
   }
+}
+
+function dueText({ archive, treat }: Policy, disposition: Disposition): string {
+  const fields = (treat ?? []).map(({ field, how }) => `${field} (${how})`).join(', ');
+  if (disposition === 'delete') return 'It is to be deleted, without an archive.';
+  if (disposition === 'treat') return `It stays, and these fields are to be treated: ${fields}.`;
+  const archived = `It is to be archived into vault ${archive?.vault ?? ''}`;
+  return treat === undefined
+    ? `${archived}.`
+    : `${archived}; in the original these fields are to be treated: ${fields}.`;
 }

@@ -4,8 +4,9 @@
  * handed in. A text names no content of the record.
  */
 import type { CapResult } from './caps.ts';
-import { compile, type DecisionFacts } from './compile.ts';
+import { compile, type DecisionFacts, type Given, isInstant, isUnfit } from './compile.ts';
 import { decide, type HoldScope, type Outcome } from './decide.ts';
+import type { Note } from './evaluate.ts';
 import type { Policy } from './policy.ts';
 import type { SealDecision } from './window.ts';
 
@@ -18,7 +19,11 @@ export const RULES = [
   'bytes',
   'configuration',
   'quarantine',
+  'pending',
   'active-period',
+  'retention-rule',
+  'exception',
+  'precedence',
   'exemption',
   'hold',
   'archive-period',
@@ -38,6 +43,8 @@ export interface ConsideredRule {
 
 export interface RuleFacts {
   readonly policy: Policy;
+  /** Exceptions and environment; absent: none, in production. */
+  readonly given?: Given;
   /** Whether runs use this very version. */
   readonly published: 'in force' | 'file differs' | 'never published';
   readonly facts: DecisionFacts;
@@ -57,15 +64,16 @@ export interface RuleFacts {
 }
 
 export function considerRules(of: RuleFacts): { readonly outcome: Outcome; readonly rules: readonly ConsideredRule[] } {
-  const compiled = compile(of.policy);
+  const compiled = compile(of.policy, of.given);
   const outcome = decide(of.facts, compiled, of.holds, of.now);
-  const hasTrigger = of.facts.trigger !== null && !Number.isNaN(compiled.dueAt(of.facts.trigger));
+  const hasTrigger = isInstant(of.facts.trigger ?? Number.NaN);
+  const { notes } = hasTrigger && !isUnfit(of.facts) ? compiled.explain(of.facts, of.now) : { notes: [] };
   const textOf = (rule: string) => outcome.reasons.find((reason) => reason.rule === rule)?.text ?? null;
   const isDue = outcome.decision === 'due';
   const rule = (name: ConsideredRule['rule'], applies: boolean, text: string): ConsideredRule => {
     return { rule: name, applies, text };
   };
-  const { dueAt, purgeAt } = outcome;
+  const { purgeAt } = outcome;
   const rules: readonly ConsideredRule[] = [
     rule('policy', true, textOf('policy') ?? `Policy ${of.policy.name}.`),
     inForce(of),
@@ -75,12 +83,11 @@ export function considerRules(of: RuleFacts): { readonly outcome: Outcome; reado
     fitness('bytes', of.facts, ['not-canonical', 'too-large'], false),
     rule('configuration', of.configuration !== null, of.configuration ?? 'Its owner is in moraine.yaml.'),
     quarantine(of),
-    rule(
-      'active-period',
-      // Written so that a NaN, which no comparison likes, stops it, as in the decision.
-      dueAt !== null && !(dueAt <= of.now),
-      textOf('active-period') ?? 'It cannot be counted.',
-    ),
+    ...noted(notes, 'pending', 'It waits for no event.'),
+    ...noted(notes, 'active-period', 'It cannot be counted.'),
+    ...noted(notes, 'retention-rule', 'The policy has no further rules.'),
+    ...noted(notes, 'exception', 'No exception is about it.'),
+    ...noted(notes, 'precedence', 'There is nothing to weigh.'),
     rule('exemption', textOf('exemption') !== null, textOf('exemption') ?? 'It was not restored, or long ago.'),
     ...holds(of),
     rule('archive-period', purgeAt !== null && purgeAt <= of.now, textOf('archive-period') ?? 'It cannot be counted.'),
@@ -91,6 +98,12 @@ export function considerRules(of: RuleFacts): { readonly outcome: Outcome; reado
     rule('disposition', true, textOf('disposition') ?? ''),
   ];
   return { outcome, rules };
+}
+
+/** What was looked at under this name, or that there was nothing. */
+function noted(notes: readonly Note[], name: Note['rule'], nothing: string): readonly ConsideredRule[] {
+  const found = notes.filter(({ rule }) => rule === name);
+  return found.length === 0 ? [{ rule: name, applies: false, text: nothing }] : found;
 }
 
 function inForce({ policy, published }: RuleFacts): ConsideredRule {

@@ -17,7 +17,9 @@ import { DELETE_BATCH_RECORDS, deleteBatches, deleteStatement } from './guarded-
 import { idCandidates } from './id-candidates.ts';
 import { keyOf } from './id-key.ts';
 import { createIndexText } from './mongo-inspect.ts';
+import { byKey, lookUpMissing, lookUpWithoutIndex } from './mongo-look-up.ts';
 import type {
+  DatasetFinding,
   DatasetReport,
   DatasetShape,
   GuardedDelete,
@@ -162,6 +164,30 @@ export class MemorySource extends PureAnswers implements SourcePort {
       if (raw !== undefined) found.set(key, rawRecord(raw));
     }
     return found;
+  }
+
+  async inspectLookUp(collection: Namespace, key: string): Promise<readonly DatasetFinding[]> {
+    await turn();
+    const known = this.#collections.get(collection);
+    if (known === undefined) return [lookUpMissing(collection)];
+    return key === '_id' || known.settings.index !== false ? [] : [lookUpWithoutIndex(collection, key)];
+  }
+
+  async readByKey(
+    collection: Namespace,
+    key: string,
+    values: readonly Uint8Array[],
+  ): Promise<ReadonlyMap<string, RawRecord>> {
+    if (values.length > MOST_IDS_IN_ONE_READ) {
+      throw new MoraineError('INTERNAL', `One look-up named ${values.length} values; a batch has at most 1,000.`);
+    }
+    await turn();
+    const wanted = new Set(values.map(keyOf));
+    const matching = [...this.#collection(collection).documents.values()].filter((raw) => {
+      const value = this.valueBytes(raw, key);
+      return value !== null && wanted.has(keyOf(value));
+    });
+    return byKey(collection, key, matching.map(rawRecord));
   }
 
   async deleteGuarded(

@@ -3,6 +3,7 @@ import type { MongoClient } from 'mongodb';
 import type { Namespace } from '../ids.ts';
 import type { ClearingWarrant } from '../ledger/warrants.ts';
 import { inspect } from './mongo-inspect.ts';
+import { inspectLookUp, readByKey } from './mongo-look-up.ts';
 import { partitionsOf } from './mongo-partitions.ts';
 import { findOne, readByIds, serverTime, summarise } from './mongo-read.ts';
 import { type ScanRange, scanPartition } from './mongo-scan.ts';
@@ -50,6 +51,14 @@ export class MongoSource extends PureAnswers implements SourcePort {
 
   deleteGuarded(dataset: DatasetShape, records: readonly RawRecord[], warrant: ClearingWarrant) {
     return deleteGuarded(this.#client, dataset, records, warrant);
+  }
+
+  inspectLookUp(collection: Namespace, key: string) {
+    return inspectLookUp(this.#client, collection, key);
+  }
+
+  readByKey(collection: Namespace, key: string, values: readonly Uint8Array[]) {
+    return readByKey(this.#client, collection, key, values);
   }
 
   insertMissing(namespace: Namespace, records: readonly Uint8Array[]) {

@@ -5,6 +5,7 @@
 import type { CustomerId, Namespace, OwnerId } from '../ids.ts';
 import type { ClearingWarrant } from '../ledger/warrants.ts';
 import type { RecordValues } from '../policy/values.ts';
+import type { LookUpPort } from './look-up-port.ts';
 
 /** A value from a field of the record (dotted path), or the same value for all records. */
 export type FieldOrValue = { readonly field: string } | { readonly value: string };
@@ -97,7 +98,7 @@ export interface GuardedDelete {
   readonly deletedCount: number;
 }
 
-export interface SourcePort {
+export interface SourcePort extends LookUpPort {
   /** The source server's clock: a witness of time, and what `until` of a guarded delete is compared with. */
   serverTime(): Promise<Date>;
   /** Index, kind of collection and collation. Reads only. */

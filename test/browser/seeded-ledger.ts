@@ -24,7 +24,7 @@ import { endRun, startRun } from '../../src/ledger/runs.ts';
 import { ARCHIVE_STATES, type ArchiveState } from '../../src/ledger/states.ts';
 import { certify } from '../../src/lifecycle/certificate.ts';
 import { loadPolicy } from '../../src/policy/load.ts';
-import { archiveOf, type Policy, policyVersion } from '../../src/policy/policy.ts';
+import { type Policy, policyVersion } from '../../src/policy/policy.ts';
 
 const DAY_MS = 86_400_000;
 
@@ -200,7 +200,7 @@ function archiveOf({ app, policy, owner, customer, state, now, n, sequence }: Wa
     customer: customerId,
     partition: partitionId(policy.dataset.collection, ownerId, customerId),
     sequence,
-    verifyLevel: archiveOf(policy).verify,
+    verifyLevel: policy.archive?.verify ?? 'checksum',
     vault: {
       key: id.vaultKey('cold'),
       backend: 'glacier',

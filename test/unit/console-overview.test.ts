@@ -26,6 +26,7 @@ function overview(changes: Partial<Overview>): Overview {
     dueAt: null,
     overdueFrom: null,
     isExpired: false,
+    pendingSince: null,
     problem: null,
     overdueSeconds: 0,
   };

@@ -57,6 +57,7 @@ describe('the oldest record', () => {
       dueAt: null,
       overdueFrom: null,
       isExpired: false,
+      pendingSince: null,
       problem: null,
     });
     expect(overdueMs(found, new Date(AS_OF))).toBe(0);
@@ -71,6 +72,7 @@ describe('the oldest record', () => {
       dueAt: new Date('2024-05-10'),
       overdueFrom: new Date('2024-05-17'),
       isExpired: false,
+      pendingSince: null,
     });
     const day = 86_400_000;
     expect(overdueMs(found, new Date('2024-05-18'))).toBe(day);
@@ -132,6 +134,7 @@ describe('the oldest record', () => {
       dueAt: null,
       overdueFrom: null,
       isExpired: false,
+      pendingSince: null,
       problem: { code: 'INDEX_MISSING', text: expect.any(String), hint: expect.any(String) },
     });
     expect(second && overdueMs(second, new Date(AS_OF))).toBeNull();

@@ -163,11 +163,15 @@ test('compiled once and used for a scan, it decides as `decide` does from the po
         const facts = { ...fit, trigger, exemptUntil };
         const slow = decide(facts, chats, held ? [holdOnAll] : [], now);
         expect(compiled.decision(facts, held, now)).toBe(slow.decision);
-        expect(compiled.dueAt(trigger)).toBe(slow.dueAt);
-        expect(compiled.purgeAt(compiled.dueAt(trigger))).toBe(slow.purgeAt);
+        const { dueAt, purgeAt, pendingUntil } = compiled.times(facts, now);
+        expect({ dueAt, purgeAt, pendingUntil }).toEqual({
+          dueAt: slow.dueAt,
+          purgeAt: slow.purgeAt,
+          pendingUntil: null,
+        });
         const { dueBefore, certainlyDueBefore } = compiled.superset(now);
-        if (compiled.dueAt(trigger) <= now) expect(trigger).toBeLessThan(dueBefore);
-        if (trigger < certainlyDueBefore) expect(compiled.dueAt(trigger)).toBeLessThanOrEqual(now);
+        if (dueAt <= now) expect(trigger).toBeLessThan(dueBefore);
+        if (trigger < certainlyDueBefore) expect(dueAt).toBeLessThanOrEqual(now);
       },
     ),
   );

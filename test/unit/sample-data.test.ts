@@ -34,7 +34,7 @@ function judged(dataset: SampleDataset, now: Date) {
   const [shape, compiled] = [toShape(policy), compile(policy)];
   return documentsOf(dataset).map((raw) => {
     const facts = { ...factsOf(shape, raw), exemptUntil: null, quarantined: false };
-    const dueAt = facts.trigger === null ? Number.NaN : compiled.dueAt(facts.trigger);
+    const dueAt = compiled.times(facts, now.getTime()).dueAt;
     return { raw, facts, shape, dueAt, decision: compiled.decision(facts, false, now.getTime()) };
   });
 }

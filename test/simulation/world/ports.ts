@@ -201,6 +201,10 @@ export function sourcePort(process: SimulatedProcess, servers: Servers): SourceP
         },
       );
     },
+    values: (bytes, fields) => real.values(bytes, fields),
+    valueBytes: (bytes, field) => real.valueBytes(bytes, field),
+    inspectLookUp: (collection, key) => call('inspectLookUp', () => real.inspectLookUp(collection, key)),
+    readByKey: (collection, key, values) => call('readByKey', () => real.readByKey(collection, key, values)),
     findOne: (namespace, text) => call('findOne', () => real.findOne(namespace, text)),
   };
 }
