@@ -3,15 +3,18 @@ import { MoraineError } from '../src/errors.ts';
 import { endRun, startRun } from '../src/ledger/runs.ts';
 import { assertSafeToDestroy } from '../src/lifecycle/preflight.ts';
 import { purgeArchives } from '../src/lifecycle/purge.ts';
-import { planPurge } from '../src/lifecycle/purge-caps.ts';
+import { type PurgePlan, planPurge } from '../src/lifecycle/purge-caps.ts';
 import type { Act } from './act.ts';
 
 export const purge: Act<'purge'> = async ({ context }, { by }) => {
   const { clock, log, store } = context;
   await assertSafeToDestroy(context);
-  const plan = await planPurge(context, null);
+  const plan = await planPurge(context, null, by);
   for (const { policy, text } of plan.capped) {
     log.warn({ policy, code: 'BLAST_CAP' }, `Policy ${policy} purges nothing: ${text}.`);
+  }
+  for (const [approval, archives] of waitingReviews(plan)) {
+    log.warn({ approval, archives, code: 'APPROVAL_NEEDED' }, 'Archives are due and wait for their review.');
   }
   // An hour without anything due leaves no trace among the runs.
   if (plan.due.length === 0 && plan.capped.length === 0) return { purged: 0 };
@@ -30,3 +33,11 @@ export const purge: Act<'purge'> = async ({ context }, { by }) => {
     throw error;
   }
 };
+
+/** How many archives each review keeps waiting. */
+function waitingReviews({ review }: PurgePlan): ReadonlyMap<string, number> {
+  const waiting = new Map<string, number>();
+  for (const { approval, state } of review)
+    if (approval !== null && state === 'requested') waiting.set(approval, (waiting.get(approval) ?? 0) + 1);
+  return waiting;
+}

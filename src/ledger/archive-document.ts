@@ -74,6 +74,16 @@ export interface PurgeFacts {
   /** Written before the vault is asked to delete: from here on a hold comes too late. */
   readonly askedAt: Date | null;
   /** The vault's time of the accepted delete. */
+/** Why an archive is due before the date that its policy gave it. */
+export interface EarlyPurge {
+  readonly approval: string;
+  /** When it would have been due. */
+  readonly from: Date;
+  readonly by: string;
+  readonly reason: string;
+  readonly at: Date;
+}
+
   readonly acceptedAt: Date | null;
   readonly keyDestroyedAt: Date | null;
   /** The InventoryDate that no longer listed it. */
@@ -119,6 +129,8 @@ export interface ArchiveDocument extends LedgerDocument {
   readonly purge: PurgeFacts | null;
   readonly createdAt: Date;
   readonly changedAt: Date;
+  /** Absent: due by its policy. */
+  readonly early?: EarlyPurge;
   /** Audit entries of moves that were made and may not be in the chain yet; whoever claims the archive next sees to it. */
   readonly unaudited: readonly AuditEntryBody[];
 }

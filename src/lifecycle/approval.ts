@@ -70,6 +70,11 @@ export async function approvedAlready(context: Context, request: ApprovalRequest
   return await useApproval(context, found._id, { hash: null, spendFor: request.spendFor ?? null });
 }
 
+/** Was it used up by this very act before? Then it goes on without another. */
+export async function isUsedHere(context: Context, request: ApprovalRequest): Promise<boolean> {
+  return (await findSpentHere(context, request)) !== null;
+}
+
 /** A grant that covers it before a request that does, and the exact one, with what was said to it, before both. */
 async function findCovering(context: Context, request: ApprovalRequest): Promise<ApprovalDocument | null> {
   if (request.covers === undefined) return null;

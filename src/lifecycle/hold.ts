@@ -22,6 +22,7 @@ import { coversArchive } from '../ledger/holds-covering.ts';
 import { update } from '../ledger/update.ts';
 import { assertReadable, LEDGER_VERSION } from '../ledger/versions.ts';
 import { isNothingAnnounced, waitForAnnounced } from './announced.ts';
+import { type ApprovalRequest, isApprovalRequired, requireApproval } from './approval.ts';
 import type { Context } from './context.ts';
 import { keyCode } from './record-holds.ts';
 
@@ -188,7 +189,10 @@ function notInForce(hold: HoldDocument): MoraineError {
   });
 }
 
-/** Ends a hold. It still holds for {@link RELEASE_GRACE_MS}; what is overdue then goes at the next run. */
+/**
+ * Ends a hold. It still holds for {@link RELEASE_GRACE_MS}; what is overdue then goes at the next run. Where a release takes
+ * a second person it throws APPROVAL_NEEDED first, and the hold stays as it is.
+ */
 export async function releaseHold(
   context: Context,
   holdId: string,
@@ -201,6 +205,9 @@ export async function releaseHold(
     });
   }
   assertReadable(found);
+  if (found.state !== 'released' && isApprovalRequired(context, 'hold-release')) {
+    await requireApproval(context, releaseAsked(found, reason), by);
+  }
   const hold = await settlePlacing(context, found);
   const entry = { act: 'hold release', subject: subjectOf(hold), details: { case: hold.caseNumber, reason, by } };
   await context.audit.appendOnce([{ ...entry, key: `${holdId}:release`, phase: 'intent' }]);
@@ -229,4 +236,25 @@ export async function releaseHold(
     },
   ]);
   return released;
+}
+
+/** What is shown of a hold is what never changes of it; `placing` or `active` makes no other release. */
+function releaseAsked(hold: HoldDocument, reason: string): ApprovalRequest {
+  const { _id, caseNumber, placedBy, placedAt, triggerFrom, triggerBefore, recordKeys, facet } = hold;
+  const subject = subjectOf(hold);
+  return {
+    kind: 'hold-release',
+    subject,
+    shown: {
+      release: { ...subject, case: caseNumber, reason: hold.reason, placedBy, placedAt: placedAt.toISOString() },
+      covers: {
+        triggerFrom: triggerFrom?.toISOString() ?? null,
+        triggerBefore: triggerBefore?.toISOString() ?? null,
+        recordKeys: recordKeys?.length ?? 0,
+        facet: facet?.name ?? null,
+      },
+      reason,
+    },
+    spendFor: _id,
+  };
 }

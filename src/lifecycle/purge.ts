@@ -2,6 +2,7 @@
  * Purge: destroy an archive at the end of its period.
  *
  * The order, and why:
+ *  0. Look at the review, where one is required: not granted, it stays (purge-review.ts).
  *  1. Claim: due by the date that the claim names, announced, no hold found, no retrieval open.
  *  2. Say in the ledger that the vault is about to be asked (from here on a hold comes too late, and says so).
  *  3. The vault deletes. A vault lock or Object Lock vetoes it here, while the key still exists: the archive goes back.
@@ -21,13 +22,14 @@ import { claimPurge, markAccepted, markAsked, purgeOf, takeBackAsking } from '..
 import { removeRecordTraces } from '../ledger/record-traces.ts';
 import { assertNotStopped, type Context, dueNow, vaultOf } from './context.ts';
 import { ensureSafeToDestroy } from './preflight.ts';
+import { waitsForReview } from './purge-review.ts';
 import { refreshRetrievals } from './retrieve.ts';
 
 export interface PurgeReport {
   readonly asOf: Date;
   readonly purged: readonly ArchiveId[];
   readonly held: readonly ArchiveId[];
-  /** Not purged for another reason that ends: a retrieval is open, a person has paused it, another worker is busy with it; or it is in a state in which nothing is purged. */
+  /** Not purged for another reason that ends: a retrieval is open, a person has paused it, its review waits, another worker is busy with it; or it is in a state in which nothing is purged. */
   readonly waiting: readonly { readonly id: ArchiveId; readonly reason: string }[];
   readonly failed: readonly {
     readonly id: ArchiveId;
@@ -89,6 +91,10 @@ async function purgeArchive(context: Context, archive: ArchiveId, asOf: Date): P
     if (state === 'purged' || state === 'confirmed') return { done: true };
     if (state !== 'cleared' && state !== 'purging') return { done: false, why: state, text: `it is ${state}` };
     await ensureSafeToDestroy(context);
+    if (state === 'cleared') {
+      const text = await waitsForReview(context, lease.document);
+      if (text !== null) return { done: false, why: 'review', text };
+    }
     if (lease.document.purge?.acceptedAt == null) {
       const refusal = await askVault(context, lease, asOf);
       if (refusal !== null) return refusal;

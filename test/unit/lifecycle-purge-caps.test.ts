@@ -74,7 +74,7 @@ describe('caps', () => {
     await put('b', 2);
     await put('a', 2, { dueAt: new Date('2028-01-01T00:00:00Z') });
     await put('young', 4, { dueAt: new Date('2030-01-01T00:00:00Z') });
-    expect(await plan()).toEqual({ asOf: new Date(DUE), due: ['a', 'b'], paused: [], capped: [] });
+    expect(await plan()).toEqual({ asOf: new Date(DUE), due: ['a', 'b'], paused: [], review: [], capped: [] });
   });
 
   test('one record too many: nothing of the policy begins, and it says how many archives wait', async () => {

@@ -1,0 +1,44 @@
+/** Caps of a run, and the approval that lifts them for what was counted: looked at before anything is begun. */
+import { errorClass } from '../errors.ts';
+import { type Policy, policyVersion } from '../policy/policy.ts';
+import { type Amounts, approveAmounts } from './approve-amounts.ts';
+import type { Context } from './context.ts';
+import type { PolicyPlan } from './plan.ts';
+import { capProblem, describe, type Met } from './run-problems.ts';
+
+/** The plan, with caps that let it through where they do, or where another person has lifted them for what was counted here. */
+export async function underCaps(
+  context: Context,
+  policy: Policy,
+  plan: PolicyPlan,
+  { requestedBy }: { readonly requestedBy?: string },
+  met: Met,
+): Promise<PolicyPlan> {
+  if (plan.caps.ok || plan.totals.due === 0) return plan;
+  const due = plan.partitions.filter((partition) => partition.seal.seal && partition.due > 0);
+  const amounts = due.map(({ owner, customer, due: records }) => ({ owner, customer, records }));
+  const isLifted = await isApproved(context, policy, { act: 'run', caps: plan.caps, amounts }, requestedBy, met);
+  return isLifted ? { ...plan, caps: { ok: true } } : plan;
+}
+
+/** What stops it goes to the problems: the cap, or the approval that is waited for or was refused. */
+export async function isApproved(
+  context: Context,
+  policy: Policy,
+  what: Pick<Amounts, 'act' | 'caps' | 'amounts'>,
+  requestedBy: string | undefined,
+  met: Met,
+): Promise<boolean> {
+  const amounts: Amounts = { ...what, policy: policy.name, version: policyVersion(policy), limits: policy.limits };
+  try {
+    const spendFor = `run-${context.newId()}`;
+    if (requestedBy !== undefined && (await approveAmounts(context, amounts, { requestedBy, spendFor })) !== false)
+      return true;
+  } catch (error) {
+    if (errorClass(error) !== 'person') throw error;
+    met.problems.push(describe(error));
+    return false;
+  }
+  if (!what.caps.ok) met.problems.push(capProblem(policy, what.caps.text));
+  return false;
+}
