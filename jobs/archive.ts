@@ -1,4 +1,4 @@
-/** Archives: a partition until nothing of it is due, or one archive that was left unfinished. */
+/** Archives, or disposes of: a partition until nothing of it is due, or one archive that was left unfinished. */
 
 import type { ArchiveId } from '../src/ids.ts';
 import { id } from '../src/ids.ts';
@@ -10,7 +10,7 @@ import { assertNotStopped, type Context, dueNow } from '../src/lifecycle/context
 import { assertUsable, planPartition } from '../src/lifecycle/plan.ts';
 import { assertSafeToDestroy } from '../src/lifecycle/preflight.ts';
 import { pinnedPolicy, policiesToRun } from '../src/lifecycle/published.ts';
-import { archivePartition } from '../src/lifecycle/run-policy.ts';
+import { takeDue } from '../src/lifecycle/run-policy.ts';
 import { compile } from '../src/policy/compile.ts';
 import { type Policy, policyVersion, toShape } from '../src/policy/policy.ts';
 import type { Act, ActTools } from './act.ts';
@@ -58,8 +58,9 @@ async function archiveDue(tools: ActTools, job: PartitionJob) {
   await carryPartitionOn(context, partitionId(policy.dataset.collection, owner, customer), touched);
   const plan = await planAgain(context, policy, owner, customer);
   // What a hold keeps is left out record by record; one that covers all leaves nothing to seal.
-  if (plan.seal.seal) await archivePartition(context, policy, plan, touched);
-  return { archives: [...touched] };
+  if (!plan.seal.seal) return { archives: [...touched] };
+  const disposed = await takeDue(context, policy, plan, touched);
+  return { archives: [...touched], ...(disposed === null ? {} : { disposed: disposed.certificate }) };
 }
 
 async function carryPartitionOn(context: Context, partition: string, touched: Set<ArchiveId>): Promise<void> {

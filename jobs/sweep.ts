@@ -7,7 +7,7 @@ import { type PolicyPlan, planPolicy } from '../src/lifecycle/plan.ts';
 import { assertSafeToDestroy } from '../src/lifecycle/preflight.ts';
 import { policiesToRun } from '../src/lifecycle/published.ts';
 import { quarantineUnfit } from '../src/lifecycle/quarantine-record.ts';
-import { carryOnExpirations } from '../src/lifecycle/run-policy.ts';
+import { carryOnDisposals } from '../src/lifecycle/run-policy.ts';
 import type { Policy } from '../src/policy/policy.ts';
 import type { Act, ActTools } from './act.ts';
 import { putUnfinished } from './unfinished.ts';
@@ -54,8 +54,8 @@ async function sweepPolicy(
 ): Promise<{ readonly partitions: number; readonly unfit: number; readonly plan: PolicyPlan }> {
   const { context } = tools;
   await putUnfinished(tools, { policy: policy.name });
-  // A person ordered them and their worker was cut: what was ordered then, and no more.
-  await carryOnExpirations(context, policy);
+  // They were ordered and their worker was cut: what was ordered then, and no more.
+  await carryOnDisposals(context, policy);
   const unfit = await quarantineUnfit(context, policy);
   if (unfit.fresh + unfit.reopened > 0) {
     context.log.warn({ policy: policy.name, records: unfit.fresh + unfit.reopened }, 'Records were quarantined.');

@@ -1,7 +1,7 @@
 /** `moraine archive <id>`: everything about one archive. */
 import type { Command } from 'commander';
 import { id } from '../ids.ts';
-import type { ArchiveDocument } from '../ledger/archive-document.ts';
+import { type ArchiveDocument, RECORD_OUTCOMES } from '../ledger/archive-document.ts';
 import { getArchive } from '../ledger/archives.ts';
 import { type AuditEntry, auditEntries } from '../ledger/audit.ts';
 import { findRetrievals, type RetrievalDocument } from '../ledger/retrievals.ts';
@@ -88,7 +88,7 @@ function archiveText(
     archive.state === 'quarantined'
       ? `quarantined (was ${archive.quarantinedFrom}: ${archive.quarantineReason})`
       : archive.state;
-  const fates = (['deleted', 'changed', 'held', 'gone', 'quarantined', 'pending'] as const)
+  const fates = ([...RECORD_OUTCOMES, 'pending'] as const)
     .filter((outcome) => outcomes[outcome] > 0)
     .map((outcome) => `${count(outcomes[outcome])} ${outcome}`);
   const facts: [string, string][] = [

@@ -21,10 +21,15 @@ export function certificateText(certificate: CertificateDocument): readonly stri
     ['Owner, customer', `${certificate.owner}, ${certificate.customer}`],
     ['Dataset', text('dataset') ?? ''],
     ['Policy', `${certificate.policy}, version ${text('policyVersion')?.slice(0, 12) ?? ''}`],
-    isPurge
-      ? ['Destroyed', archived(number)]
-      : ['Destroyed', `${count(number('records', 'deleted'))} records, deleted without an archive`],
-    text('saidBy') === null ? null : ['Because', `${text('saidBy')} said so: they were past their archive period too`],
+    isPurge ? ['Destroyed', archived(number)] : ['Destroyed', withoutArchive(number, at('fields'))],
+    text('saidBy') === null
+      ? null
+      : [
+          'Because',
+          text('what') === 'expired records deleted'
+            ? `${text('saidBy')} said so: they were past their archive period too`
+            : `${text('saidBy')} says so`,
+        ],
     text('file', 'vault') === null
       ? null
       : ['File', `${size(number('file', 'bytes'))} in vault ${text('file', 'vault')}, stored ${text('storedAt')}`],
@@ -55,9 +60,16 @@ export function certificateText(certificate: CertificateDocument): readonly stri
   ];
 }
 
+/** Of records that were treated in place: which fields, and how. */
+function withoutArchive(number: (...path: readonly string[]) => number, fields: unknown): string {
+  if (!Array.isArray(fields)) return `${count(number('records', 'deleted'))} records, deleted without an archive`;
+  const treated = fields.map((field: unknown) => `${property(field, 'field')} (${property(field, 'how')})`);
+  return `fields of ${count(number('records', 'treated'))} records, treated in place: ${treated.join(', ')}`;
+}
+
 /** The counts of promise 5, those that are zero left out. */
 function archived(number: (...path: readonly string[]) => number): string {
-  const stayed = ['changed', 'held', 'gone', 'quarantined'].flatMap((outcome) => {
+  const stayed = ['treated', 'changed', 'held', 'gone', 'quarantined'].flatMap((outcome) => {
     const records = number('records', outcome);
     return records === 0 ? [] : [`${count(records)} ${outcome}`];
   });

@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import type { Json } from '../canonical-json.ts';
 import { isMoraineError, MoraineError } from '../errors.ts';
-import { type ArchiveDocument, NO_OUTCOMES } from '../ledger/archive-document.ts';
+import { type ArchiveDocument, NO_OUTCOMES, RECORD_OUTCOMES } from '../ledger/archive-document.ts';
 import { getArchive } from '../ledger/archives.ts';
 import { type Context, dueNow } from '../lifecycle/context.ts';
 import { policiesToRun } from '../lifecycle/published.ts';
@@ -189,7 +189,10 @@ async function follow(context: Context) {
 async function runOne(session: Session, context: Context, policy: Policy, options: RunCommandOptions): Promise<Ran> {
   const expired = options.expired ? { saidBy: session.actor } : null;
   try {
-    return { policy, run: await runPolicy(context, policy, { flush: options.flush === true, expired }) };
+    return {
+      policy,
+      run: await runPolicy(context, policy, { flush: options.flush === true, requestedBy: session.actor, expired }),
+    };
   } catch (error) {
     if (isMoraineError(error, 'WORK_STOPPED')) throw error;
     return { policy, error };
@@ -232,6 +235,7 @@ async function runDocument(context: Context, ran: Ran) {
     version: run.version,
     archives: archives.map(archiveListed),
     expired: run.expired,
+    disposed: run.disposed,
     totals: totalsNow(run, archives),
     newlyQuarantined: run.newlyQuarantined,
     problems: run.problems,
@@ -244,8 +248,8 @@ function totalsNow(run: PolicyRun, archives: readonly ArchiveDocument[]): RunTot
   const totals = { ...run.totals };
   for (const [at, archive] of archives.entries()) {
     const before = run.archives[at]?.outcomes ?? NO_OUTCOMES;
-    for (const key of ['deleted', 'changed', 'held', 'gone', 'quarantined', 'pending'] as const)
-      totals[key] += archive.outcomes[key] - before[key];
+    for (const key of [...RECORD_OUTCOMES, 'pending'] as const)
+      totals[key] += (archive.outcomes[key] ?? 0) - (before[key] ?? 0);
   }
   return totals;
 }
@@ -257,7 +261,7 @@ function runText(ran: Ran, archives: readonly ArchiveDocument[]): readonly strin
   const paused = run.paused.map((pause) => `  ! Paused by ${pause}: what it covers waits. \`moraine pause list\``);
   if (run.plan === null) return [`${name}: ${dataset.collection}`, ...paused, ''];
   const totals = totalsNow(run, archives);
-  const outcomes = (['changed', 'held', 'gone', 'quarantined', 'pending'] as const).flatMap((outcome) =>
+  const outcomes = (['treated', 'changed', 'held', 'gone', 'quarantined', 'pending'] as const).flatMap((outcome) =>
     totals[outcome] > 0 ? [`${count(totals[outcome])} ${outcome}`] : [],
   );
   const expired = run.expired.map(({ owner, customer, outcomes: { deleted }, certificate }) => [
@@ -266,11 +270,19 @@ function runText(ran: Ran, archives: readonly ArchiveDocument[]): readonly strin
     count(deleted),
     certificate ?? '-',
   ]);
+  const disposed = run.disposed.map(({ owner, customer, outcomes: { deleted, treated }, certificate }) => [
+    owner,
+    customer,
+    count(deleted),
+    count(treated),
+    certificate ?? '-',
+  ]);
   return [
     `${name}: ${dataset.collection}, version ${short(run.version)}`,
     ...(archives.length > 0 ? [archivesTable(archives, FEW_ROWS)] : []),
     `  ${counted(totals.archived, 'record')} archived, ${count(totals.deleted)} deleted from the source${outcomes.length > 0 ? `; ${outcomes.join(', ')}` : ''}.`,
     ...(expired.length > 0 ? [table(['owner', 'customer', 'expired and deleted', 'certificate'], expired)] : []),
+    ...(disposed.length > 0 ? [table(['owner', 'customer', 'deleted', 'treated', 'certificate'], disposed)] : []),
     ...(run.newlyQuarantined > 0
       ? [`  ! ${counted(run.newlyQuarantined, 'record')} went into quarantine: \`moraine quarantine list\`.`]
       : []),

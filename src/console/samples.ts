@@ -38,9 +38,9 @@ async function ledgerSamples(sight: Sight, now: Date): Promise<readonly Sample[]
       openQuarantine(store),
       countHolds(store),
       pausesShown(store),
+      waitingApprovals(store),
       openAlarms(store),
       countNotifications(store),
-      waitingApprovals(store),
       auditHead(store),
       lastGoodRuns(store),
     ]);
@@ -63,12 +63,12 @@ async function ledgerSamples(sight: Sight, now: Date): Promise<readonly Sample[]
       { name: 'moraine_holds', value: holds },
       { name: 'moraine_pauses', value: pauses.length },
       { name: 'moraine_oldest_pause_seconds', value: secondsSince(pauses[0]?.askedAt ?? null, now) },
+      { name: 'moraine_approvals_waiting', value: waiting.length },
+      { name: 'moraine_oldest_approval_seconds', value: secondsSince(waiting[0]?.requestedAt ?? null, now) },
       { name: 'moraine_alarms', value: alarms.length },
       { name: 'moraine_notifications', value: notifications.due, labels: { state: 'due' } },
       { name: 'moraine_notifications', value: notifications.undelivered, labels: { state: 'undelivered' } },
       { name: 'moraine_audit_entries', value: head?.seq ?? 0 },
-      { name: 'moraine_approvals_waiting', value: waiting.length },
-      { name: 'moraine_oldest_approval_seconds', value: secondsSince(waiting[0]?.requestedAt ?? null, now) },
     ];
   } catch (error) {
     log.error({}, `The ledger could not be read for the metrics: ${error instanceof Error ? error.name : 'unknown'}`);
@@ -81,7 +81,7 @@ function snapshotSamples(snapshot: LedgerSnapshot, now: Date): readonly Sample[]
 }
 
 function policySamples(figures: PolicyFigures, now: Date): readonly Sample[] {
-  const { policy, states, outcomes, expired, recordBytes, vaultBytes, purgedBytes } = figures;
+  const { policy, states, outcomes, expired, disposed, recordBytes, vaultBytes, purgedBytes } = figures;
   const of = (name: Sample['name'], value: number, labels: Readonly<Record<string, string>> = {}): Sample => {
     return { name, value, labels: { policy, ...labels } };
   };
@@ -89,6 +89,7 @@ function policySamples(figures: PolicyFigures, now: Date): readonly Sample[] {
     ...Object.entries(states).map(([state, archives]) => of('moraine_archives', archives, { state })),
     ...byOutcome(outcomes).map(([outcome, records]) => of('moraine_records', records, { outcome })),
     ...byOutcome(expired).map(([outcome, records]) => of('moraine_expired_records', records, { outcome })),
+    ...byOutcome(disposed).map(([outcome, records]) => of('moraine_disposed_records', records, { outcome })),
     of('moraine_archived_record_bytes', recordBytes),
     ...Object.entries(vaultBytes).map(([vault, bytes]) => of('moraine_vault_bytes', bytes, { vault })),
     of('moraine_purged_bytes', purgedBytes),

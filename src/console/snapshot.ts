@@ -4,9 +4,9 @@
  */
 
 import { MoraineError } from '../errors.ts';
-import { type ArchiveDocument, NO_OUTCOMES, type Outcomes } from '../ledger/archive-document.ts';
+import { type ArchiveDocument, addOutcomes, NO_OUTCOMES, type Outcomes } from '../ledger/archive-document.ts';
 import { findArchives } from '../ledger/archives.ts';
-import { expirations } from '../ledger/expirations.ts';
+import { type DisposalDocument, disposals, kindOf } from '../ledger/disposals.ts';
 import { ARCHIVE_STATES, type ArchiveState } from '../ledger/states.ts';
 import type { Context } from '../lifecycle/context.ts';
 import { pinnedPolicy } from '../lifecycle/published.ts';
@@ -34,6 +34,8 @@ export interface PolicyFigures {
   readonly outcomes: Outcomes;
   /** Deleted without an archive, because they were past their archive period too. */
   readonly expired: Outcomes;
+  /** Records that the policy deletes, or treats in place, without an archive. */
+  readonly disposed: Outcomes;
   /** BSON bytes of the records that were sealed into archives. */
   readonly recordBytes: number;
   /** Bytes of its archives that are in vaults, by the vault's name in moraine.yaml. */
@@ -96,9 +98,7 @@ export async function readSnapshot(context: Context): Promise<LedgerSnapshot> {
     const isToPurge = archive.state === 'cleared' || archive.state === 'purging';
     tally.add(archive, isToPurge && archive.dueAt !== null ? await policies.overdueFrom(archive, archive.dueAt) : null);
   }
-  for await (const { policy, outcomes } of expirations(context.store).find({})) {
-    if (outcomes !== null) tally.addExpired(policy, outcomes);
-  }
+  for await (const disposal of disposals(context.store).find({})) tally.addDisposal(disposal);
   return { ...tally.figures(), at, tookMs: context.clock.monotonicMs() - startedMs };
 }
 
@@ -174,18 +174,20 @@ class Tally {
     state.archives += 1;
     state.records += recordsOf(archive);
     state.bytes += archive.stored?.bytes ?? 0;
-    this.#outcomes = sum(this.#outcomes, archive.outcomes);
+    this.#outcomes = addOutcomes(this.#outcomes, archive.outcomes);
     const ofPolicy = this.#policy(archive.policy);
     ofPolicy.states[archive.state] += 1;
-    ofPolicy.outcomes = sum(ofPolicy.outcomes, archive.outcomes);
+    ofPolicy.outcomes = addOutcomes(ofPolicy.outcomes, archive.outcomes);
     ofPolicy.recordBytes += archive.state === 'abandoned' ? 0 : (archive.stored?.recordBytes ?? 0);
     this.#addVault(archive, ofPolicy);
     if (overdueFrom !== null && archive.dueAt !== null) this.#addPurge(archive, archive.dueAt, overdueFrom, ofPolicy);
   }
 
-  addExpired(policy: string, outcomes: Outcomes): void {
-    const ofPolicy = this.#policy(policy);
-    ofPolicy.expired = sum(ofPolicy.expired, outcomes);
+  addDisposal(disposal: DisposalDocument): void {
+    if (disposal.outcomes === null) return;
+    const ofPolicy = this.#policy(disposal.policy);
+    const field = kindOf(disposal) === 'expired' ? 'expired' : 'disposed';
+    ofPolicy[field] = addOutcomes(ofPolicy[field], disposal.outcomes);
   }
 
   #addVault(archive: ArchiveDocument, ofPolicy: PolicyTally): void {
@@ -233,6 +235,7 @@ class Tally {
       states: eachState(() => 0),
       outcomes: NO_OUTCOMES,
       expired: NO_OUTCOMES,
+      disposed: NO_OUTCOMES,
       recordBytes: 0,
       vaultBytes: {},
       purgedBytes: 0,
@@ -268,18 +271,6 @@ function eachState<T>(make: () => T): Record<ArchiveState, T> {
   const [planned, storing, stored, verified, cleared] = [make(), make(), make(), make(), make()];
   const [purging, purged, confirmed, abandoned, quarantined] = [make(), make(), make(), make(), make()];
   return { planned, storing, stored, verified, cleared, purging, purged, confirmed, abandoned, quarantined };
-}
-
-function sum(a: Outcomes, b: Outcomes): Outcomes {
-  return {
-    archived: a.archived + b.archived,
-    deleted: a.deleted + b.deleted,
-    changed: a.changed + b.changed,
-    held: a.held + b.held,
-    gone: a.gone + b.gone,
-    quarantined: a.quarantined + b.quarantined,
-    pending: a.pending + b.pending,
-  };
 }
 
 function earlier(a: Date | null, b: Date | null): Date | null {

@@ -16,9 +16,11 @@ import type { LedgerDocument } from './store.ts';
 
 export const ARCHIVES = 'archives';
 export const ARCHIVE_VERSION = 1;
+/** Of archives with children or attachments, and of addenda: an older Moraine must not clear roots without what hangs on them. */
+export const UNIT_ARCHIVE_VERSION = 2;
 
-/** Outcomes of a record; `pending` is the one that is not final. Promise 5: they add up to `archived`, always. */
-export const RECORD_OUTCOMES = ['deleted', 'changed', 'held', 'gone', 'quarantined'] as const;
+/** Outcomes of a record (`treated`: it stays, with fields removed or replaced); `pending` is the one that is not final. Promise 5: they add up to `archived`, always. */
+export const RECORD_OUTCOMES = ['deleted', 'treated', 'changed', 'held', 'gone', 'quarantined'] as const;
 export type RecordOutcome = (typeof RECORD_OUTCOMES)[number];
 export type Outcomes = Readonly<Record<RecordOutcome | 'archived' | 'pending', number>>;
 
@@ -61,19 +63,17 @@ export interface StoredFacts {
   readonly merkleRoot: string;
   readonly manifestSha256: string;
   readonly rosterPages: number;
+  /** What hangs on its records; absent where nothing does. */
+  readonly children?: number;
+  readonly childBytes?: number;
+  readonly attachments?: number;
+  readonly attachmentBytes?: number;
   /** When the first of its records became due (end of its active period). */
   readonly oldestDueAt: Date;
   readonly triggerFrom: Date;
   readonly triggerTo: Date;
 }
 
-export interface PurgeFacts {
-  /** The due date that the claim read. */
-  readonly claimedDueAt: Date;
-  readonly asOf: Date;
-  /** Written before the vault is asked to delete: from here on a hold comes too late. */
-  readonly askedAt: Date | null;
-  /** The vault's time of the accepted delete. */
 /** Why an archive is due before the date that its policy gave it. */
 export interface EarlyPurge {
   readonly approval: string;
@@ -84,6 +84,13 @@ export interface EarlyPurge {
   readonly at: Date;
 }
 
+export interface PurgeFacts {
+  /** The due date that the claim read. */
+  readonly claimedDueAt: Date;
+  readonly asOf: Date;
+  /** Written before the vault is asked to delete: from here on a hold comes too late. */
+  readonly askedAt: Date | null;
+  /** The vault's time of the accepted delete. */
   readonly acceptedAt: Date | null;
   readonly keyDestroyedAt: Date | null;
   /** The InventoryDate that no longer listed it. */
@@ -99,7 +106,12 @@ export interface ArchiveDocument extends LedgerDocument {
   readonly quarantineReason: string | null;
   readonly policy: string;
   readonly policyVersion: PolicyVersion;
+  /** The policy's dataset. */
   readonly namespace: Namespace;
+  /** Only of an addendum: the collection that its records come from, children of what the dataset holds. */
+  readonly collection?: Namespace;
+  /** Only of an addendum: the archive with the roots of its records. It is purged on the same day. */
+  readonly addendumTo?: ArchiveId;
   readonly owner: OwnerId;
   readonly customer: CustomerId;
   readonly partition: PartitionId;
@@ -117,7 +129,11 @@ export interface ArchiveDocument extends LedgerDocument {
   readonly verifiedAt: Date | null;
   /** Purge date: when the archive period of its last record ends. Null until sealed. */
   readonly dueAt: Date | null;
+  /** Absent: due by its policy. */
+  readonly early?: EarlyPurge;
   readonly outcomes: Outcomes;
+  /** Of the children of its records, once it is cleared; absent where there were none. `held`: stayed with their root. */
+  readonly childOutcomes?: Outcomes;
   /** Records that its scan quarantined instead of taking them, because their bytes cannot be guarded. */
   readonly unfit: number;
   /** Holds that were looked at for each record when it was sealed: what they cover is not in it. Absent: none were. */
@@ -129,18 +145,37 @@ export interface ArchiveDocument extends LedgerDocument {
   readonly purge: PurgeFacts | null;
   readonly createdAt: Date;
   readonly changedAt: Date;
-  /** Absent: due by its policy. */
-  readonly early?: EarlyPurge;
   /** Audit entries of moves that were made and may not be in the chain yet; whoever claims the archive next sees to it. */
   readonly unaudited: readonly AuditEntryBody[];
+}
+
+/** The collection that an archive's records come from and go back to. */
+export function collectionOfArchive({ collection, namespace }: ArchiveDocument): Namespace {
+  return collection ?? namespace;
 }
 
 export const NO_OUTCOMES: Outcomes = {
   archived: 0,
   deleted: 0,
+  treated: 0,
   changed: 0,
   held: 0,
   gone: 0,
   quarantined: 0,
   pending: 0,
 };
+
+/** Adds two up. Documents of before records could be treated do not say how many were: none. */
+export function addOutcomes(a: Outcomes, b: Outcomes): Outcomes {
+  const sum = (outcome: keyof Outcomes) => (a[outcome] ?? 0) + (b[outcome] ?? 0);
+  return {
+    archived: sum('archived'),
+    deleted: sum('deleted'),
+    treated: sum('treated'),
+    changed: sum('changed'),
+    held: sum('held'),
+    gone: sum('gone'),
+    quarantined: sum('quarantined'),
+    pending: sum('pending'),
+  };
+}

@@ -1,7 +1,8 @@
 /**
  * What is known of clearing, a roster page at a time: the intent (which records were seen present just before the
  * delete) and the outcomes. A page whose worker crashed is settled from its intent in the same way by whoever comes
- * next: a record that the intent lists and that is absent now was deleted by us.
+ * next: a record that the intent lists and that is absent now was deleted by us, and one that is to be treated and has
+ * the bytes that the intent names was treated by us.
  */
 
 import type { Clock } from '../clock.ts';
@@ -19,15 +20,17 @@ import {
 } from './in-flight.ts';
 import type { LedgerIndex } from './indexes.ts';
 import type { LedgerDocument, Store, StoreCollection } from './store.ts';
-import { ClearingWarrant, type ExpiredBatch, type Lease, VerifiedArchive } from './warrants.ts';
+import { ClearingWarrant, type DisposalOrder, type Lease, VerifiedArchive } from './warrants.ts';
 
 interface ClearingPage extends LedgerDocument {
-  /** The archive, or the expiration, that the page belongs to. */
+  /** The archive, or the disposal, that the page belongs to. */
   readonly archive: string;
   readonly page: number;
-  /** Indexes within the page of the records that were seen present and unchanged before a delete was sent. */
+  /** Indexes within the page of the records that were seen present and unchanged before a delete or replace was sent. */
   readonly intended: readonly number[];
-  /** How many delete commands were sent for the page so far. */
+  /** Where records are treated in place: the SHA-256 of what is to stand there, 32 bytes for each of `intended`, in its order. */
+  readonly treated?: Uint8Array;
+  /** How many commands were sent for the page so far. */
   readonly tries: number;
   /** One letter a record, see OUTCOME_LETTERS; null until the page is settled. */
   readonly outcomes: string | null;
@@ -35,6 +38,7 @@ interface ClearingPage extends LedgerDocument {
 
 const OUTCOME_LETTERS: Readonly<Record<RecordOutcome, string>> = {
   deleted: 'd',
+  treated: 't',
   changed: 'c',
   held: 'h',
   gone: 'g',
@@ -47,7 +51,7 @@ export function clearingPages(store: Store): StoreCollection<ClearingPage> {
   return store.collection<ClearingPage>('clearingPages');
 }
 
-/** The lease under which pages are cleared: of an archive or of an expiration. */
+/** The lease under which pages are cleared: of an archive or of a disposal. */
 export interface ClearingLease extends Lease {
   readonly subject: string;
   keep(): Promise<void>;
@@ -55,6 +59,8 @@ export interface ClearingLease extends Lease {
 
 export interface PageState {
   readonly intended: ReadonlySet<number>;
+  /** SHA-256 of what an intended record is to become, where records are treated in place. */
+  readonly treated: ReadonlyMap<number, Uint8Array>;
   readonly tries: number;
   readonly outcomes: readonly RecordOutcome[] | null;
 }
@@ -67,29 +73,54 @@ export async function readPageState(store: Store, archive: string, page: number)
   const document = await clearingPages(store).get(pageId(archive, page));
   return {
     intended: new Set(document?.intended ?? []),
+    treated: document === null ? new Map() : treatedOf(document),
     tries: document?.tries ?? 0,
     outcomes: document?.outcomes == null ? null : [...document.outcomes].map(outcomeOf),
   };
 }
 
-/** Writes, before the delete goes out, which records were seen present; adds to what an earlier try intended. Returns the number of this try, from 1. */
+/**
+ * Writes, before the command goes out, which records were seen present (and what each is to become, where they are treated);
+ * adds to what an earlier try intended. Returns the number of this try, from 1.
+ */
 export async function writePageIntent(
   store: Store,
   lease: ClearingLease,
   page: number,
   present: readonly number[],
+  treated: ReadonlyMap<number, Uint8Array> = new Map(),
 ): Promise<number> {
   lease.assertHeld();
   const archive = lease.subject;
   const _id = pageId(archive, page);
-  const first = { _id, v: 1, archive, page, intended: present, tries: 1, outcomes: null };
+  const first = { _id, v: 1, archive, page, tries: 1, outcomes: null, ...intentOf(present, treated) };
   if ((await clearingPages(store).insert(first)) === 'inserted') return 1;
   const found = await clearingPages(store).get(_id);
   if (found === null || found.outcomes !== null) throw anotherWorker(archive);
-  const intended = [...new Set([...found.intended, ...present])].sort((a, b) => a - b);
-  const replaced = await clearingPages(store).replace({ ...found, intended, tries: found.tries + 1 });
+  const intent = intentOf([...found.intended, ...present], new Map([...treatedOf(found), ...treated]));
+  const replaced = await clearingPages(store).replace({ ...found, ...intent, tries: found.tries + 1 });
   if (replaced === null) throw anotherWorker(archive);
   return replaced.tries;
+}
+
+const SHA256_BYTES = 32;
+
+function intentOf(
+  present: readonly number[],
+  treated: ReadonlyMap<number, Uint8Array>,
+): Pick<ClearingPage, 'intended' | 'treated'> {
+  const intended = [...new Set(present)].sort((a, b) => a - b);
+  if (treated.size === 0) return { intended };
+  const hashes = Buffer.alloc(intended.length * SHA256_BYTES);
+  for (const [at, record] of intended.entries()) hashes.set(treated.get(record) ?? [], at * SHA256_BYTES);
+  return { intended, treated: Uint8Array.from(hashes) };
+}
+
+function treatedOf({ intended, treated }: ClearingPage): ReadonlyMap<number, Uint8Array> {
+  if (treated === undefined) return new Map();
+  return new Map(
+    intended.map((record, at) => [record, treated.subarray(at * SHA256_BYTES, (at + 1) * SHA256_BYTES)] as const),
+  );
 }
 
 export async function settlePage(
@@ -124,7 +155,14 @@ export async function settlePage(
 
 /** Adds up the settled pages. The total is exact at any moment: what has no outcome is pending. */
 export async function countOutcomes(store: Store, archive: string, archived: number): Promise<Outcomes> {
-  const counts: Record<RecordOutcome, number> = { deleted: 0, changed: 0, held: 0, gone: 0, quarantined: 0 };
+  const counts: Record<RecordOutcome, number> = {
+    deleted: 0,
+    treated: 0,
+    changed: 0,
+    held: 0,
+    gone: 0,
+    quarantined: 0,
+  };
   let settled = 0;
   for await (const page of clearingPages(store).find({ archive })) {
     for (const letter of page.outcomes ?? '') {
@@ -135,7 +173,7 @@ export async function countOutcomes(store: Store, archive: string, archived: num
   return { archived, ...counts, pending: archived - settled };
 }
 
-/** Archives and expirations that have pages in the ledger. */
+/** Archives and disposals that have pages in the ledger. */
 export async function withClearingPages(store: Store): Promise<ReadonlySet<string>> {
   const found = new Set<string>();
   for await (const { archive } of clearingPages(store).find({})) found.add(archive);
@@ -210,7 +248,7 @@ export class ClearingPermit {
 
   /** A warrant for the next command, or the ids of the holds that forbid it. Throws PAUSED. */
   async ask(
-    basis: VerifiedArchive | ExpiredBatch,
+    basis: VerifiedArchive | DisposalOrder,
   ): Promise<{ readonly warrant: ClearingWarrant } | { readonly holds: readonly string[] }> {
     await this.#lease.keep();
     const newest = this.#made.at(-1);

@@ -1,7 +1,12 @@
 /**
- * Expirations: records that were past their archive period too when they were first seen. They are deleted without an
- * archive, under the same guard, announcements and page intents as a clearing, and only when a person said so. One
- * document a partition and run; it ends with a certificate.
+ * Disposals: records that are deleted without an archive, or treated in place, under the guard, announcements and page
+ * intents of a clearing. Four kinds:
+ *  - `expired`: past their archive period too when they were first seen; they go only when a person said so;
+ *  - `delete`: the policy's disposition is to delete, or its archives are not made here (a non-production source);
+ *  - `treat`: the policy has fields removed, redacted or pseudonymised;
+ *  - `offboard`: a customer leaves, and all that the export holds goes, due or not. Its pages are written first, from the
+ *    export; one that was not `scanned` to its end is nobody's order.
+ * One document a partition and run; it ends with a certificate.
  */
 
 import type { Clock } from '../clock.ts';
@@ -12,16 +17,24 @@ import type { LedgerIndex } from './indexes.ts';
 import { claimLease, type HeldLease } from './leases.ts';
 import type { LedgerDocument, Store, StoreCollection } from './store.ts';
 import { LEDGER_VERSION, readableCollection } from './versions.ts';
-import { ExpiredBatch } from './warrants.ts';
+import { DisposalOrder } from './warrants.ts';
 
-export interface ExpirationDocument extends LedgerDocument {
+export type DisposalKind = 'expired' | 'delete' | 'treat' | 'offboard';
+
+export interface DisposalDocument extends LedgerDocument {
+  /** Absent in documents of before there were others: `expired`. */
+  readonly kind?: DisposalKind;
   readonly policy: string;
   readonly policyVersion: PolicyVersion;
   readonly namespace: Namespace;
   readonly owner: OwnerId;
   readonly customer: CustomerId;
   readonly partition: PartitionId;
+  /** Counts the disposals of the partition, from 1. Absent in documents of before they were counted. */
+  readonly sequence?: number;
+  /** `deleting` also while records are treated: under way. */
   readonly state: 'deleting' | 'done';
+  /** The person, or the policy, that ordered it. */
   readonly saidBy: string;
   readonly asOf: Date;
   readonly epoch: number;
@@ -29,38 +42,61 @@ export interface ExpirationDocument extends LedgerDocument {
   /** Roster pages that were written so far. */
   readonly pages: number;
   readonly records: number;
-  /** What the person was told, and the most that is deleted: the blast caps were looked at for this many. */
+  /** What the person was told or the plan counted, and the most that is taken: the blast caps were looked at for this many. */
   readonly mostRecords: number;
+  /** Ids of the exceptions that it was decided with. Absent: of before there were exceptions. */
+  readonly exceptions?: readonly string[];
   /** Position of the last record that was put into a page; the scan goes on after it. */
   readonly after: Uint8Array | null;
   /** The scan came to its end: what is left is to settle the pages and to certify. */
   readonly scanned: boolean;
   /** Holds that were looked at for each record before the first page: what they cover is in no page. Absent: no page yet. */
   readonly leftOut?: readonly string[];
-  /** Quarantined instead of deleted: their bytes cannot be guarded. */
+  /** Quarantined instead of taken: their bytes cannot be guarded or treated. */
   readonly unfit: number;
   /** Set when it was certified: what is left is to remove its pages. */
   readonly outcomes: Outcomes | null;
+  /** Also the instant in the markers of records that it treats. */
   readonly startedAt: Date;
   readonly endedAt: Date | null;
 }
 
-export type ExpirationLease = HeldLease<ExpirationDocument>;
+export type DisposalLease = HeldLease<DisposalDocument>;
 
-const EXPIRATIONS = 'expirations';
+/** Named after the first kind that there was, so that what older versions began is carried on. */
+const DISPOSALS = 'expirations';
 
-export const EXPIRATIONS_INDEXES: readonly LedgerIndex[] = [{ collection: EXPIRATIONS, keys: { policy: 1, state: 1 } }];
+export const DISPOSALS_INDEXES: readonly LedgerIndex[] = [
+  { collection: DISPOSALS, keys: { policy: 1, state: 1 } },
+  { collection: DISPOSALS, keys: { partition: 1, sequence: -1 } },
+];
 
-export function expirations(store: Store): StoreCollection<ExpirationDocument> {
-  return readableCollection<ExpirationDocument>(store, EXPIRATIONS);
+export function disposals(store: Store): StoreCollection<DisposalDocument> {
+  return readableCollection<DisposalDocument>(store, DISPOSALS);
 }
 
-export async function startExpiration(
+export function kindOf({ kind }: DisposalDocument): DisposalKind {
+  return kind ?? 'expired';
+}
+
+/** The newest of a partition, but for those that were never counted. */
+export async function newestDisposal(store: Store, partition: PartitionId): Promise<DisposalDocument | null> {
+  const filter = { partition, sequence: { $gte: 1 } };
+  for await (const disposal of disposals(store).find(filter, { sort: { sequence: -1 }, limit: 1 })) return disposal;
+  return null;
+}
+
+/**
+ * Begins a disposal; null when another worker began one meanwhile. Its id is the partition's with the next number after
+ * `previous`, which was done: so a partition has at most one that is open, and an insert that was frozen on its way finds
+ * its number taken.
+ */
+export async function startDisposal(
   store: Store,
   clock: Clock,
-  expiration: Pick<
-    ExpirationDocument,
-    | '_id'
+  previous: DisposalDocument | null,
+  disposal: Pick<
+    DisposalDocument,
     | 'policy'
     | 'policyVersion'
     | 'namespace'
@@ -70,46 +106,52 @@ export async function startExpiration(
     | 'saidBy'
     | 'asOf'
     | 'mostRecords'
-  >,
-): Promise<void> {
-  await expirations(store).insert({
-    ...expiration,
+    | 'after'
+  > &
+    Pick<Partial<DisposalDocument>, 'exceptions'> & { readonly kind: DisposalKind },
+): Promise<string | null> {
+  const sequence = (previous?.sequence ?? 0) + 1;
+  const _id = `x${disposal.partition}n${sequence}`;
+  const inserted = await disposals(store).insert({
+    ...disposal,
+    _id,
     v: LEDGER_VERSION,
+    sequence,
     state: 'deleting',
     epoch: 0,
     lease: null,
     pages: 0,
     records: 0,
-    after: null,
     scanned: false,
     unfit: 0,
     outcomes: null,
     startedAt: clock.now(),
     endedAt: null,
   });
+  return inserted === 'inserted' ? _id : null;
 }
 
-export async function claimExpiration(
+export async function claimDisposal(
   store: Store,
-  expiration: string,
+  disposal: string,
   by: { readonly worker: WorkerId; readonly clock: Clock; readonly signal?: AbortSignal | undefined },
-): Promise<ExpirationLease> {
-  return await claimLease(store, expirations(store), expiration, by);
+): Promise<DisposalLease> {
+  return await claimLease(store, disposals(store), disposal, by);
 }
 
-/** Deletions of a policy that were ordered and have not ended. */
-export async function openExpirations(store: Store, policy: string): Promise<readonly ExpirationDocument[]> {
-  const open: ExpirationDocument[] = [];
-  for await (const expiration of expirations(store).find({ policy, state: 'deleting' })) open.push(expiration);
+/** Disposals of a policy that were ordered and have not ended. */
+export async function openDisposals(store: Store, policy: string): Promise<readonly DisposalDocument[]> {
+  const open: DisposalDocument[] = [];
+  for await (const disposal of disposals(store).find({ policy, state: 'deleting' })) open.push(disposal);
   return open;
 }
 
-/** Establishes that records may be deleted without an archive: a person said so, and the deletion is under way under this lease. */
-export function proveExpired(lease: ExpirationLease): ExpiredBatch {
+/** Establishes that records may be deleted without an archive, or treated in place: it was ordered, and is under way under this lease. */
+export function proveOrdered(lease: DisposalLease): DisposalOrder {
   lease.assertHeld();
   const { _id, state, saidBy } = lease.document;
   if (state !== 'deleting' || saidBy === '') {
-    throw new MoraineError('INTERNAL', `Expiration ${_id} is ${state}; nothing may be deleted for it.`);
+    throw new MoraineError('INTERNAL', `Disposal ${_id} is ${state}; nothing may be done for it.`);
   }
-  return ExpiredBatch.issue(_id, saidBy);
+  return DisposalOrder.issue(_id, saidBy, kindOf(lease.document) === 'treat' ? 'replace' : 'delete');
 }

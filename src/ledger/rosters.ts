@@ -39,7 +39,7 @@ export interface RosterPage {
 export interface RosterException {
   /** The record's number in the archive, from 0. */
   readonly ordinal: number;
-  readonly outcome: Exclude<RecordOutcome, 'deleted'>;
+  readonly outcome: Exclude<RecordOutcome, 'deleted' | 'treated'>;
 }
 
 interface ExceptionsDocument extends LedgerDocument {
@@ -126,7 +126,7 @@ export async function shrinkRoster(store: Store, input: ShrinkInput): Promise<vo
     for (const record of roster.records) index.add(input.hmac(input.keyOf(record.id)), record.segment);
     const exceptions: RosterException[] = [];
     outcomes.forEach((outcome, at) => {
-      if (outcome !== 'deleted') exceptions.push({ ordinal: ordinal + at, outcome });
+      if (outcome !== 'deleted' && outcome !== 'treated') exceptions.push({ ordinal: ordinal + at, outcome });
     });
     ordinal += roster.records.length;
     if (exceptions.length > 0) {

@@ -1,6 +1,6 @@
 /**
  * Proofs that a destructive leaf asks for in its signature (design 5). Nothing but the function that established the
- * fact can make one: the constructors are private, and only `clearing.ts`, `expirations.ts`, `purging.ts` and
+ * fact can make one: the constructors are private, and only `clearing.ts`, `disposals.ts`, `purging.ts` and
  * `attempts.ts` of this folder call the `issue` functions. A proof ages: it carries the epoch and its end, and the leaf looks at both
  * right before the call.
  */
@@ -32,41 +32,50 @@ export class VerifiedArchive {
   }
 }
 
-/** Records past their archive period too, which a person said may be deleted without an archive. */
-export class ExpiredBatch {
+/** What may be done to a record under a warrant. */
+export type ClearingAct = 'delete' | 'replace';
+
+/** Records that are to go, or to be treated in place, without an archive: a person said so, or the policy that is in force. */
+export class DisposalOrder {
   readonly #proof = true;
-  readonly expiration: string;
+  readonly disposal: string;
   readonly saidBy: string;
-  private constructor(expiration: string, saidBy: string) {
-    this.expiration = expiration;
+  /** An order to treat deletes nothing, an order to delete treats nothing. */
+  readonly act: ClearingAct;
+  private constructor(disposal: string, saidBy: string, act: ClearingAct) {
+    this.disposal = disposal;
     this.saidBy = saidBy;
+    this.act = act;
   }
   /** @internal for src/ledger only. */
-  static issue(expiration: string, saidBy: string): ExpiredBatch {
-    return new ExpiredBatch(expiration, saidBy);
+  static issue(disposal: string, saidBy: string, act: ClearingAct): DisposalOrder {
+    return new DisposalOrder(disposal, saidBy, act);
   }
   get isProof(): boolean {
     return this.#proof;
   }
 }
 
-/** In-flight entry written, holds looked at, none found: records of a verified archive (or expired ones) may be deleted until `until`. */
+/** In-flight entry written, holds looked at, none found: records of a verified archive, or of an order, may be deleted or treated until `until`. */
 export class ClearingWarrant {
-  readonly basis: VerifiedArchive | ExpiredBatch;
+  readonly basis: VerifiedArchive | DisposalOrder;
   readonly lease: Lease;
   /** The source server's time after which nothing may be deleted under this warrant. */
   readonly until: Date;
-  private constructor(basis: VerifiedArchive | ExpiredBatch, lease: Lease, until: Date) {
+  private constructor(basis: VerifiedArchive | DisposalOrder, lease: Lease, until: Date) {
     this.basis = basis;
     this.lease = lease;
     this.until = until;
   }
   /** @internal for src/ledger only. */
-  static issue(basis: VerifiedArchive | ExpiredBatch, lease: Lease, until: Date): ClearingWarrant {
+  static issue(basis: VerifiedArchive | DisposalOrder, lease: Lease, until: Date): ClearingWarrant {
     return new ClearingWarrant(basis, lease, until);
   }
-  /** Throws when the lease is gone. `until` itself is enforced by the server inside the command. */
-  assertGood(): void {
+  /** Throws when the lease is gone, or the order says another thing. `until` itself is enforced by the server inside the command. */
+  assertGood(act: ClearingAct): void {
+    if (this.basis instanceof DisposalOrder && this.basis.act !== act) {
+      throw new MoraineError('INTERNAL', `Disposal ${this.basis.disposal} is to ${this.basis.act}, not to ${act}.`);
+    }
     this.lease.assertHeld();
   }
 }

@@ -14,7 +14,7 @@ import {
   writePageIntent,
 } from '../ledger/clearing.ts';
 import { type RosterRecord, readRosterPage, removeRostersOf, shrinkRoster } from '../ledger/rosters.ts';
-import type { DatasetShape } from '../source/port.ts';
+import type { DatasetShape, Treatment } from '../source/port.ts';
 import { type ClearingSubject, clearPage } from './clear-page.ts';
 import type { Context } from './context.ts';
 import { markOutcomes } from './mark-outcomes.ts';
@@ -25,6 +25,7 @@ export async function clearArchive(
   context: Context,
   lease: ArchiveLease,
   shape: DatasetShape,
+  treatment: Treatment | null = null,
 ): Promise<ArchiveDocument> {
   const { audit, clock, store } = context;
   await ensureSafeToDestroy(context);
@@ -38,8 +39,9 @@ export async function clearArchive(
   );
   const subject: ClearingSubject = {
     shape,
+    treatment,
     askWarrant: () => permit.ask(verified),
-    writeIntent: (page, present) => writePageIntent(store, lease, page, present),
+    writeIntent: (page, present, treated) => writePageIntent(store, lease, page, present, treated),
     settle: async (page, roster, outcomes) => {
       const marked = await markOutcomes(context, { ...archive, archive: archive._id }, roster, outcomes);
       await settlePage(store, lease, page, marked);
@@ -142,8 +144,8 @@ function storedFacts(archive: ArchiveDocument) {
 
 /** Promise 5. */
 function assertSettled(archive: ArchiveDocument, outcomes: Outcomes): void {
-  const { archived, deleted, changed, held, gone, quarantined, pending } = outcomes;
-  if (pending === 0 && archived === deleted + changed + held + gone + quarantined) return;
+  const { archived, deleted, treated, changed, held, gone, quarantined, pending } = outcomes;
+  if (pending === 0 && archived === deleted + treated + changed + held + gone + quarantined) return;
   throw new MoraineError(
     'INTERNAL',
     `The outcomes of archive ${archive._id} do not add up: ${JSON.stringify(outcomes)}.`,

@@ -1,13 +1,15 @@
 /**
- * Expire: delete records that are past their archive period too, without an archive, because a person said so. The
- * guard, the announcements, the page intents and the outcomes are those of a clearing (clear-page.ts); the certificate
- * carries the counts and the Merkle root of what was deleted.
+ * Dispose: delete records without an archive, or treat them in place, under the guard, the announcements, the page intents
+ * and the outcomes of a clearing (clear-page.ts). Four kinds share this one machine: what is `expired` and a person said
+ * may go; what a policy deletes; what a policy treats; what a customer who leaves takes along. The certificate carries the counts, the Merkle root of what there
+ * was before, and which fields were treated how.
  */
-import { createHash } from 'node:crypto';
 import { MerkleTree } from '../archive/merkle.ts';
+import { MoraineError } from '../errors.ts';
 import type { CustomerId } from '../ids.ts';
 import { id, type OwnerId } from '../ids.ts';
-import type { Outcomes } from '../ledger/archive-document.ts';
+import { NO_OUTCOMES, type Outcomes } from '../ledger/archive-document.ts';
+import { highestUncleared } from '../ledger/archives.ts';
 import { getCertificate } from '../ledger/certificates.ts';
 import {
   ClearingPermit,
@@ -18,120 +20,151 @@ import {
   writePageIntent,
 } from '../ledger/clearing.ts';
 import {
-  claimExpiration,
-  type ExpirationLease,
-  openExpirations,
-  proveExpired,
-  startExpiration,
-} from '../ledger/expirations.ts';
+  claimDisposal,
+  type DisposalDocument,
+  type DisposalKind,
+  type DisposalLease,
+  kindOf,
+  newestDisposal,
+  openDisposals,
+  proveOrdered,
+  startDisposal,
+} from '../ledger/disposals.ts';
 import { partitionId } from '../ledger/partitions.ts';
 import { assertNotPaused } from '../ledger/pauses.ts';
-import {
-  ROSTER_PAGE_BYTES,
-  ROSTER_PAGE_RECORDS,
-  type RosterRecord,
-  readRosterPage,
-  removeRoster,
-  removeRosterFrom,
-  writeRosterPage,
-} from '../ledger/rosters.ts';
+import { readRosterPage, removeRoster, removeRosterFrom, writeRosterPage } from '../ledger/rosters.ts';
 import { compile } from '../policy/compile.ts';
 import { type Policy, policyVersion, toShape } from '../policy/policy.ts';
-import type { Position, RawRecord } from '../source/port.ts';
+import type { Position, Treatment } from '../source/port.ts';
 import { certify } from './certificate.ts';
 import { type ClearingSubject, clearPage } from './clear-page.ts';
-import { assertNotStopped, type Context, dueNow } from './context.ts';
+import { compileInForce } from './compile-in-force.ts';
+import { type Context, dueNow, type Environment } from './context.ts';
 import { markOutcomes } from './mark-outcomes.ts';
+import { orderedPages } from './ordered-pages.ts';
 import { ensureSafeToDestroy } from './preflight.ts';
 import { pinnedPolicy } from './published.ts';
-import { quarantineRecord } from './quarantine-record.ts';
-import { marksOf } from './read-marks.ts';
 import { partitionHolds } from './record-holds.ts';
+import { treatmentOf } from './treatment.ts';
 
-export interface ExpirationReport {
+export interface DisposalReport {
+  readonly kind: DisposalKind;
   readonly owner: OwnerId;
   readonly customer: CustomerId;
   readonly certificate: string | null;
   readonly outcomes: Outcomes;
-  /** Quarantined instead of deleted: their bytes cannot be guarded. */
+  /** Quarantined instead of taken: their bytes cannot be guarded or treated. */
   readonly unfit: number;
 }
 
-/** A partition as the plan saw it. `expired` is the most that is deleted: the caps were looked at for this many. */
-export interface ExpiredPartition {
+/** A partition as the plan saw it. `records` is the most that is taken: the caps were looked at for this many. */
+export interface DisposalOrder {
+  readonly kind: DisposalKind;
   readonly owner: OwnerId;
   readonly customer: CustomerId;
-  readonly expired: number;
+  readonly records: number;
+  /** The person, or the policy, that orders it. */
+  readonly saidBy: string;
 }
 
-/** Deletes the expired records of one partition. One that was cut is carried on first, as it was ordered. Throws PAUSED. */
-export async function expirePartition(
+/** What a policy does here with what is due: in a non-production source nothing outlives its active use, so nothing is archived. */
+export function dispositionIn(environment: Environment, policy: Policy): Policy['disposition'] {
+  return compile(policy, { exceptions: [], environment }).disposition;
+}
+
+/** What is done, in the words of audit and certificate. */
+const WORDS: Readonly<Record<DisposalKind, { readonly act: string; readonly what: string }>> = {
+  expired: { act: 'expired records delete', what: 'expired records deleted' },
+  delete: { act: 'records delete', what: 'records deleted' },
+  treat: { act: 'records treat', what: 'records treated' },
+  offboard: { act: 'offboarded records delete', what: 'offboarded records deleted' },
+};
+
+/** Disposes of what is due (or expired) in one partition. One that was cut is carried on first, as it was ordered. Throws PAUSED, LEASE_HELD. */
+export async function disposePartition(
   context: Context,
   policy: Policy,
-  of: ExpiredPartition,
-  saidBy: string,
-): Promise<ExpirationReport> {
-  await assertNotPaused(context.store, { policy: policy.name, owner: of.owner });
-  const partition = partitionId(policy.dataset.collection, of.owner, of.customer);
-  const cut = (await openExpirations(context.store, policy.name)).find((open) => open.partition === partition);
-  return await carryOnExpiration(context, cut?._id ?? (await beginExpiration(context, policy, of, saidBy)));
+  order: DisposalOrder,
+): Promise<DisposalReport> {
+  await assertNotPaused(context.store, { policy: policy.name, owner: order.owner });
+  const partition = partitionId(policy.dataset.collection, order.owner, order.customer);
+  const cut = (await openDisposals(context.store, policy.name)).find((open) => open.partition === partition);
+  return await carryOnDisposal(context, cut?._id ?? (await beginDisposal(context, policy, order)));
 }
 
-/** Takes a deletion that was ordered to its end, under the policy version that it pinned. Throws PAUSED. */
-export async function carryOnExpiration(context: Context, expiration: string): Promise<ExpirationReport> {
+/** Takes a disposal that was ordered to its end, under the policy version that it pinned. Throws PAUSED. */
+export async function carryOnDisposal(context: Context, disposal: string): Promise<DisposalReport> {
   await ensureSafeToDestroy(context);
-  const lease = await claimExpiration(context.store, expiration, context);
+  const lease = await claimDisposal(context.store, disposal, context);
   try {
-    await assertNotPaused(context.store, lease.document);
-    return await deleteExpired(context, lease, await pinnedPolicy(context.store, lease.document.policyVersion));
+    const { document } = lease;
+    await assertNotPaused(context.store, document);
+    return await dispose(context, lease, await pinnedPolicy(context.store, document.policyVersion));
   } finally {
     await lease.giveUp();
   }
 }
 
-async function beginExpiration(
+async function beginDisposal(
   context: Context,
   policy: Policy,
-  { owner, customer, expired }: ExpiredPartition,
-  saidBy: string,
+  { kind, owner, customer, records, saidBy }: DisposalOrder,
 ): Promise<string> {
-  const _id = `x${context.newId()}`;
   const namespace = policy.dataset.collection;
-  const facts = {
-    policy: policy.name,
-    policyVersion: policyVersion(policy),
-    namespace,
-    owner,
-    customer,
-    saidBy,
-    asOf: dueNow(context),
-    mostRecords: expired,
-  };
-  const subject = { expiration: _id, owner, customer, policy: policy.name };
-  await context.audit.appendOnce([
-    {
-      key: `${_id}:begin`,
-      act: 'expired records delete',
-      phase: 'intent',
-      subject,
-      details: { saidBy, records: expired },
-    },
-  ]);
-  await startExpiration(context.store, context.clock, {
-    _id,
-    ...facts,
-    partition: partitionId(namespace, owner, customer),
+  const partition = partitionId(namespace, owner, customer);
+  const previous = await newestDisposal(context.store, partition);
+  // One that was begun since it was looked for is another worker's.
+  const isUnderWay = previous !== null && previous.state !== 'done';
+  const begun = isUnderWay
+    ? null
+    : await startDisposal(context.store, context.clock, previous, {
+        kind,
+        policy: policy.name,
+        policyVersion: policyVersion(policy),
+        namespace,
+        owner,
+        customer,
+        partition,
+        saidBy,
+        asOf: dueNow(context),
+        mostRecords: records,
+        exceptions: (await compileInForce(context, policy)).given.exceptions.map(({ id: exception }) => exception),
+        after: await aboveUncleared(context, partition, kind),
+      });
+  if (begun !== null) return begun;
+  throw new MoraineError('LEASE_HELD', `Another worker disposes of records of ${owner}, ${customer} in ${namespace}.`, {
+    ids: { owner, customer, dataset: namespace },
   });
-  return _id;
 }
 
-async function deleteExpired(context: Context, lease: ExpirationLease, policy: Policy): Promise<ExpirationReport> {
+/**
+ * What lies in archives that are not cleared waits for them: to take it here would make their copies void. What is expired
+ * is in no archive.
+ */
+async function aboveUncleared(
+  context: Context,
+  partition: DisposalDocument['partition'],
+  kind: DisposalKind,
+): Promise<Position | null> {
+  const uncleared = kind === 'expired' ? null : await highestUncleared(context.store, partition);
+  if (uncleared === null || uncleared.plan.bound !== null) return uncleared?.plan.bound ?? null;
+  throw new MoraineError('LEASE_HELD', `Archive ${uncleared._id} of the same partition is not sealed yet.`, {
+    ids: { archive: uncleared._id },
+  });
+}
+
+async function dispose(context: Context, lease: DisposalLease, policy: Policy): Promise<DisposalReport> {
   const { store, clock } = context;
-  const { _id, owner, customer, namespace, outcomes: certified } = lease.document;
+  const { _id, owner, customer, namespace, outcomes: certified, startedAt } = lease.document;
   // Its worker was cut when all that was left was to remove the pages.
   if (certified !== null) return await end(context, lease, certified);
+  const kind = kindOf(lease.document);
+  // What was ordered was never read to its end: nobody may act on a part of it.
+  if (kind === 'offboard' && !lease.document.scanned) return await end(context, lease, NO_OUTCOMES);
+  await context.audit.appendOnce([intentEntry(lease.document)]);
   const shape = toShape(policy);
-  const basis = proveExpired(lease);
+  const order = proveOrdered(lease);
+  const treatment = kind === 'treat' ? await treatmentFor(context, policy, owner, startedAt) : null;
   const leftOut = await holdsLeftOut(context, lease, policy);
   const scope = { policy: policy.name, owner, customer, namespace, archive: null, leftOut };
   const permit = new ClearingPermit(
@@ -141,8 +174,9 @@ async function deleteExpired(context: Context, lease: ExpirationLease, policy: P
   );
   const subject: ClearingSubject = {
     shape,
-    askWarrant: () => permit.ask(basis),
-    writeIntent: (page, present) => writePageIntent(store, lease, page, present),
+    treatment,
+    askWarrant: () => permit.ask(order),
+    writeIntent: (page, present, treated) => writePageIntent(store, lease, page, present, treated),
     settle: async (page, roster, outcomes) => {
       const of = { namespace, owner, customer, policy: policy.name, archive: id.archive(_id) };
       const marked = await markOutcomes(context, of, roster, outcomes);
@@ -153,7 +187,7 @@ async function deleteExpired(context: Context, lease: ExpirationLease, policy: P
   await removeRosterFrom(store, _id, lease.document.pages);
   for (let page = 0; page < lease.document.pages; page++) await clearOne(context, subject, _id, page);
   if (!lease.document.scanned) {
-    for await (const { records, after } of expiredPages(context, lease, policy)) {
+    for await (const { records, after } of orderedPages(context, lease, policy, treatment)) {
       const page = lease.document.pages;
       await writeRosterPage(store, { archive: _id, attempt: _id, epoch: lease.epoch }, page, records);
       await lease.write((document) => ({
@@ -166,16 +200,24 @@ async function deleteExpired(context: Context, lease: ExpirationLease, policy: P
     }
     await lease.write((document) => ({ ...document, scanned: true }));
   }
-  // Not after a failure: a delete whose reply was lost may still be on its way, and a hold must wait for it.
+  // Not after a failure: a command whose reply was lost may still be on its way, and a hold must wait for it.
   await permit.end();
-  return await finish(context, lease);
+  return await finish(context, lease, treatment);
+}
+
+async function treatmentFor(context: Context, policy: Policy, owner: OwnerId, at: Date): Promise<Treatment> {
+  const treatment = await treatmentOf(context, policy, owner, at);
+  if (treatment !== null) return treatment;
+  throw new MoraineError('INTERNAL', `Policy ${policy.name} does not say what to treat.`, {
+    ids: { policy: policy.name },
+  });
 }
 
 /**
  * The holds that every record of every page was looked at for. They are written before the first page: what a later hold
  * covers may be in the pages that are there, so it stops all of them.
  */
-async function holdsLeftOut(context: Context, lease: ExpirationLease, policy: Policy): Promise<readonly string[]> {
+async function holdsLeftOut(context: Context, lease: DisposalLease, policy: Policy): Promise<readonly string[]> {
   const { owner, customer, pages, leftOut: written } = lease.document;
   if (written !== undefined || pages > 0) return written ?? [];
   const { ids } = await partitionHolds(context, { dataset: toShape(policy), owner, customer });
@@ -183,133 +225,76 @@ async function holdsLeftOut(context: Context, lease: ExpirationLease, policy: Po
   return ids;
 }
 
-async function clearOne(context: Context, subject: ClearingSubject, expiration: string, page: number): Promise<void> {
-  const roster = await readRosterPage(context.store, expiration, page);
+async function clearOne(context: Context, subject: ClearingSubject, disposal: string, page: number): Promise<void> {
+  const roster = await readRosterPage(context.store, disposal, page);
   if (roster === null) return;
   const outcomes = await clearPage(
     context,
     subject,
     page,
     roster.records,
-    await readPageState(context.store, expiration, page),
+    await readPageState(context.store, disposal, page),
   );
   for (const outcome of outcomes) context.progress.cleared?.(outcome, 1);
 }
 
-interface ExpiredPage {
-  readonly records: readonly RosterRecord[];
-  /** The position of its last record. */
-  readonly after: Position;
-}
-
-/** Pages of expired records, as they are in the source now, from where an earlier worker stopped: what its pages could not delete is not taken again. */
-async function* expiredPages(context: Context, lease: ExpirationLease, policy: Policy): AsyncGenerator<ExpiredPage> {
-  const { source } = context;
-  const { owner, customer, asOf } = lease.document;
-  const compiled = compile(policy);
-  const shape = toShape(policy);
-  const partition = { dataset: shape, owner, customer };
-  const marks = await marksOf(context, partition);
-  const holds = await partitionHolds(context, partition);
-  const range = { after: lease.document.after, upTo: null, before: compiled.superset(asOf.getTime()).dueBefore };
-  let left = lease.document.mostRecords - lease.document.records;
-  let page: RosterRecord[] = [];
-  let bytes = 0;
-  let last: RawRecord | null = null;
-  const taken = (record: RawRecord) => ({ records: page, after: source.position(shape, record.raw) });
-  for await (const batch of source.scan(partition, range, context.signal)) {
-    await lease.keep();
-    assertNotStopped(context);
-    const markOf = await marks.lookUp(batch);
-    for (const record of batch) {
-      const facts = source.facts(shape, record.raw);
-      if (compiled.decision({ ...facts, ...markOf(record) }, holds.isHeld(record, facts), asOf.getTime()) !== 'expired')
-        continue;
-      const unfitness = source.fitness(shape, record.raw);
-      if (unfitness !== null) {
-        await quarantineRecord(
-          context,
-          { namespace: shape.namespace, owner, customer, policy: policy.name },
-          record,
-          unfitness,
-        );
-        await lease.write((document) => ({ ...document, unfit: document.unfit + 1 }));
-        continue;
-      }
-      if (left <= 0) {
-        if (last !== null) yield taken(last);
-        return;
-      }
-      left -= 1;
-      if (
-        last !== null &&
-        (page.length >= ROSTER_PAGE_RECORDS || (page.length > 0 && bytes + record.raw.length > ROSTER_PAGE_BYTES))
-      ) {
-        yield taken(last);
-        page = [];
-        bytes = 0;
-      }
-      last = record;
-      page.push({ id: record.idBytes, sha256: createHash('sha256').update(record.raw).digest(), segment: 0 });
-      bytes += record.raw.length;
-    }
-  }
-  if (last !== null) yield taken(last);
-}
-
-async function finish(context: Context, lease: ExpirationLease): Promise<ExpirationReport> {
+async function finish(context: Context, lease: DisposalLease, treatment: Treatment | null): Promise<DisposalReport> {
   const { store } = context;
-  const {
-    _id,
-    owner,
-    customer,
-    pages,
-    records,
-    policy,
-    policyVersion: version,
-    namespace,
-    saidBy,
-    asOf,
-  } = lease.document;
+  const { document } = lease;
+  const { _id, owner, customer, pages, records, policy, namespace, saidBy, asOf } = document;
   const outcomes = await countOutcomes(store, _id, records);
   const merkle = new MerkleTree();
   for (let page = 0; page < pages; page++) {
     const roster = (await readRosterPage(store, _id, page))?.records ?? [];
     const settled = (await readPageState(store, _id, page)).outcomes ?? [];
     roster.forEach((record, at) => {
-      if (settled[at] === 'deleted') merkle.add(record.sha256);
+      if (settled[at] === 'deleted' || settled[at] === 'treated') merkle.add(record.sha256);
     });
   }
-  const subject = { _id, owner, customer, namespace, policy, policyVersion: version };
-  if (outcomes.deleted > 0) {
+  const subject = { _id, owner, customer, namespace, policy, policyVersion: document.policyVersion };
+  if (outcomes.deleted + outcomes.treated > 0) {
     await certify(context, subject, {
-      what: 'expired records deleted',
+      what: WORDS[kindOf(document)].what,
       archive: null,
       records: outcomes,
+      ...(treatment === null ? {} : { fields: treatment.fields }),
       merkleRoot: merkle.root(),
       saidBy,
       dueBy: asOf.toISOString(),
     });
   }
-  await context.audit.appendOnce([
-    {
-      key: `${_id}:done`,
-      act: 'expired records delete',
-      phase: 'outcome',
-      subject: { expiration: _id, owner, customer, policy },
-      details: { ...outcomes },
-    },
-  ]);
-  await lease.write((document) => ({ ...document, outcomes }));
+  await context.audit.appendOnce([outcomeEntry(document, outcomes)]);
+  await lease.write((before) => ({ ...before, outcomes }));
   return await end(context, lease, outcomes);
 }
 
 /** Removes the pages, which name records, and only then calls it done: nobody comes back to one that is. */
-async function end({ store, clock }: Context, lease: ExpirationLease, outcomes: Outcomes): Promise<ExpirationReport> {
+async function end({ store, clock }: Context, lease: DisposalLease, outcomes: Outcomes): Promise<DisposalReport> {
   const { _id, owner, customer, unfit } = lease.document;
   await removeRoster(store, _id);
   await removeClearingPages(store, _id);
   await lease.write((document) => ({ ...document, state: 'done', endedAt: clock.now() }));
   const certificate = await getCertificate(store, _id);
-  return { owner, customer, certificate: certificate?._id ?? null, outcomes, unfit };
+  return { kind: kindOf(lease.document), owner, customer, certificate: certificate?._id ?? null, outcomes, unfit };
+}
+
+/** In the chain before anything is done. `expiration`: what a disposal is called there, after the first kind that there was. */
+function intentEntry(document: DisposalDocument) {
+  const { _id, owner, customer, policy, saidBy, mostRecords } = document;
+  return {
+    key: `${_id}:begin`,
+    act: WORDS[kindOf(document)].act,
+    phase: 'intent' as const,
+    subject: { expiration: _id, owner, customer, policy },
+    details: { saidBy, records: mostRecords },
+  };
+}
+
+function outcomeEntry(document: DisposalDocument, outcomes: Outcomes) {
+  return {
+    ...intentEntry(document),
+    key: `${document._id}:done`,
+    phase: 'outcome' as const,
+    details: { ...outcomes },
+  };
 }

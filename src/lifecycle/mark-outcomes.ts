@@ -1,6 +1,6 @@
 /**
  * What the outcomes of a page mean for the records that stay: a third change in a row becomes `quarantined`; a record
- * that the guard refused three times goes into quarantine; a deleted record's marks go.
+ * that the guard refused three times goes into quarantine; a deleted or treated record's marks go.
  */
 import type { ArchiveId, CustomerId, Namespace, OwnerId } from '../ids.ts';
 import type { RecordOutcome } from '../ledger/archive-document.ts';
@@ -28,9 +28,9 @@ export async function markOutcomes(
   const scope = await markScope(context, of.namespace, of.owner, of.customer);
   const keys = roster.map((record) => context.source.keyOf(record.id));
   const keysWith = (wanted: RecordOutcome) => keys.filter((_, at) => outcomes[at] === wanted);
-  const deleted = keysWith('deleted');
-  if (deleted.length > 0 && (await hasMarks(context.store, scope.partition)))
-    await forgetMarks(context.store, scope, deleted);
+  const done = [...keysWith('deleted'), ...keysWith('treated')];
+  if (done.length > 0 && (await hasMarks(context.store, scope.partition)))
+    await forgetMarks(context.store, scope, done);
   const changed = keysWith('changed');
   const changedTooOften =
     changed.length === 0 ? new Set<string>() : new Set(await countChanged(context.store, scope, of.archive, changed));

@@ -21,8 +21,15 @@ const TEXTS: Readonly<Record<string, string>> = {
   'not-canonical':
     'Its bytes do not survive decoding, so no guard can compare them; a version field in the policy helps.',
   'too-large': 'It is too large to be quoted in a guarded delete; a version field in the policy helps.',
-  'changed-three-times': 'It changed three times in a row while its archive was being cleared.',
-  'guard-refused': 'The guarded delete refused it three times although its bytes had not changed.',
+  'not-treatable':
+    'It cannot be treated in place: its field _moraine holds something else, or it is too large to be replaced under a guard.',
+  'child-of-another': 'A child of it, or it as a child, names another owner or customer than its root.',
+  'child-unfit': 'A child of it cannot be guarded: its bytes do not survive decoding, or it is too large to be quoted.',
+  'attachment-missing': 'A file that it names was not there, or had changed, three times in a row.',
+  'attachment-unusable': 'A field that should name a file holds something else, or the rule for it names no store.',
+  'changed-three-times': 'It changed three times in a row while it was being deleted or treated.',
+  'guard-refused':
+    'The guarded delete or replace refused it three times although its bytes had not changed; a unique index or a schema may not let it be treated.',
 };
 
 /** Reasons that every run looks for anew in the whole dataset. */

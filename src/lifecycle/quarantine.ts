@@ -55,7 +55,7 @@ export async function retryQuarantined(context: Context, entry: QuarantineDocume
 /** What disposing of an entry means, told before it is done. */
 export interface Disposal {
   readonly kind: 'record stays' | 'archive given up' | 'archive stays';
-  /** Records that were deleted from the source and of which this archive is the only copy. */
+  /** Records that were deleted from the source, or lost fields there, and of which this archive is the only whole copy. */
   readonly lost: number;
   /** Records that may have been deleted too: their page was cut. */
   readonly perhapsLost: number;
@@ -70,12 +70,13 @@ export async function planDisposal(context: Context, entry: QuarantineDocument):
   const nothing = { kind: 'archive stays', lost: 0, perhapsLost: 0, archive } as const;
   if (archive.state !== 'quarantined' || archive.quarantinedFrom === 'purged') return nothing;
   // Counted from its pages while it is being cleared, and kept with it afterwards.
-  if (archive.outcomes.pending === 0) return { ...nothing, lost: archive.outcomes.deleted };
-  const { deleted } = await countOutcomes(context.store, archive._id, archive.outcomes.archived);
+  if (archive.outcomes.pending === 0)
+    return { ...nothing, lost: archive.outcomes.deleted + (archive.outcomes.treated ?? 0) };
+  const { deleted, treated } = await countOutcomes(context.store, archive._id, archive.outcomes.archived);
   let perhapsLost = 0;
   for await (const { outcomes, intended } of clearingPages(context.store).find({ archive: archive._id }))
     if (outcomes === null) perhapsLost += intended.length;
-  return { ...nothing, lost: deleted, perhapsLost };
+  return { ...nothing, lost: deleted + treated, perhapsLost };
 }
 
 /** Disposes of an entry. Throws CONFIRMATION_NEEDED where records are lost and that was not accepted; HELD, PAUSED, LEASE_HELD. */

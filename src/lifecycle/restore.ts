@@ -184,7 +184,7 @@ async function* voidOrdinals(context: Context, archive: ArchiveDocument): AsyncG
       );
     }
     const { outcomes } = await readPageState(context.store, archive._id, page);
-    for (const [at, outcome] of (outcomes ?? []).entries()) if (outcome !== 'deleted') yield first + at;
+    for (const [at, outcome] of (outcomes ?? []).entries()) if (outcome !== 'deleted' && outcome !== 'treated') yield first + at;
     first += roster.records.length;
   }
 }

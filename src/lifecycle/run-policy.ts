@@ -1,26 +1,30 @@
 /**
- * Run: carry a policy's unfinished archives on, then plan, archive, verify and clear what is due. A partition that fails
+ * Run: carry a policy's unfinished archives and disposals on, then plan, and archive, verify and clear what is due; or, for
+ * a policy whose disposition is another, delete it or treat it in place. A partition that fails
  * never stops the others; a blast cap that is passed stops the policy before it starts. What a person has paused waits, and
  * is told beside the problems: it is none.
  */
 import pMap from 'p-map';
-import { errorClass, isMoraineError, MoraineError } from '../errors.ts';
+import { isMoraineError, MoraineError } from '../errors.ts';
 import { type ArchiveId, type CustomerId, id, type OwnerId, type PolicyVersion } from '../ids.ts';
-import { type ArchiveDocument, NO_OUTCOMES } from '../ledger/archive-document.ts';
+import { type ArchiveDocument, addOutcomes, NO_OUTCOMES, type Outcomes } from '../ledger/archive-document.ts';
 import { findArchives, getArchive } from '../ledger/archives.ts';
-import { openExpirations } from '../ledger/expirations.ts';
+import { openDisposals } from '../ledger/disposals.ts';
 import { pauseName, pausesInForce, stops } from '../ledger/pauses.ts';
 import { UNCLEARED_STATES } from '../ledger/states.ts';
 import { checkCaps } from '../policy/caps.ts';
 import { type Policy, policyVersion } from '../policy/policy.ts';
 import { carryOn } from './carry-on.ts';
 import { assertNotStopped, type Context } from './context.ts';
-import { carryOnExpiration, type ExpirationReport, expirePartition } from './expire.ts';
+import { carryOnDisposal, type DisposalReport, disposePartition, dispositionIn } from './dispose.ts';
+import { assertPlaced } from './placement.ts';
 import { type PartitionPlan, type PolicyPlan, planPolicy } from './plan.ts';
 import { planNextArchive } from './plan-archive.ts';
 import { ensureSafeToDestroy } from './preflight.ts';
 import { pinnedPolicy } from './published.ts';
 import { quarantineUnfit } from './quarantine-record.ts';
+import { describe, type Met, type RunProblem } from './run-problems.ts';
+import { isApproved, underCaps } from './under-caps.ts';
 
 /** Partitions worked on at once in one process: each holds two upload parts and a few segments in memory. */
 export const PARTITIONS_AT_ONCE = 4;
@@ -28,31 +32,17 @@ export const PARTITIONS_AT_ONCE = 4;
 export interface RunOptions {
   /** Seal what waits for more records. */
   readonly flush: boolean;
+  /** Who asks for an approval where one is needed; absent: nobody, and what is over its caps stays. */
+  readonly requestedBy?: string;
   /** Also delete what is past its archive period, because this person said so. */
   readonly expired: { readonly saidBy: string } | null;
 }
 
-export interface RunTotals {
+/** Promise 5 over all that the run touched; `archived` counts what went into archives, and not what was disposed of without one. */
+export interface RunTotals extends Outcomes {
   readonly selected: number;
-  /** Quarantined before sealing, also counted in `quarantined`. */
+  /** Quarantined before anything was done with them, also counted in `quarantined`. */
   readonly unfit: number;
-  readonly archived: number;
-  readonly deleted: number;
-  readonly changed: number;
-  readonly held: number;
-  readonly gone: number;
-  readonly quarantined: number;
-  readonly pending: number;
-}
-
-export interface RunProblem {
-  readonly owner?: OwnerId;
-  readonly customer?: CustomerId;
-  readonly archive?: ArchiveId;
-  readonly code: string;
-  readonly text: string;
-  readonly hint: string;
-  readonly needsPerson: boolean;
 }
 
 export interface PolicyRun {
@@ -60,7 +50,10 @@ export interface PolicyRun {
   readonly version: PolicyVersion;
   readonly plan: PolicyPlan | null;
   readonly archives: readonly ArchiveDocument[];
-  readonly expired: readonly ExpirationReport[];
+  /** What was past its archive period too, and went because a person said so. */
+  readonly expired: readonly DisposalReport[];
+  /** What the policy deletes, or treats in place, without an archive. */
+  readonly disposed: readonly DisposalReport[];
   readonly totals: RunTotals;
   readonly problems: readonly RunProblem[];
   /** The pauses that stopped the policy, or parts of it. `plan` is null when they stopped all of it. */
@@ -77,44 +70,37 @@ export async function runPolicy(context: Context, policy: Policy, options: RunOp
   if (stopping.length > 0) return pausedRun(policy, stopping.map(pauseName));
   const met: Met = { problems: [], paused: new Set() };
   const touched = new Set<ArchiveId>();
-  const carriedOn = await carryOnExpirations(context, policy, met);
+  const reports = await carryOnDisposals(context, policy, met);
   await carryOnUnfinished(context, policy, touched, met);
   const unfit = await quarantineUnfit(context, policy);
-  const plan = await planPolicy(context, policy, options);
+  const plan = await underCaps(context, policy, await planPolicy(context, policy, options), options, met);
   for (const { paused } of plan.partitions) for (const pause of paused) met.paused.add(pause);
   if (plan.caps.ok) {
     context.progress.planned?.(plan.totals.taken);
-    const due = plan.partitions.filter((partition) => partition.seal.seal);
-    await eachPartition(context, due, met, (partition) => archivePartition(context, policy, partition, touched));
-  } else if (plan.totals.due > 0) {
-    met.problems.push(capProblem(policy, plan.caps.text));
+    const due = plan.partitions.filter((partition) => partition.seal.seal && partition.due > 0);
+    await eachPartition(context, due, met, async (partition) => {
+      const report = await takeDue(context, policy, partition, touched);
+      if (report !== null) reports.push(report);
+    });
   }
-  const expired = [
-    ...carriedOn,
-    ...(options.expired === null ? [] : await expireAll(context, policy, plan, options.expired.saidBy, met)),
-  ];
+  if (options.expired !== null) reports.push(...(await expireAll(context, policy, plan, options.expired.saidBy, met)));
   const archives = await Promise.all([...touched].map((archive) => getArchive(context.store, archive)));
   return {
     policy: policy.name,
     version: policyVersion(policy),
     plan,
     archives: archives.filter((archive) => archive.state !== 'abandoned'),
-    expired,
-    totals: totalsOf(plan, archives, expired, unfit),
+    expired: reports.filter(({ kind }) => kind === 'expired'),
+    disposed: reports.filter(({ kind }) => kind !== 'expired'),
+    totals: totalsOf(plan, archives, reports, unfit),
     problems: met.problems,
     paused: [...met.paused],
-    newlyQuarantined: unfit.fresh + unfit.reopened + newlyQuarantined(archives, expired),
+    newlyQuarantined: unfit.fresh + unfit.reopened + newlyQuarantined(archives, reports),
   };
 }
 
-/** What a run met that stopped parts of it. */
-interface Met {
-  readonly problems: RunProblem[];
-  readonly paused: Set<string>;
-}
-
 function pausedRun(policy: Policy, paused: readonly string[]): PolicyRun {
-  const nothing = { archives: [], expired: [], problems: [], newlyQuarantined: 0 };
+  const nothing = { archives: [], expired: [], disposed: [], problems: [], newlyQuarantined: 0 };
   const totals = { selected: 0, unfit: 0, ...NO_OUTCOMES };
   return { policy: policy.name, version: policyVersion(policy), plan: null, totals, paused, ...nothing };
 }
@@ -136,22 +122,48 @@ async function carryOnUnfinished(context: Context, policy: Policy, touched: Set<
   });
 }
 
-function newlyQuarantined(archives: readonly ArchiveDocument[], expired: readonly ExpirationReport[]): number {
-  const records = [...archives, ...expired].reduce((sum, { outcomes, unfit }) => sum + outcomes.quarantined + unfit, 0);
+function newlyQuarantined(archives: readonly ArchiveDocument[], disposals: readonly DisposalReport[]): number {
+  const records = [...archives, ...disposals].reduce(
+    (sum, { outcomes, unfit }) => sum + outcomes.quarantined + unfit,
+    0,
+  );
   return records + archives.filter(({ state }) => state === 'quarantined').length;
 }
 
-/** Deletions that a person ordered and that were cut: what was ordered then, and no more. */
-export async function carryOnExpirations(
+/** Disposals that were ordered and that were cut: what was ordered then, and no more. */
+export async function carryOnDisposals(
   context: Context,
   policy: Policy,
   met: Met = { problems: [], paused: new Set() },
-): Promise<ExpirationReport[]> {
-  const reports: ExpirationReport[] = [];
-  await eachOf(context, await openExpirations(context.store, policy.name), met, async ({ _id: expiration }) => {
-    reports.push(await carryOnExpiration(context, expiration));
+): Promise<DisposalReport[]> {
+  const reports: DisposalReport[] = [];
+  await eachOf(context, await openDisposals(context.store, policy.name), met, async ({ _id: disposal }) => {
+    reports.push(await carryOnDisposal(context, disposal));
   });
   return reports;
+}
+
+/** Does with the due records of a partition what the policy says. The report of what was done without an archive, or null. */
+export async function takeDue(
+  context: Context,
+  policy: Policy,
+  plan: PartitionPlan,
+  touched: Set<ArchiveId>,
+): Promise<DisposalReport | null> {
+  const disposition = dispositionIn(context.installation.environment, policy);
+  if (disposition === 'archive') {
+    await archivePartition(context, policy, plan, touched);
+    return null;
+  }
+  assertOwnerKnown(context, plan);
+  const { owner, customer, due: records } = plan;
+  return await disposePartition(context, policy, {
+    kind: disposition,
+    owner,
+    customer,
+    records,
+    saidBy: `policy ${policy.name}`,
+  });
 }
 
 /**
@@ -166,6 +178,7 @@ export async function archivePartition(
 ): Promise<void> {
   assertOwnerKnown(context, plan);
   await context.keys.assertRecipients(plan.owner);
+  if (policy.archive !== null) assertPlaced(context.placement, plan.owner, policy.archive.vault);
   let left = plan.due;
   let bytesLeft = plan.bytes;
   while (left > 0) {
@@ -185,17 +198,17 @@ async function expireAll(
   plan: PolicyPlan,
   saidBy: string,
   met: Met,
-): Promise<ExpirationReport[]> {
-  const reports: ExpirationReport[] = [];
+): Promise<DisposalReport[]> {
+  const reports: DisposalReport[] = [];
   const caps = checkCaps({ taken: plan.totals.expired, documents: plan.documents, limits: policy.limits });
-  if (!caps.ok) {
-    if (plan.totals.expired > 0) met.problems.push(capProblem(policy, caps.text));
-    return reports;
-  }
+  if (plan.totals.expired === 0) return reports;
   const partitions = plan.partitions.filter((partition) => partition.expired > 0);
+  const amounts = partitions.map(({ owner, customer, expired: records }) => ({ owner, customer, records }));
+  if (!(await isApproved(context, policy, { act: 'run --expired', caps, amounts }, saidBy, met))) return reports;
   await eachPartition(context, partitions, met, async (partition) => {
     assertOwnerKnown(context, partition);
-    reports.push(await expirePartition(context, policy, partition, saidBy));
+    const { owner, customer, expired: records } = partition;
+    reports.push(await disposePartition(context, policy, { kind: 'expired', owner, customer, records, saidBy }));
   });
   return reports;
 }
@@ -264,51 +277,23 @@ async function eachOf<T extends { readonly owner: OwnerId; readonly customer: Cu
   if (stopped !== null) throw stopped;
 }
 
-function describe(error: unknown): Pick<RunProblem, 'code' | 'text' | 'hint' | 'needsPerson'> {
-  if (error instanceof MoraineError) {
-    return {
-      code: error.code,
-      text: error.message,
-      hint: error.hint,
-      needsPerson: errorClass(error) === 'person' || errorClass(error) === 'quarantine',
-    };
-  }
-  return {
-    code: 'INTERNAL',
-    text: error instanceof Error ? error.message : String(error),
-    hint: 'Report this; the work on it has stopped.',
-    needsPerson: false,
-  };
-}
-
-function capProblem(policy: Policy, text: string): RunProblem {
-  return {
-    code: 'BLAST_CAP',
-    text: `Policy ${policy.name} starts nothing: ${text}.`,
-    hint: `Look at \`moraine plan ${policy.name}\`.`,
-    needsPerson: true,
-  };
-}
-
 function totalsOf(
   plan: PolicyPlan,
   archives: readonly ArchiveDocument[],
-  expired: readonly ExpirationReport[],
+  disposals: readonly DisposalReport[],
   unfit: { readonly fresh: number; readonly known: number; readonly reopened: number },
 ): RunTotals {
-  const all = [...archives.map(({ outcomes }) => outcomes), ...expired.map(({ outcomes }) => outcomes)];
-  const sum = (key: keyof (typeof all)[number]) => all.reduce((total, outcomes) => total + outcomes[key], 0);
-  const unfitAtSealing = [...archives, ...expired].reduce((total, { unfit: count }) => total + count, 0);
+  const sum = (all: readonly { readonly outcomes: Outcomes }[]) =>
+    all.reduce((total, { outcomes }) => addOutcomes(total, outcomes), NO_OUTCOMES);
+  const ofArchives = sum(archives);
+  const all = addOutcomes(ofArchives, sum(disposals));
+  const unfitAtSealing = [...archives, ...disposals].reduce((total, { unfit: count }) => total + count, 0);
   const unfitNow = unfit.fresh + unfit.known + unfit.reopened + unfitAtSealing;
   return {
+    ...all,
+    archived: ofArchives.archived,
+    quarantined: all.quarantined + unfitNow,
     selected: plan.caps.ok ? plan.totals.taken : 0,
     unfit: unfitNow,
-    archived: archives.reduce((total, { outcomes }) => total + outcomes.archived, 0),
-    deleted: sum('deleted'),
-    changed: sum('changed'),
-    held: sum('held'),
-    gone: sum('gone'),
-    quarantined: sum('quarantined') + unfitNow,
-    pending: sum('pending'),
   };
 }

@@ -23,6 +23,14 @@ export class BsonWriter {
     return this;
   }
 
+  /** A field as it stands in another document: type byte, name and value. */
+  raw(bytes: Uint8Array): this {
+    this.#room(bytes.length);
+    this.#bytes.set(bytes, this.#length);
+    this.#length += bytes.length;
+    return this;
+  }
+
   copy(name: string, found: BsonValue): this {
     return this.value(name, found.type, found.raw.subarray(found.start, found.end));
   }

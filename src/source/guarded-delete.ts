@@ -24,9 +24,9 @@ export const DELETE_BATCH_RECORDS = 200;
 /** Bytes of records in one delete command: half of what a command may hold. A larger record goes alone. */
 export const DELETE_BATCH_BYTES = 8 * 1024 * 1024;
 /** MongoDB's limit for one document, and so for one statement. */
-const STATEMENT_BYTES = 16 * 1024 * 1024;
+export const STATEMENT_BYTES = 16 * 1024 * 1024;
 /** What a statement holds beside ids and documents: field names, operators, lengths, a router's additions. */
-const STATEMENT_OVERHEAD_BYTES = 4 * 1024;
+export const STATEMENT_OVERHEAD_BYTES = 4 * 1024;
 
 /** Why the record cannot be guarded, or `null` when it can. Walks all bytes; asked once, before sealing. */
 export function fitnessOf(dataset: DatasetShape, raw: Uint8Array): UnfitReason | null {
@@ -41,23 +41,36 @@ export function fitnessOf(dataset: DatasetShape, raw: Uint8Array): UnfitReason |
 }
 
 /** Consecutive batches of at most 200 records and 8 MiB; a larger record alone. */
-export function* deleteBatches(records: readonly RawRecord[]): Generator<readonly RawRecord[]> {
-  let batch: RawRecord[] = [];
+export function deleteBatches(records: readonly RawRecord[]): Generator<readonly RawRecord[]> {
+  return batchesBySize(records, ({ raw }) => raw.length);
+}
+
+/** Consecutive batches of at most 200 and, by what each is said to weigh, 8 MiB; a heavier one alone. */
+export function* batchesBySize<T>(items: readonly T[], bytesOf: (item: T) => number): Generator<readonly T[]> {
+  let batch: T[] = [];
   let bytes = 0;
-  for (const record of records) {
-    if (batch.length === DELETE_BATCH_RECORDS || (batch.length > 0 && bytes + record.raw.length > DELETE_BATCH_BYTES)) {
+  for (const item of items) {
+    const more = bytesOf(item);
+    if (batch.length === DELETE_BATCH_RECORDS || (batch.length > 0 && bytes + more > DELETE_BATCH_BYTES)) {
       yield batch;
       batch = [];
       bytes = 0;
     }
-    batch.push(record);
-    bytes += record.raw.length;
+    batch.push(item);
+    bytes += more;
   }
   if (batch.length > 0) yield batch;
 }
 
 /** The bytes of `{ q: <guard>, limit: 0 }` for one batch. @throws MoraineError RECORD_UNFIT for a record that is too large. */
 export function deleteStatement(dataset: DatasetShape, batch: readonly RawRecord[], until: Date): Uint8Array {
+  const writer = new BsonWriter(batch.reduce((sum, record) => sum + record.raw.length + 64, STATEMENT_OVERHEAD_BYTES));
+  writeGuard(writer, dataset, batch, until);
+  return fitting(dataset, writer.int32('limit', 0).finish(), 'a delete');
+}
+
+/** `q`: what holds for those documents of the batch that still are what was read, until the server's clock has passed `until`. */
+export function writeGuard(writer: BsonWriter, dataset: DatasetShape, batch: readonly RawRecord[], until: Date): void {
   const versioned: { readonly record: RawRecord; readonly version: BsonValue }[] = [];
   const whole: RawRecord[] = [];
   for (const record of batch) {
@@ -65,7 +78,6 @@ export function deleteStatement(dataset: DatasetShape, batch: readonly RawRecord
     if (version === null) whole.push(record);
     else versioned.push({ record, version });
   }
-  const writer = new BsonWriter(batch.reduce((sum, record) => sum + record.raw.length + 64, STATEMENT_OVERHEAD_BYTES));
   writer.beginObject('q');
   writer.beginObject('_id').beginArray('$in');
   for (const [at, { idBytes }] of batch.entries()) writer.value(String(at), idBytes[0]!, idBytes.subarray(1));
@@ -78,14 +90,15 @@ export function deleteStatement(dataset: DatasetShape, batch: readonly RawRecord
   writer.end().end();
   writer.boolean('2', false);
   writer.end().end();
-  writer.end().int32('limit', 0);
-  const statement = writer.finish();
-  if (statement.length > STATEMENT_BYTES) {
-    throw new MoraineError('RECORD_UNFIT', `A record of ${dataset.namespace} is too large to be quoted in a delete.`, {
-      ids: { dataset: dataset.namespace },
-    });
-  }
-  return statement;
+  writer.end();
+}
+
+/** @throws MoraineError RECORD_UNFIT for a statement that no server takes. */
+export function fitting(dataset: DatasetShape, statement: Uint8Array, what: string): Uint8Array {
+  if (statement.length <= STATEMENT_BYTES) return statement;
+  throw new MoraineError('RECORD_UNFIT', `A record of ${dataset.namespace} is too large to be quoted in ${what}.`, {
+    ids: { dataset: dataset.namespace },
+  });
 }
 
 /** `{ $in: ['$$ROOT', { $literal: [documents] }] }`, true for none when there are none. */

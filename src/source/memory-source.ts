@@ -1,7 +1,7 @@
 /**
  * A source in memory, for tests and simulations. It obeys the contract suite of the real one, and forbids more:
  * - a dataset without its index, or of a kind that `inspect` refuses, cannot be asked anything else;
- * - a delete needs a warrant that was issued, is looked at again for every command, and quotes at most 200 records;
+ * - a delete or replace needs a warrant that was issued, is looked at again for every command, and quotes at most 200 records;
  * - one read names at most 1,000 ids;
  * - documents are copied in and out, so nobody changes a stored byte by accident.
  * It injects no faults by itself: wrap the port for those.
@@ -11,11 +11,13 @@ import type { Clock } from '../clock.ts';
 import { MoraineError } from '../errors.ts';
 import type { Namespace } from '../ids.ts';
 import { ClearingWarrant } from '../ledger/warrants.ts';
-import { comparePositions, compareValues } from './bson-order.ts';
-import { BsonType } from './bson-walk.ts';
+import { comparePositions } from './bson-order.ts';
+import { childrenFrom } from './child-document.ts';
 import { DELETE_BATCH_RECORDS, deleteBatches, deleteStatement } from './guarded-delete.ts';
+import { replaceBatches } from './guarded-replace.ts';
 import { idCandidates } from './id-candidates.ts';
 import { keyOf } from './id-key.ts';
+import { guardHolds, refuseReplacements, refuseTooLarge, replaceHeld } from './memory-guard.ts';
 import { createIndexText } from './mongo-inspect.ts';
 import { byKey, lookUpMissing, lookUpWithoutIndex } from './mongo-look-up.ts';
 import type {
@@ -23,15 +25,18 @@ import type {
   DatasetReport,
   DatasetShape,
   GuardedDelete,
+  GuardedReplace,
   Partition,
   PartitionSummary,
   Position,
   RawRecord,
+  Replacement,
   SourcePort,
   TriggerRange,
 } from './port.ts';
 import { PureAnswers } from './pure-answers.ts';
-import { factsOf, idBytesOf, positionOf, rawRecord, versionOf } from './raw-document.ts';
+import { factsOf, idBytesOf, positionOf, rawRecord } from './raw-document.ts';
+import type { ChildRecord, ChildShape, ChildWeight } from './unit-shape.ts';
 
 const MOST_IDS_IN_ONE_READ = 1_000;
 const BATCH_DOCUMENTS = 1_000;
@@ -95,10 +100,11 @@ export class MemorySource extends PureAnswers implements SourcePort {
       return { ...nothing, findings: [{ level: 'error', code: 'DATASET_UNFIT', text }] };
     }
     const documents = collection.documents.size;
-    if (index) return { findings: [], index: 'memory', explain: null, documents };
+    const children = this.#inspectChildren(dataset);
+    if (index) return { findings: children, index: 'memory', explain: null, documents };
     const text = `${namespace} has no plain index for the policy.`;
     const finding = { level: 'error', code: 'INDEX_MISSING', text, remedy: createIndexText(dataset) } as const;
-    return { findings: [finding], index: null, explain: null, documents };
+    return { findings: [finding, ...children], index: null, explain: null, documents };
   }
 
   async *partitions(dataset: DatasetShape, before: number): AsyncGenerator<Partition> {
@@ -205,7 +211,7 @@ export class MemorySource extends PureAnswers implements SourcePort {
       if (batch.length > DELETE_BATCH_RECORDS) throw new MoraineError('INTERNAL', 'A delete quotes too many records.');
       // Refuses what the real statement could not quote.
       deleteStatement(dataset, batch, warrant.until);
-      warrant.assertGood();
+      warrant.assertGood('delete');
       // Between two commands anything may happen at a real server.
       await turn();
       if (this.#clock.now() >= warrant.until) continue;
@@ -217,6 +223,42 @@ export class MemorySource extends PureAnswers implements SourcePort {
       }
     }
     return { deletedCount };
+  }
+
+  async replaceGuarded(
+    dataset: DatasetShape,
+    replacements: readonly Replacement[],
+    warrant: ClearingWarrant,
+  ): Promise<GuardedReplace> {
+    if (!(warrant instanceof ClearingWarrant)) {
+      throw new MoraineError('INTERNAL', 'A replace was asked for without a warrant that was issued.');
+    }
+    const { documents } = this.#collection(dataset.namespace);
+    this.#walkable(dataset);
+    let replacedCount = 0;
+    for (const batch of replaceBatches(replacements)) {
+      refuseReplacements(dataset, batch, warrant.until);
+      warrant.assertGood('replace');
+      await turn();
+      if (this.#clock.now() < warrant.until) replacedCount += replaceHeld(documents, dataset, batch);
+    }
+    return { replacedCount };
+  }
+
+  async weighChildren(child: ChildShape, parents: readonly Uint8Array[]): Promise<ReadonlyMap<string, ChildWeight>> {
+    await turn();
+    const weights = new Map<string, ChildWeight>();
+    for (const { parent, raw } of this.#childrenOf(child, parents)) {
+      const { records, bytes } = weights.get(parent) ?? { records: 0, bytes: 0 };
+      weights.set(parent, { records: records + 1, bytes: bytes + raw.length });
+    }
+    return weights;
+  }
+
+  async *children(child: ChildShape, parents: readonly Uint8Array[]): AsyncGenerator<readonly ChildRecord[]> {
+    await turn();
+    const found = this.#childrenOf(child, parents);
+    for (let at = 0; at < found.length; at += BATCH_DOCUMENTS) yield found.slice(at, at + BATCH_DOCUMENTS);
   }
 
   async insertMissing(
@@ -244,6 +286,28 @@ export class MemorySource extends PureAnswers implements SourcePort {
       if (raw !== undefined) return rawRecord(raw);
     }
     return null;
+  }
+
+  #childrenOf(child: ChildShape, parents: readonly Uint8Array[]): readonly ChildRecord[] {
+    if (parents.length > MOST_IDS_IN_ONE_READ) {
+      throw new MoraineError('INTERNAL', `One read named ${parents.length} roots; a roster page has at most 1,000.`);
+    }
+    const { documents, settings } = this.#collection(child.collection);
+    if (settings.index === false) {
+      throw new MoraineError('INDEX_MISSING', `${child.collection} would be scanned for children without an index.`);
+    }
+    return childrenFrom(child, [...documents.values()], new Set(parents.map(keyOf)));
+  }
+
+  #inspectChildren(dataset: DatasetShape): DatasetFinding[] {
+    return (dataset.children ?? []).flatMap((child): DatasetFinding[] => {
+      const { index = true, kind = 'collection' } = this.#collections.get(child.collection)?.settings ?? {};
+      if (kind !== 'collection') {
+        return [{ level: 'error', code: 'DATASET_UNFIT', text: `${child.collection} is ${kind}.` }];
+      }
+      if (index) return [];
+      return [{ level: 'error', code: 'INDEX_MISSING', text: `${child.collection} has no index on ${child.key}.` }];
+    });
   }
 
   #collection(namespace: Namespace): MemoryCollection {
@@ -274,31 +338,7 @@ export class MemorySource extends PureAnswers implements SourcePort {
   }
 }
 
-/**
- * What the server's guard compares: the version where the record has one, else the whole document. Values, not bytes: a
- * number that became another type of the same value does not save its record from the delete.
- */
-function guardHolds(dataset: DatasetShape, stored: Uint8Array, quoted: Uint8Array): boolean {
-  const version = versionOf(dataset, quoted);
-  if (version === null) return Buffer.compare(stored, quoted) === 0 || compareDocuments(stored, quoted) === 0;
-  const now = versionOf(dataset, stored);
-  return now !== null && compareValues(now, version) === 0;
-}
-
-function compareDocuments(a: Uint8Array, b: Uint8Array): number {
-  const [left, right] = [a, b].map((raw) => ({ raw, type: BsonType.object, start: 0, end: raw.length }));
-  return left === undefined || right === undefined ? -1 : compareValues(left, right);
-}
-
 /** A call to a server never completes within the caller's own turn: races that need an await in between show up here too. */
 function turn(): Promise<void> {
   return Promise.resolve();
-}
-
-/** MongoDB's limit, which it refuses at the write. */
-const LARGEST_DOCUMENT_BYTES = 16 * 1024 * 1024;
-
-function refuseTooLarge(namespace: Namespace, raw: Uint8Array): void {
-  if (raw.length <= LARGEST_DOCUMENT_BYTES) return;
-  throw new MoraineError('MONGODB_REFUSED', `A document for ${namespace} is larger than a server takes.`);
 }

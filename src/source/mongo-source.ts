@@ -2,15 +2,17 @@
 import type { MongoClient } from 'mongodb';
 import type { Namespace } from '../ids.ts';
 import type { ClearingWarrant } from '../ledger/warrants.ts';
+import { childrenOf, weighChildren } from './children.ts';
 import { inspect } from './mongo-inspect.ts';
 import { inspectLookUp, readByKey } from './mongo-look-up.ts';
 import { partitionsOf } from './mongo-partitions.ts';
 import { findOne, readByIds, serverTime, summarise } from './mongo-read.ts';
 import { type ScanRange, scanPartition } from './mongo-scan.ts';
 import { unfitRecords } from './mongo-unfit.ts';
-import { deleteGuarded, insertMissing } from './mongo-write.ts';
-import type { DatasetShape, Partition, RawRecord, SourcePort, TriggerRange } from './port.ts';
+import { deleteGuarded, insertMissing, replaceGuarded } from './mongo-write.ts';
+import type { DatasetShape, Partition, RawRecord, Replacement, SourcePort, TriggerRange } from './port.ts';
 import { PureAnswers } from './pure-answers.ts';
+import type { ChildShape } from './unit-shape.ts';
 
 export class MongoSource extends PureAnswers implements SourcePort {
   readonly #client: MongoClient;
@@ -51,6 +53,18 @@ export class MongoSource extends PureAnswers implements SourcePort {
 
   deleteGuarded(dataset: DatasetShape, records: readonly RawRecord[], warrant: ClearingWarrant) {
     return deleteGuarded(this.#client, dataset, records, warrant);
+  }
+
+  replaceGuarded(dataset: DatasetShape, replacements: readonly Replacement[], warrant: ClearingWarrant) {
+    return replaceGuarded(this.#client, dataset, replacements, warrant);
+  }
+
+  weighChildren(child: ChildShape, parents: readonly Uint8Array[]) {
+    return weighChildren(this.#client, child, parents);
+  }
+
+  children(child: ChildShape, parents: readonly Uint8Array[]) {
+    return childrenOf(this.#client, child, parents);
   }
 
   inspectLookUp(collection: Namespace, key: string) {

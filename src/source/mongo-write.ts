@@ -1,12 +1,13 @@
-/** What changes the customers' data: the guarded delete, and the insert of a restore that never overwrites. */
+/** What changes the customers' data: the guarded delete and replace, and the insert of a restore that never overwrites. */
 import type { MongoClient } from 'mongodb';
 import { MoraineError } from '../errors.ts';
 import type { Namespace } from '../ids.ts';
 import type { ClearingWarrant } from '../ledger/warrants.ts';
 import { asking, DUPLICATE_KEY, isPassingCode } from './driver-errors.ts';
 import { deleteBatches, deleteStatement } from './guarded-delete.ts';
+import { replaceBatches, replaceStatement } from './guarded-replace.ts';
 import { keyOf } from './id-key.ts';
-import type { DatasetShape, GuardedDelete, RawRecord } from './port.ts';
+import type { DatasetShape, GuardedDelete, GuardedReplace, RawRecord, Replacement } from './port.ts';
 import { sendWrite, type WriteReply } from './raw-command.ts';
 import { idBytesOf } from './raw-document.ts';
 
@@ -14,6 +15,9 @@ import { idBytesOf } from './raw-document.ts';
 const INSERT_BATCH_DOCUMENTS = 1_000;
 /** Bytes in one insert: a message may hold 48 MB. */
 const INSERT_BATCH_BYTES = 16 * 1024 * 1024;
+
+/** The server will not have this document in this place: a unique index, a schema, a shard key. The record stays as it is. */
+const REFUSED_RECORD: ReadonlySet<number> = new Set([DUPLICATE_KEY, 121, 66]);
 
 /** See `SourcePort.deleteGuarded`. After any error what was deleted is unknown: read back. */
 export async function deleteGuarded(
@@ -27,12 +31,32 @@ export async function deleteGuarded(
   let deletedCount = 0;
   for (const batch of deleteBatches(records)) {
     const statement = deleteStatement(dataset, batch, warrant.until);
-    warrant.assertGood();
+    warrant.assertGood('delete');
     const reply = await asking(doing, () => sendWrite(client, dataset.namespace, 'delete', [statement]), { changed });
     refuseFailures(reply, doing, changed, () => false);
     deletedCount += reply.count;
   }
   return { deletedCount };
+}
+
+/** See `SourcePort.replaceGuarded`. After any error what was replaced is unknown: read back. */
+export async function replaceGuarded(
+  client: MongoClient,
+  dataset: DatasetShape,
+  replacements: readonly Replacement[],
+  warrant: ClearingWarrant,
+): Promise<GuardedReplace> {
+  const doing = `replace records of ${dataset.namespace}`;
+  const changed = 'Some of these records may have been treated; the page is read back before anything else.';
+  let replacedCount = 0;
+  for (const batch of replaceBatches(replacements)) {
+    const statements = batch.map((replacement) => replaceStatement(dataset, replacement, warrant.until));
+    warrant.assertGood('replace');
+    const reply = await asking(doing, () => sendWrite(client, dataset.namespace, 'update', statements), { changed });
+    refuseFailures(reply, doing, changed, (code) => REFUSED_RECORD.has(code));
+    replacedCount += reply.count;
+  }
+  return { replacedCount };
 }
 
 /** See `SourcePort.insertMissing`. */

@@ -6,6 +6,7 @@ import type { CustomerId, Namespace, OwnerId } from '../ids.ts';
 import type { ClearingWarrant } from '../ledger/warrants.ts';
 import type { RecordValues } from '../policy/values.ts';
 import type { LookUpPort } from './look-up-port.ts';
+import type { AttachmentShape, ChildRecord, ChildShape, ChildWeight, Party } from './unit-shape.ts';
 
 /** A value from a field of the record (dotted path), or the same value for all records. */
 export type FieldOrValue = { readonly field: string } | { readonly value: string };
@@ -21,8 +22,13 @@ export interface DatasetShape {
   readonly version?: string;
   /** Facet name -> field. */
   readonly facets: Readonly<Record<string, string>>;
+  /** What hangs on a record; absent: nothing does. */
+  readonly children?: readonly ChildShape[];
+  readonly attachments?: readonly AttachmentShape[];
   /** Further fields that decisions look at (dotted paths); absent: none. */
   readonly values?: readonly string[];
+  /** Id of the treatment that records are treated with, once; absent: they are not. */
+  readonly treatment?: string;
 }
 
 /** One customer of one owner in one dataset. */
@@ -55,11 +61,19 @@ export interface RecordFacts {
   readonly trigger: number | null;
   /** What the fields of `DatasetShape.values` hold, by field. Absent when there are none. */
   readonly values?: RecordValues;
+  /** It carries the marker of `DatasetShape.treatment`. Absent where there is none. */
+  readonly treated?: boolean;
   /** Which of owner, customer and trigger cannot be used. Empty when all can; `fitness` judges the rest of the bytes. */
   readonly unfit: readonly UnfitReason[];
 }
 
-export type UnfitReason = 'owner-unusable' | 'customer-unusable' | 'trigger-unusable' | 'not-canonical' | 'too-large';
+export type UnfitReason =
+  | 'owner-unusable'
+  | 'customer-unusable'
+  | 'trigger-unusable'
+  | 'not-canonical'
+  | 'too-large'
+  | 'not-treatable';
 
 export interface PartitionSummary {
   readonly records: number;
@@ -91,6 +105,37 @@ export interface DatasetReport {
   readonly explain: unknown;
   /** Documents in the collection (estimated count). */
   readonly documents: number;
+}
+
+/** What becomes of a field: removed, overwritten with a fixed value of its type, or replaced by a pseudonym. */
+export interface FieldTreatment {
+  /** Dotted path; arrays on the way count with every element. */
+  readonly field: string;
+  readonly how: 'anonymise' | 'redact' | 'pseudonymise';
+}
+
+/** How records are treated in place. The same treatment makes the same bytes of the same record, always. */
+export interface Treatment {
+  readonly fields: readonly FieldTreatment[];
+  /** The policy version that asks for it, for the marker. */
+  readonly version: string;
+  /** Names the fields and what becomes of them: the same under two versions that ask for the same. */
+  readonly id: string;
+  /** For the marker. */
+  readonly at: Date;
+  /** Keyed for one owner, for pseudonyms alone. */
+  readonly hmac: (data: string) => Uint8Array;
+}
+
+/** A record as it was read, and what is to stand in its place. */
+export interface Replacement {
+  readonly record: RawRecord;
+  readonly by: Uint8Array;
+}
+
+/** What guarded replaces came to. Which records were replaced is asked afterwards with `readByIds`: the count alone proves nothing. */
+export interface GuardedReplace {
+  readonly replacedCount: number;
 }
 
 /** What a guarded delete command came to. Which records went is asked afterwards with `readByKeys`: the count alone proves nothing. */
@@ -139,6 +184,32 @@ export interface SourcePort extends LookUpPort {
    * clock has passed the warrant's `until`. The warrant is looked at right before each command.
    */
   deleteGuarded(dataset: DatasetShape, records: readonly RawRecord[], warrant: ClearingWarrant): Promise<GuardedDelete>;
+  /**
+   * The document that a treatment makes of a record, or null when it cannot: its bytes do not add up, something that is
+   * not a marker stands in the marker's place, or the two are too large for one statement. Pure.
+   */
+  treated(dataset: DatasetShape, raw: Uint8Array, treatment: Treatment): Uint8Array | null;
+  /** Whether these bytes carry the marker of this treatment under this version, at whatever instant. Pure. */
+  isMarkedBy(raw: Uint8Array, treatment: Treatment): boolean;
+  /**
+   * ONE command per batch of at most 200 records and 8 MiB of what is quoted (a larger record alone), each record under
+   * the guard of `deleteGuarded`: it is replaced exactly when it still equals the bytes that were read, and not once the
+   * server's clock has passed the warrant's `until`. A record that is not there is never made. One that the server will
+   * not have replaced (a unique index, a schema, a shard key) stays as it is.
+   */
+  replaceGuarded(
+    dataset: DatasetShape,
+    replacements: readonly Replacement[],
+    warrant: ClearingWarrant,
+  ): Promise<GuardedReplace>;
+  /** Type byte and value bytes of what the children of a root name it by; null when none can name it. Pure. */
+  parentOf(child: ChildShape, root: Uint8Array): Uint8Array | null;
+  /** Whether a child is of this owner and customer, where the rule says how it tells. Pure. */
+  isOfParty(child: ChildShape, raw: Uint8Array, party: Party): boolean;
+  /** Count and bytes of the children of these roots (`parentOf`), by `keyOf` of the same bytes; a root without any is left out. At most 1,000. */
+  weighChildren(child: ChildShape, parents: readonly Uint8Array[]): Promise<ReadonlyMap<string, ChildWeight>>;
+  /** The children of these roots as they are now, in batches and in no order: primary, majority. At most 1,000 roots. */
+  children(child: ChildShape, parents: readonly Uint8Array[]): AsyncIterable<readonly ChildRecord[]>;
   /** Inserts documents that are not there (by `_id`); never overwrites. Returns the keys that were there already. */
   insertMissing(
     namespace: Namespace,

@@ -15,22 +15,24 @@ export interface WriteError {
 }
 
 export interface WriteReply {
-  /** Documents inserted or deleted. */
+  /** Documents inserted or deleted; of an update, those that matched. */
   readonly count: number;
   readonly errors: readonly WriteError[];
   /** Code of a write concern that was not reached: the effect is there, but a majority may not have it yet. */
   readonly unacknowledged: number | null;
 }
 
-/** `insert` or `delete` with statements as bytes; majority write concern, unordered, never retried by the driver. */
+const SEQUENCES = { insert: 'documents', update: 'updates', delete: 'deletes' } as const;
+
+/** `insert`, `update` or `delete` with statements as bytes; majority write concern, unordered, never retried by the driver. */
 export async function sendWrite(
   client: MongoClient,
   namespace: Namespace,
-  command: 'insert' | 'delete',
+  command: keyof typeof SEQUENCES,
   statements: readonly Uint8Array[],
 ): Promise<WriteReply> {
   const { database, collection } = splitNamespace(namespace);
-  const field = command === 'insert' ? 'documents' : 'deletes';
+  const field = SEQUENCES[command];
   const reply = await client.db(database).command({
     [command]: collection,
     ordered: false,

@@ -3,8 +3,8 @@ import { Binary, BSONRegExp, BSONSymbol, Decimal128, Double, Int32, Long, Object
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { MoraineError } from '../../src/errors.ts';
 import { id, type Namespace } from '../../src/ids.ts';
-import { ClearingWarrant, VerifiedArchive } from '../../src/ledger/warrants.ts';
-import type { DatasetShape, Partition, RawRecord, SourcePort } from '../../src/source/port.ts';
+import { ClearingWarrant, DisposalOrder, VerifiedArchive } from '../../src/ledger/warrants.ts';
+import type { DatasetShape, Partition, RawRecord, Replacement, SourcePort } from '../../src/source/port.ts';
 import { idBytesOf, rawRecord } from '../../src/source/raw-document.ts';
 import { bytes, EXTREMES, IDS, NOT_CANONICAL, ordered, PARTIES, TRIGGER } from './source-documents.ts';
 
@@ -15,6 +15,8 @@ export interface SourceWorld {
   /** Another client of the source writes: replaces the document with that `_id`; false when it is not there. */
   replace(namespace: Namespace, raw: Uint8Array): Promise<boolean>;
   remove(namespace: Namespace, raw: Uint8Array): Promise<void>;
+  /** Another client changes the document if it still is what that client has read; false when it is not. */
+  change(namespace: Namespace, from: Uint8Array, to: Uint8Array): Promise<boolean>;
   close(): Promise<void>;
 }
 
@@ -540,6 +542,164 @@ export function sourceContract(name: string, makeWorld: () => Promise<SourceWorl
           );
         }
         expect(updates + deletes).toBe(RACES);
+      });
+    });
+
+    describe('replaceGuarded', () => {
+      const changing = (record: RawRecord, by: Uint8Array): Replacement => ({ record, by });
+
+      it('puts exactly these bytes in the place of what was read: every extreme, its order and its types kept', async () => {
+        const raws = Object.values(EXTREMES).map((value, at) =>
+          ordered(['_id', at], ...PARTIES, ['value', value], ['mail', 'x']),
+        );
+        const { made, records } = await filled(raws);
+        const after = Object.values(EXTREMES).map((value, at) =>
+          ordered(['_id', at], ...PARTIES, ['value', value], ['_moraine', { treated: 'v1' }]),
+        );
+        const replacements = records.map((record, at) => changing(record, after[at]!));
+        expect(await source.replaceGuarded(made, replacements, await warrant())).toEqual({
+          replacedCount: raws.length,
+        });
+        expect(await left(made.namespace, records)).toEqual(after.map(hex));
+      });
+
+      for (const [label, value] of Object.entries(IDS)) {
+        it(`_id: ${label}`, async () => {
+          const { made, records } = await filled([ordered(['_id', value], ...PARTIES, ['mail', 'x'])]);
+          const after = ordered(['_id', value], ...PARTIES, ['done', true]);
+          await source.replaceGuarded(made, [changing(records[0]!, after)], await warrant());
+          expect(await left(made.namespace, records)).toEqual([hex(after)]);
+        });
+      }
+
+      it('what changed since it was read stays as it is, in any place of any batch; what is gone is not made', async () => {
+        const { made, records } = await filled(
+          Array.from({ length: 450 }, (_, at) => ordered(['_id', at], ...PARTIES, ['n', 0], ['mail', 'x'])),
+        );
+        const changedAt = new Set([0, 199, 200, 449]);
+        for (const at of changedAt) await world.replace(made.namespace, ordered(['_id', at], ...PARTIES, ['n', 1]));
+        await world.remove(made.namespace, records[100]!.raw);
+        const replacements = records.map((record, at) => changing(record, ordered(['_id', at], ...PARTIES, ['n', 0])));
+        expect(await source.replaceGuarded(made, replacements, await warrant())).toEqual({ replacedCount: 445 });
+        expect(await left(made.namespace, records)).toEqual(
+          records.flatMap((_, at) =>
+            at === 100 ? [] : [hex(ordered(['_id', at], ...PARTIES, ['n', changedAt.has(at) ? 1 : 0]))],
+          ),
+        );
+      });
+
+      it('once the time of the warrant has passed nothing is written', async () => {
+        const { made, records } = await filled([ordered(['_id', 1], ...PARTIES, ['mail', 'x'])]);
+        const late = [changing(records[0]!, ordered(['_id', 1], ...PARTIES))];
+        expect(await source.replaceGuarded(made, late, await warrant(-1_000))).toEqual({ replacedCount: 0 });
+        expect(await left(made.namespace, records)).toEqual(records.map(({ raw }) => hex(raw)));
+      });
+
+      it('the warrant is looked at before every command; an order to delete lets nothing be replaced, nor the other way round', async () => {
+        const { made, records } = await filled(
+          Array.from({ length: 401 }, (_, at) => ordered(['_id', at], ...PARTIES)),
+        );
+        const replacements = records.map((record, at) => changing(record, ordered(['_id', at], ...PARTIES, ['n', 1])));
+        let looks = 0;
+        const lost = () => {
+          if (++looks > 1) throw new MoraineError('LEASE_LOST', 'Another worker has taken over.');
+        };
+        const cut = source.replaceGuarded(made, replacements, await warrant(60_000, lost));
+        await expect(cut).rejects.toMatchObject({ code: 'LEASE_LOST' });
+        const original = new Set(records.map(({ raw }) => hex(raw)));
+        const stayed = (await left(made.namespace, records)).filter((raw) => original.has(raw));
+        expect(stayed).toHaveLength(201);
+        const { lease, until } = await warrant();
+        const ordering = (act: 'delete' | 'replace') =>
+          ClearingWarrant.issue(DisposalOrder.issue('x1', 'ann', act), lease, until);
+        const wrong = [
+          source.replaceGuarded(made, replacements, ordering('delete')),
+          source.deleteGuarded(made, records, ordering('replace')),
+        ];
+        for (const refused of wrong) await expect(refused).rejects.toMatchObject({ code: 'INTERNAL' });
+        expect((await left(made.namespace, records)).filter((raw) => original.has(raw))).toEqual(stayed);
+      });
+
+      it('a version field replaces the document in the guard too', async () => {
+        const { made, records } = await filled(
+          [
+            ordered(['_id', 1], ...PARTIES, ['v', 1]),
+            ordered(['_id', 2], ...PARTIES, ['v', 1]),
+            ordered(['_id', 3], ...PARTIES, ['a', 1]),
+          ],
+          { version: 'v' },
+        );
+        const changes = [ordered(['_id', 1], ...PARTIES, ['v', 2]), ordered(['_id', 3], ...PARTIES, ['a', 2])];
+        for (const raw of changes) await world.replace(made.namespace, raw);
+        const after = records.map((record, at) =>
+          changing(record, ordered(['_id', at + 1], ...PARTIES, ['v', 1], ['done', 1])),
+        );
+        expect(await source.replaceGuarded(made, after, await warrant())).toEqual({ replacedCount: 1 });
+        expect(await left(made.namespace, records)).toEqual([hex(changes[0]!), hex(after[1]!.by), hex(changes[1]!)]);
+      });
+
+      it('what is too large for one statement is refused, and a record of 7 MB goes alone', async () => {
+        const text = 'x'.repeat(7_000_000);
+        const { made, records } = await filled([1, 2].map((at) => ordered(['_id', at], ...PARTIES, ['text', text])));
+        const after = records.map((record, at) =>
+          changing(record, ordered(['_id', at + 1], ...PARTIES, ['text', text], ['n', 1])),
+        );
+        let looks = 0;
+        const good = await warrant(60_000, () => {
+          looks += 1;
+        });
+        expect(await source.replaceGuarded(made, after, good)).toEqual({ replacedCount: 2 });
+        expect(looks).toBe(2);
+        const large = rawRecord(ordered(['_id', 3], ...PARTIES, ['text', 'x'.repeat(9_000_000)]));
+        const refused = source.replaceGuarded(made, [changing(large, large.raw)], await warrant());
+        await expect(refused).rejects.toMatchObject({ code: 'RECORD_UNFIT' });
+        const treatment = { fields: [], version: 'v1', id: 'none', at: TRIGGER, hmac: () => new Uint8Array(32) };
+        expect(source.treated(made, large.raw, treatment)).toBeNull();
+        expect(source.treated(made, records[0]!.raw, treatment)).not.toBeNull();
+      });
+
+      it(`${RACES} races of an update against the replace: never both, and the update is never overwritten`, async () => {
+        const { made, records } = await filled(
+          Array.from({ length: RACES }, (_, at) => ordered(['_id', at], ...PARTIES, ['n', 0], ['mail', 'x'])),
+        );
+        const good = await warrant();
+        const outcomes = { updated: 0, replaced: 0 };
+        for (let at = 0; at < records.length; at += 10) {
+          await Promise.all(
+            records.slice(at, at + 10).map(async (record, offset) => {
+              const changed = ordered(['_id', at + offset], ...PARTIES, ['n', 1], ['mail', 'x']);
+              const treated = ordered(['_id', at + offset], ...PARTIES, ['n', 0]);
+              const replace = async () =>
+                (await source.replaceGuarded(made, [changing(record, treated)], good)).replacedCount === 1;
+              const update = () => world.change(made.namespace, record.raw, changed);
+              const acts = offset % 2 === 0 ? [update(), replace()] : [replace(), update()];
+              const outcome = await Promise.all(acts);
+              const [updated, replaced] = offset % 2 === 0 ? outcome : outcome.toReversed();
+              expect([updated, replaced].filter(Boolean)).toHaveLength(1);
+              expect(await left(made.namespace, [record])).toEqual([hex(updated ? changed : treated)]);
+              if (updated) outcomes.updated++;
+              if (replaced) outcomes.replaced++;
+            }),
+          );
+        }
+        expect(outcomes.updated + outcomes.replaced).toBe(RACES);
+      });
+
+      it(`${CALLERS} callers replace the same records at once with the same: each is replaced once, none fails`, async () => {
+        const { made, records } = await filled(
+          Array.from({ length: 60 }, (_, at) => ordered(['_id', at], ...PARTIES, ['mail', 'x'])),
+        );
+        const good = await warrant();
+        const after = records.map((record, at) => changing(record, ordered(['_id', at], ...PARTIES, ['n', 1])));
+        const counts = await Promise.all(
+          Array.from({ length: CALLERS }, async (_, caller) => {
+            const turned = [...after.slice(caller), ...after.slice(0, caller)];
+            return (await source.replaceGuarded(made, caller % 2 === 0 ? turned : turned.toReversed(), good))
+              .replacedCount;
+          }),
+        );
+        expect(counts.reduce((sum, count) => sum + count)).toBe(records.length);
+        expect(await left(made.namespace, records)).toEqual(after.map(({ by }) => hex(by)));
       });
     });
 

@@ -22,6 +22,12 @@ sourceContract('memory', async () => {
       if (there) source.put(namespace, raw);
       return there;
     },
+    change: async (namespace, from, to) => {
+      // Within one turn: nobody else writes between the look and the change.
+      const isThere = source.all(namespace).some((raw) => Buffer.compare(raw, from) === 0);
+      if (isThere) source.put(namespace, to);
+      return isThere;
+    },
     remove: async (namespace, raw) => {
       source.remove(namespace, idBytesOf(raw));
     },

@@ -41,6 +41,13 @@ sourceContract('mongodb', async () => {
       const reply = await db.command({ update: collectionName(namespace), updates, writeConcern: { w: 'majority' } });
       return reply['n'] === 1;
     },
+    // Every field of what was read must still be there: a client that looks before it writes.
+    change: async (namespace, from, to) => {
+      const statement = new BsonWriter().value('q', 0x03, from).value('u', 0x03, to).finish();
+      const updates = makeDocumentSequence('updates', [{}], [statement]);
+      const reply = await db.command({ update: collectionName(namespace), updates, writeConcern: { w: 'majority' } });
+      return reply['n'] === 1;
+    },
     remove: async (namespace, raw) => {
       const filter: Document = { _id: { $in: [idValue(idBytesOf(raw))] } };
       await db.collection(collectionName(namespace)).deleteOne(filter);

@@ -5,10 +5,15 @@ import { loadPolicy } from '../../src/policy/load.ts';
 import { type Policy, policyVersion } from '../../src/policy/policy.ts';
 
 /** Publishes the one policy of this text, as `moraine policy publish` does; throws its problems when it has any. */
-export async function publishText(store: Store, clock: Clock, yaml: string): Promise<Policy> {
+export async function publishText(
+  store: Store,
+  clock: Clock,
+  yaml: string,
+  change: Partial<Policy> = {},
+): Promise<Policy> {
   const { loaded, problems } = loadPolicy('policy.yaml', yaml);
   if (loaded === null) throw new Error(JSON.stringify(problems, null, 2));
-  const { policy } = loaded;
+  const policy = { ...loaded.policy, ...change };
   await publishPolicy(store, clock, {
     name: policy.name,
     namespace: policy.dataset.collection,

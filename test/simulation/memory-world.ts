@@ -18,7 +18,7 @@ import { LEASE_MS } from '../../src/ledger/leases.ts';
 import { LEDGER_INDEXES } from '../../src/ledger/ledger-indexes.ts';
 import { MemoryStore } from '../../src/ledger/memory-store.ts';
 import type { LedgerDocument, Store, StoreCollection } from '../../src/ledger/store.ts';
-import type { Context } from '../../src/lifecycle/context.ts';
+import type { Context, Environment } from '../../src/lifecycle/context.ts';
 import { type Policy, toShape } from '../../src/policy/policy.ts';
 import { MemorySource } from '../../src/source/memory-source.ts';
 import { MemoryVault } from '../../src/vault/memory-vault.ts';
@@ -74,11 +74,25 @@ export class MemoryWorld {
   /** A process of its own, that may meet a fault. */
   context(
     process: Process = new Process(),
-    options: { readonly asOf?: string; readonly signal?: AbortSignal } = {},
+    options: { readonly asOf?: string; readonly signal?: AbortSignal; readonly environment?: Environment } = {},
   ): Context {
     const store = wrapStore(process, this.store);
     const asOf = options.asOf === undefined ? null : new Date(options.asOf);
-    const source = process.wrap(this.source, 'mongodb', ['facts', 'fitness', 'facets', 'position', 'keyOf']);
+    const source = process.wrap(this.source, 'mongodb', [
+      'facts',
+      'fitness',
+      'facets',
+      'position',
+      'keyOf',
+      'parentOf',
+      'isOfParty',
+      'treated',
+      'isMarkedBy',
+      'values',
+      'valueBytes',
+      'parentOf',
+      'isOfParty',
+    ]);
     const vault = process.wrap(this.vault, 'vault', ['locate', 'estimateRetrieval']);
     this.#ids += 1_000_000;
     let last = this.#ids;
@@ -95,7 +109,7 @@ export class MemoryWorld {
       }),
       vaults: new Map([[id.vaultKey('cold'), vault]]),
       owners: new Set([id.owner('acme')]),
-      installation: { id: this.#installation, environment: 'sandbox' },
+      installation: { id: this.#installation, environment: options.environment ?? 'sandbox' },
       worker: id.worker(`worker-${last}`),
       log: { info: () => undefined, warn: () => undefined, error: () => undefined },
       progress: {},
@@ -107,6 +121,11 @@ export class MemoryWorld {
 
   publish(yaml: string): Promise<Policy> {
     return publishText(this.store, this.clock, yaml);
+  }
+
+  /** Publishes the policy of this text with some of its normal form replaced. */
+  publishAs(yaml: string, change: Partial<Policy>): Promise<Policy> {
+    return publishText(this.store, this.clock, yaml, change);
   }
 
   put(policy: Policy, document: BSON.Document): void {
@@ -140,8 +159,8 @@ export class MemoryWorld {
   /** Promise 5, for every archive and at every moment. */
   async assertTotalsHold(): Promise<void> {
     for (const { _id, outcomes } of await this.archives()) {
-      const { archived, deleted, changed, held, gone, quarantined, pending } = outcomes;
-      expect(deleted + changed + held + gone + quarantined + pending, _id).toBe(archived);
+      const { archived, deleted, treated, changed, held, gone, quarantined, pending } = outcomes;
+      expect(deleted + treated + changed + held + gone + quarantined + pending, _id).toBe(archived);
     }
   }
 

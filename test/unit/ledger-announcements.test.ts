@@ -16,7 +16,7 @@ import {
   withdraw,
 } from '../../src/ledger/in-flight.ts';
 import type { Store } from '../../src/ledger/store.ts';
-import { ExpiredBatch } from '../../src/ledger/warrants.ts';
+import { DisposalOrder } from '../../src/ledger/warrants.ts';
 import { ACME, aHold } from '../harness/a-hold.ts';
 import { LedgerWorld, watched } from '../harness/ledger-world.ts';
 
@@ -122,7 +122,7 @@ describe('an entry that a hold waits for', () => {
 
 describe('a permit to clear', () => {
   const lease = { epoch: 1, subject: 'a1', assertHeld: () => undefined, keep: async () => undefined };
-  const basis = ExpiredBatch.issue('x1', 'ann');
+  const basis = DisposalOrder.issue('x1', 'ann', 'delete');
   const by = (store: Store, sourceTime = async () => world.serverTime()) => ({
     store,
     clock: world.clock,
@@ -206,7 +206,7 @@ describe('a permit to clear', () => {
     const answer = await permit.ask(basis);
     expect(calls[0]).toBe('keep');
     if (!('warrant' in answer)) throw new Error('It is held.');
-    expect(() => answer.warrant.assertGood()).toThrow('the lease is gone');
+    expect(() => answer.warrant.assertGood('delete')).toThrow('the lease is gone');
     const gone = { ...told, keep: async () => Promise.reject(new Error('no lease')) };
     const late = new ClearingPermit(by(world.store), gone, SCOPE);
     await expect(late.ask(basis)).rejects.toThrow('no lease');

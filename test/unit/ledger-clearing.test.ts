@@ -34,12 +34,49 @@ beforeEach(async () => {
 });
 
 describe('the intent of a page', () => {
+  test('hashes of what records are to become stay with their records, whatever is intended later; a record that is intended anew gets its new one', async () => {
+    const hash = (byte: number) => new Uint8Array(32).fill(byte);
+    await writePageIntent(
+      world.store,
+      lease,
+      4,
+      [9, 2],
+      new Map([
+        [9, hash(9)],
+        [2, hash(2)],
+      ]),
+    );
+    await writePageIntent(
+      world.store,
+      lease,
+      4,
+      [2, 5],
+      new Map([
+        [2, hash(22)],
+        [5, hash(5)],
+      ]),
+    );
+    const { intended, treated } = await readPageState(world.store, 'a1', 4);
+    expect([...intended]).toEqual([2, 5, 9]);
+    expect([...treated].map(([at, sha256]) => [at, sha256[0], sha256[31], sha256.length])).toEqual([
+      [2, 22, 22, 32],
+      [5, 5, 5, 32],
+      [9, 9, 9, 32],
+    ]);
+  });
+
   test('adds to what an earlier try intended, in order and once each, and counts the tries', async () => {
-    expect(await readPageState(world.store, 'a1', 3)).toEqual({ intended: new Set(), tries: 0, outcomes: null });
+    expect(await readPageState(world.store, 'a1', 3)).toEqual({
+      intended: new Set(),
+      treated: new Map(),
+      tries: 0,
+      outcomes: null,
+    });
     expect(await writePageIntent(world.store, lease, 3, [10, 2])).toBe(1);
     expect(await writePageIntent(world.store, lease, 3, [2, 9, 1])).toBe(2);
     expect(await readPageState(world.store, 'a1', 3)).toEqual({
       intended: new Set([1, 2, 9, 10]),
+      treated: new Map(),
       tries: 2,
       outcomes: null,
     });
@@ -71,15 +108,21 @@ describe('the intent of a page', () => {
 });
 
 describe('the outcomes of a page', () => {
-  const ALL = ['deleted', 'changed', 'held', 'gone', 'quarantined'] as const;
+  const ALL = ['deleted', 'treated', 'changed', 'held', 'gone', 'quarantined'] as const;
 
   test('come back as they were settled, with or without an intent before', async () => {
     await settlePage(world.store, lease, 0, ALL);
-    expect(await readPageState(world.store, 'a1', 0)).toEqual({ intended: new Set(), tries: 0, outcomes: ALL });
+    expect(await readPageState(world.store, 'a1', 0)).toEqual({
+      intended: new Set(),
+      treated: new Map(),
+      tries: 0,
+      outcomes: ALL,
+    });
     await writePageIntent(world.store, lease, 1, [0]);
     await settlePage(world.store, lease, 1, ['deleted', 'gone']);
     expect(await readPageState(world.store, 'a1', 1)).toEqual({
       intended: new Set([0]),
+      treated: new Map(),
       tries: 1,
       outcomes: ['deleted', 'gone'],
     });
@@ -112,11 +155,12 @@ describe('the outcomes of a page', () => {
     expect(await countOutcomes(world.store, 'a1', 10)).toEqual({
       archived: 10,
       deleted: 3,
+      treated: 1,
       changed: 1,
       held: 1,
       gone: 1,
       quarantined: 1,
-      pending: 3,
+      pending: 2,
     });
     await removeClearingPages(world.store, 'a1');
     expect((await world.all('clearingPages')).map(({ _id }) => _id)).toEqual(['a2:000000']);

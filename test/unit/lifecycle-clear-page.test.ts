@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { BSON } from 'bson';
 import { expect, test } from 'vitest';
 import type { PageState } from '../../src/ledger/clearing.ts';
-import { ClearingWarrant, ExpiredBatch } from '../../src/ledger/warrants.ts';
+import { ClearingWarrant, DisposalOrder } from '../../src/ledger/warrants.ts';
 import { type ClearingSubject, clearPage, MAX_ROUNDS, MAX_TRIES } from '../../src/lifecycle/clear-page.ts';
 import { toShape } from '../../src/policy/policy.ts';
 import type { RawRecord, SourcePort } from '../../src/source/port.ts';
@@ -22,7 +22,7 @@ archive: { for: 7 years, vault: cold }
 limits: { records: 1000, share: 1.0 }
 `);
 const UNTIL_MS = 100_000;
-const BLANK: PageState = { intended: new Set(), tries: 0, outcomes: null };
+const BLANK: PageState = { intended: new Set(), treated: new Map(), tries: 0, outcomes: null };
 
 function raw(_id: string, text = ''): Uint8Array {
   return BSON.serialize({ _id, text });
@@ -70,11 +70,12 @@ async function clear(ids: readonly string[], { looks, state = BLANK, serverTimeM
   const lease = { epoch: 1, assertHeld: () => undefined };
   const subject: ClearingSubject = {
     shape: toShape(policy),
+    treatment: null,
     askWarrant: async () => {
       calls.push('ask');
       asked += 1;
       if (heldFrom !== undefined && asked >= heldFrom) return { holds: ['hold-1'] };
-      return { warrant: ClearingWarrant.issue(ExpiredBatch.issue('x1', 'ann'), lease, new Date(UNTIL_MS)) };
+      return { warrant: ClearingWarrant.issue(DisposalOrder.issue('x1', 'ann', 'delete'), lease, new Date(UNTIL_MS)) };
     },
     writeIntent: async (_page, present) => calls.push(`intent ${present.join(' ')}`),
     settle: async (_page, _roster, outcomes) => {

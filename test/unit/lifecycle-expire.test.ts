@@ -5,12 +5,12 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { MerkleTree } from '../../src/archive/merkle.ts';
 import { id } from '../../src/ids.ts';
 import { auditEntries } from '../../src/ledger/audit.ts';
-import { claimExpiration, expirations } from '../../src/ledger/expirations.ts';
+import { claimDisposal, disposals } from '../../src/ledger/disposals.ts';
 import { holds } from '../../src/ledger/holds.ts';
 import { findQuarantine } from '../../src/ledger/quarantine.ts';
 import { ROSTER_PAGE_BYTES, ROSTER_PAGE_RECORDS } from '../../src/ledger/rosters.ts';
 import type { Context } from '../../src/lifecycle/context.ts';
-import { carryOnExpiration, expirePartition } from '../../src/lifecycle/expire.ts';
+import { carryOnDisposal, disposePartition } from '../../src/lifecycle/dispose.ts';
 import type { Policy } from '../../src/policy/policy.ts';
 import type { SourcePort } from '../../src/source/port.ts';
 import { idBytesOf } from '../../src/source/raw-document.ts';
@@ -47,8 +47,10 @@ function around(source: Partial<SourcePort>): Context {
   return { ...context, source: overlay(context.source, source) };
 }
 
-const expire = (expired: number, on = context) =>
-  expirePartition(on, policy, { owner: ACME.owner, customer: ACME.customer, expired }, 'ann');
+const expire = (records: number, on = context) => {
+  const { owner, customer } = ACME;
+  return disposePartition(on, policy, { kind: 'expired', owner, customer, records, saidBy: 'ann' });
+};
 
 async function cutOnce(on: Context, expired = 10): Promise<string> {
   await expect(expire(expired, on)).rejects.toThrow('cut');
@@ -220,7 +222,7 @@ describe('cut', () => {
     });
     const begun = await cutOnce(cut);
     put('earlier', '2009-01-01');
-    expect(await carryOnExpiration(context, begun)).toMatchObject({
+    expect(await carryOnDisposal(context, begun)).toMatchObject({
       outcomes: { archived: 2, deleted: 2, gone: 0 },
       certificate: expect.any(String),
     });
@@ -237,7 +239,7 @@ describe('cut', () => {
     const begun = await cutOnce(cut);
     await holds(world.store).insert(aHold({ _id: 'late', triggerFrom: new Date('2010-01-01') }));
     world.clock.advance(60_000);
-    expect(await carryOnExpiration(context, begun)).toMatchObject({ outcomes: { archived: 1, held: 1, deleted: 0 } });
+    expect(await carryOnDisposal(context, begun)).toMatchObject({ outcomes: { archived: 1, held: 1, deleted: 0 } });
     expect(world.idsIn(policy)).toEqual(['a']);
   });
 
@@ -268,7 +270,7 @@ describe('cut', () => {
         return await context.source.deleteGuarded(...args);
       },
     });
-    expect(await carryOnExpiration(watching, begun)).toMatchObject({ outcomes: { deleted: 1 } });
+    expect(await carryOnDisposal(watching, begun)).toMatchObject({ outcomes: { deleted: 1 } });
     expect(calls).toEqual([]);
     expect(await world.all('certificates')).toHaveLength(1);
   });
@@ -282,9 +284,9 @@ describe('cut', () => {
         },
       }),
     );
-    await claimExpiration(world.store, begun, { worker: id.worker('other'), clock: world.clock });
+    await claimDisposal(world.store, begun, { worker: id.worker('other'), clock: world.clock });
     await expect(expire(5)).rejects.toMatchObject({ code: 'LEASE_HELD' });
-    expect(await expirations(world.store).count({})).toBe(1);
+    expect(await disposals(world.store).count({})).toBe(1);
     expect(world.idsIn(policy)).toEqual(['a']);
   });
 });

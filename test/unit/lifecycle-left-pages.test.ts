@@ -3,7 +3,7 @@ import { beforeEach, expect, test } from 'vitest';
 import { id } from '../../src/ids.ts';
 import { archives } from '../../src/ledger/archives.ts';
 import { clearingPages } from '../../src/ledger/clearing.ts';
-import { expirations, startExpiration } from '../../src/ledger/expirations.ts';
+import { disposals, startDisposal } from '../../src/ledger/disposals.ts';
 import { partitionId } from '../../src/ledger/partitions.ts';
 import { removeLeftPages } from '../../src/lifecycle/remove-left-pages.ts';
 import { ACME } from '../harness/a-hold.ts';
@@ -15,7 +15,7 @@ beforeEach(async () => {
   world = await MemoryWorld.open();
 });
 
-/** Two pages of an archive or expiration. */
+/** Two pages of an archive or disposal. */
 async function leave(name: string): Promise<void> {
   for (const page of [0, 1]) {
     const document = { _id: `${name}:${page}`, v: 1, archive: name, page, intended: [0], tries: 1, outcomes: null };
@@ -23,11 +23,14 @@ async function leave(name: string): Promise<void> {
   }
 }
 
-async function order(name: string): Promise<void> {
+/** A disposal of a partition of its own; its id. */
+async function order(name: string): Promise<string> {
   const { policy, policyVersion } = anArchive();
-  const partition = partitionId(ACME.namespace, ACME.owner, ACME.customer);
-  const told = { saidBy: 'ann', asOf: world.clock.now(), mostRecords: 2 };
-  await startExpiration(world.store, world.clock, { _id: name, policy, policyVersion, partition, ...ACME, ...told });
+  const customer = id.customer(name);
+  const partition = partitionId(ACME.namespace, ACME.owner, customer);
+  const told = { kind: 'expired', saidBy: 'ann', asOf: world.clock.now(), mostRecords: 2, after: null } as const;
+  const of = { ...ACME, customer, policy, policyVersion, partition, ...told };
+  return (await startDisposal(world.store, world.clock, null, of)) ?? 'taken';
 }
 
 async function whoseArePages(): Promise<string[]> {
@@ -37,14 +40,13 @@ async function whoseArePages(): Promise<string[]> {
 test('of an archive whose roster is shrunk and of a deletion that is done; what is open, or unknown, keeps its own', async () => {
   await archives(world.store).insert(anArchive({ _id: id.archive('shrunk') }));
   await archives(world.store).insert(anArchive({ _id: id.archive('open'), sequence: 2, rosterShrunk: false }));
-  await order('done');
-  await order('deleting');
-  const done = await expirations(world.store).get('done');
+  const deleting = await order('deleting');
+  const done = await disposals(world.store).get(await order('done'));
   if (done === null) throw new Error('It is gone.');
-  await expirations(world.store).replace({ ...done, state: 'done' });
-  for (const name of ['shrunk', 'open', 'done', 'deleting', 'unknown']) await leave(name);
+  await disposals(world.store).replace({ ...done, state: 'done' });
+  for (const name of ['shrunk', 'open', done._id, deleting, 'unknown']) await leave(name);
   expect(await removeLeftPages(world.context())).toBe(2);
-  expect(await whoseArePages()).toEqual(['deleting', 'open', 'unknown']);
+  expect(await whoseArePages()).toEqual(['open', 'unknown', deleting]);
   expect(await removeLeftPages(world.context())).toBe(0);
 });
 

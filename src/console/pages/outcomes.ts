@@ -8,6 +8,7 @@ const KINDS = [...RECORD_OUTCOMES, 'pending'] as const;
 
 const MEANINGS: Readonly<Record<(typeof KINDS)[number], string>> = {
   deleted: 'deleted from the source; the vault has the copy',
+  treated: 'stays, with fields removed or replaced; the vault has the whole copy',
   changed: 'changed in between: stays, its copy is void',
   held: 'under a legal hold: stays',
   gone: 'was missing before we tried',
@@ -22,12 +23,12 @@ export function outcomesBar(outcomes: Outcomes): Html {
   if (outcomes.archived === 0) return empty('No record was archived yet.');
   let x = 0;
   const parts = KINDS.map((kind) => {
-    const width = (outcomes[kind] / outcomes.archived) * BAR_WIDTH;
-    const part = { kind, x, width, records: outcomes[kind] };
+    const width = ((outcomes[kind] ?? 0) / outcomes.archived) * BAR_WIDTH;
+    const part = { kind, x, width, records: outcomes[kind] ?? 0 };
     x += width;
     return part;
   });
-  const sum = KINDS.reduce((total, kind) => total + outcomes[kind], 0);
+  const sum = KINDS.reduce((total, kind) => total + (outcomes[kind] ?? 0), 0);
   const text = parts.filter(({ records }) => records > 0).map(({ kind, records }) => `${count(records)} ${kind}`);
   return html`<svg class="bar" viewBox="0 0 ${BAR_WIDTH} ${BAR_HEIGHT}" preserveAspectRatio="none" role="img" aria-label="${text.join(', ')}">${parts.map(
     (part) =>

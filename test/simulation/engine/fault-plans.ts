@@ -36,6 +36,7 @@ const OF_METHOD: Readonly<Record<string, readonly FaultKind[]>> = {
   remove: WRITE,
   removeMany: [...WRITE, 'partial'],
   deleteGuarded: [...WRITE, 'partial', 'duplicate'],
+  replaceGuarded: [...WRITE, 'partial', 'duplicate'],
   insertMissing: [...WRITE, 'partial'],
   scan: [...ANY, 'stale', 'flipped'],
   partitions: [...ANY, 'stale'],

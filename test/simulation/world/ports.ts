@@ -7,7 +7,7 @@ import { MoraineError } from '../../../src/errors.ts';
 import type { MemoryStore } from '../../../src/ledger/memory-store.ts';
 import type { LedgerDocument, Store, StoreCollection } from '../../../src/ledger/store.ts';
 import { ClearingWarrant, PurgeClaim } from '../../../src/ledger/warrants.ts';
-import type { DatasetShape, RawRecord, SourcePort } from '../../../src/source/port.ts';
+import type { DatasetShape, RawRecord, Replacement, SourcePort } from '../../../src/source/port.ts';
 import { UNKNOWN_WHEN_LOST } from '../../../src/vault/memory-faults.ts';
 import type { VaultLocation, VaultPort } from '../../../src/vault/port.ts';
 import type { Fault, Server } from '../engine/calls.ts';
@@ -144,6 +144,14 @@ export function sourcePort(process: SimulatedProcess, servers: Servers): SourceP
     facets: (dataset, bytes) => real.facets(dataset, bytes),
     position: (dataset, bytes) => real.position(dataset, bytes),
     keyOf: (bytes) => real.keyOf(bytes),
+    parentOf: (child, root) => real.parentOf(child, root),
+    isOfParty: (child, bytes, party) => real.isOfParty(child, bytes, party),
+    weighChildren: (child, parents) => reading('weighChildren', (source) => source.weighChildren(child, parents)),
+    async *children(child, parents) {
+      for (const batch of await reading('children', () => all(real.children(child, parents)))) yield batch;
+    },
+    treated: (dataset, bytes, treatment) => real.treated(dataset, bytes, treatment),
+    isMarkedBy: (bytes, treatment) => real.isMarkedBy(bytes, treatment),
     serverTime: () => call('serverTime', () => real.serverTime()),
     inspect: (dataset) => call('inspect', () => real.inspect(dataset)),
     async *partitions(dataset, before) {
@@ -166,7 +174,7 @@ export function sourcePort(process: SimulatedProcess, servers: Servers): SourceP
         (found, { ms }) => new Map([...found].map(([key, record]) => [key, flippedRecord(record, ms)] as const)),
       ),
     deleteGuarded: (dataset: DatasetShape, records, warrant) => {
-      warrant.assertGood();
+      warrant.assertGood('delete');
       const sent = ClearingWarrant.issue(warrant.basis, SENT, warrant.until);
       const of = async (batch: readonly RawRecord[]) => {
         const result = await real.deleteGuarded(dataset, batch, sent);
@@ -183,6 +191,27 @@ export function sourcePort(process: SimulatedProcess, servers: Servers): SourceP
           }
           await of(records.slice(0, Math.ceil(records.length / 2)));
           return cut('source', 'deleteGuarded');
+        },
+      );
+    },
+    replaceGuarded: (dataset, replacements, warrant) => {
+      warrant.assertGood('replace');
+      const sent = ClearingWarrant.issue(warrant.basis, SENT, warrant.until);
+      const of = async (batch: readonly Replacement[]) => {
+        const result = await real.replaceGuarded(dataset, batch, sent);
+        await servers.compareSource(process.name, dataset.namespace);
+        return result;
+      };
+      return call(
+        'replaceGuarded',
+        () => of(replacements),
+        async (fault) => {
+          if (fault.kind === 'duplicate') {
+            await of(replacements);
+            return await of(replacements);
+          }
+          await of(replacements.slice(0, Math.ceil(replacements.length / 2)));
+          return cut('source', 'replaceGuarded');
         },
       );
     },

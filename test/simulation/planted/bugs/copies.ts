@@ -223,8 +223,8 @@ export const COPY_BUGS: readonly PlantedBug[] = [
     patches: [
       {
         file: 'src/lifecycle/run-policy.ts',
-        find: '(options.expired === null ? [] : await expireAll(context, policy, plan, options.expired.saidBy, met))',
-        replace: `(await expireAll(context, policy, plan, 'the policy', met))`,
+        find: 'if (options.expired !== null) reports.push(...(await expireAll(context, policy, plan, options.expired.saidBy, met)));',
+        replace: `reports.push(...(await expireAll(context, policy, plan, 'the policy', met)));`,
       },
     ],
     caughtBy: ['deleted-before-verified'],

@@ -28,7 +28,7 @@ export const DELETE_BUGS: readonly PlantedBug[] = [
     what: 'Where the policy names a version field, its presence is enough for the guard (a bug of the adapter).',
     patches: [
       {
-        file: 'src/source/memory-source.ts',
+        file: 'src/source/memory-guard.ts',
         find: 'return now !== null && compareValues(now, version) === 0;',
         replace: 'return now !== null;',
       },
@@ -133,8 +133,8 @@ export const DELETE_BUGS: readonly PlantedBug[] = [
     patches: [
       {
         file: 'src/ledger/clearing.ts',
-        find: 'new Set([...found.intended, ...present])',
-        replace: 'new Set(present)',
+        find: 'intentOf([...found.intended, ...present], ',
+        replace: 'intentOf(present, ',
       },
     ],
     caughtBy: ['outcomes-do-not-add-up', 'lost-record'],

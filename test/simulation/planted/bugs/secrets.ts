@@ -124,9 +124,9 @@ export const SECRET_BUGS: readonly PlantedBug[] = [
     what: 'Expired records are deleted before the audit chain says that they will be.',
     patches: [
       {
-        file: 'src/lifecycle/expire.ts',
-        find: `act: 'expired records delete',\n      phase: 'intent',`,
-        replace: `act: 'expired records delete',\n      phase: 'outcome',`,
+        file: 'src/lifecycle/dispose.ts',
+        find: "phase: 'intent' as const,",
+        replace: "phase: 'outcome' as const,",
       },
     ],
     caughtBy: ['act-without-intent'],

@@ -1,0 +1,90 @@
+/** What a disposal takes, a page at a time: the records that its policy decides so, as they are in the source now. */
+import { createHash } from 'node:crypto';
+import { type DisposalLease, kindOf } from '../ledger/disposals.ts';
+import { ROSTER_PAGE_BYTES, ROSTER_PAGE_RECORDS, type RosterRecord } from '../ledger/rosters.ts';
+import type { Policy } from '../policy/policy.ts';
+import type { DatasetShape, Position, RawRecord, Treatment, UnfitReason } from '../source/port.ts';
+import { compilePinned } from './compile-in-force.ts';
+import { assertNotStopped, type Context } from './context.ts';
+import { factsReader } from './look-ups.ts';
+import { quarantineRecord } from './quarantine-record.ts';
+import { marksOf } from './read-marks.ts';
+import { partitionHolds } from './record-holds.ts';
+
+export interface OrderedPage {
+  readonly records: readonly RosterRecord[];
+  /** The position of its last record. */
+  readonly after: Position;
+}
+
+/** Pages of what is to go, as it is in the source now, from where an earlier worker stopped: what its pages could not take is not taken again. */
+export async function* orderedPages(
+  context: Context,
+  lease: DisposalLease,
+  policy: Policy,
+  treatment: Treatment | null,
+): AsyncGenerator<OrderedPage> {
+  const { source } = context;
+  const { owner, customer, asOf, exceptions } = lease.document;
+  const wanted = kindOf(lease.document) === 'expired' ? 'expired' : 'due';
+  const compiled = await compilePinned(context, policy, exceptions);
+  const { shape } = compiled;
+  const partition = { dataset: shape, owner, customer };
+  const reader = factsReader(context, compiled);
+  const marks = await marksOf(context, partition);
+  const holds = await partitionHolds(context, partition);
+  const range = { after: lease.document.after, upTo: null, before: compiled.superset(asOf.getTime()).dueBefore };
+  let left = lease.document.mostRecords - lease.document.records;
+  let page: RosterRecord[] = [];
+  let bytes = 0;
+  let last: RawRecord | null = null;
+  const taken = (record: RawRecord) => ({ records: page, after: source.position(shape, record.raw) });
+  for await (const batch of source.scan(partition, range, context.signal)) {
+    await lease.keep();
+    assertNotStopped(context);
+    const [markOf, factsOf] = await Promise.all([marks.lookUp(batch), reader.read(batch)]);
+    for (const record of batch) {
+      const facts = factsOf(record);
+      const decision = compiled.decision({ ...facts, ...markOf(record) }, holds.isHeld(record, facts), asOf.getTime());
+      if (decision !== wanted) continue;
+      const unfitness = source.fitness(shape, record.raw) ?? untreatable(context, shape, record, treatment);
+      if (unfitness !== null) {
+        await quarantineRecord(
+          context,
+          { namespace: shape.namespace, owner, customer, policy: policy.name },
+          record,
+          unfitness,
+        );
+        await lease.write((document) => ({ ...document, unfit: document.unfit + 1 }));
+        continue;
+      }
+      if (left <= 0) {
+        if (last !== null) yield taken(last);
+        return;
+      }
+      left -= 1;
+      if (
+        last !== null &&
+        (page.length >= ROSTER_PAGE_RECORDS || (page.length > 0 && bytes + record.raw.length > ROSTER_PAGE_BYTES))
+      ) {
+        yield taken(last);
+        page = [];
+        bytes = 0;
+      }
+      last = record;
+      page.push({ id: record.idBytes, sha256: createHash('sha256').update(record.raw).digest(), segment: 0 });
+      bytes += record.raw.length;
+    }
+  }
+  if (last !== null) yield taken(last);
+}
+
+function untreatable(
+  { source }: Context,
+  shape: DatasetShape,
+  { raw }: RawRecord,
+  treatment: Treatment | null,
+): UnfitReason | null {
+  if (treatment === null || source.treated(shape, raw, treatment) !== null) return null;
+  return 'not-treatable';
+}
