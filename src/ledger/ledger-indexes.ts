@@ -5,7 +5,7 @@ import { ATTEMPTS_INDEXES } from './attempts.ts';
 import { AUDIT_INDEXES } from './audit.ts';
 import { CERTIFICATES_INDEXES } from './certificates.ts';
 import { CLEARING_INDEXES } from './clearing.ts';
-import { EXPIRATIONS_INDEXES } from './expirations.ts';
+import { DISPOSALS_INDEXES } from './disposals.ts';
 import { FACET_INDEXES } from './facet-codes.ts';
 import { HOLDS_INDEXES } from './holds.ts';
 import type { LedgerIndex } from './indexes.ts';
@@ -26,7 +26,7 @@ export const LEDGER_INDEXES: readonly LedgerIndex[] = [
   ...APPROVALS_INDEXES,
   ...AUDIT_INDEXES,
   ...CLEARING_INDEXES,
-  ...EXPIRATIONS_INDEXES,
+  ...DISPOSALS_INDEXES,
   ...FACET_INDEXES,
   ...HOLDS_INDEXES,
   ...RECORD_INDEX_INDEXES,
