@@ -14,7 +14,7 @@ import {
 } from '../../src/ledger/attempts.ts';
 import { type AuditEntry, auditEntries } from '../../src/ledger/audit.ts';
 import { LEASE_MS } from '../../src/ledger/leases.ts';
-import { writeRosterPage } from '../../src/ledger/rosters.ts';
+import { ROSTER_PAGE_RECORDS, writeRosterPage } from '../../src/ledger/rosters.ts';
 import type { LedgerDocument, Store } from '../../src/ledger/store.ts';
 import type { Context } from '../../src/lifecycle/context.ts';
 import { planPolicy } from '../../src/lifecycle/plan.ts';
@@ -195,6 +195,35 @@ describe('stored', () => {
     expect(order).toEqual(['ensure north, attempts 0', 'open, key there, storing']);
   });
 
+  test('values of facets are kept as codes by the first attempt already; where there are too many, it counts as having every one', async () => {
+    policy = await world.publish(YAML(', facets: { subject: { field: mail } }'));
+    put('jo', '2020-01-01', { mail: 'jo@example.org' });
+    await archives(world.store).removeMany({});
+    archive = await planned();
+    await store();
+    expect(await world.all('archiveFacets')).toMatchObject([{ archive, coversEverything: false, codes: [{}] }]);
+    await archives(world.store).removeMany({});
+    archive = await planned();
+    const { source } = world.context();
+    const many = Array.from({ length: 100_001 }, (_, at) => String(at));
+    await store(contextOf({}, { source: overlay(source, { facets: () => ({ subject: many }) }) }));
+    expect((await world.all('archiveFacets')).filter((page) => Reflect.get(page, 'archive') === archive)).toMatchObject(
+      [{ coversEverything: true, codes: [] }],
+    );
+  });
+
+  test('the manifest names the newest entry of the audit chain', async () => {
+    await store();
+    const [file] = await inVault();
+    const manifest = /"auditHead":\s*\{\s*"seq":\s*(\d+),\s*"hash":\s*"([0-9a-f]{64})"/.exec(
+      Buffer.from(file?.bytes ?? []).toString(),
+    );
+    const entries: AuditEntry[] = [];
+    for await (const entry of auditEntries(world.store)) entries.push(entry);
+    const { seq, hash } = entries.at(-1) ?? { seq: -1, hash: '' };
+    expect(manifest?.slice(1)).toEqual([String(seq), hash]);
+  });
+
   test('holds that were looked at for each record are named; values of facets are kept as codes, and replaced by the next attempt', async () => {
     policy = await world.publish(YAML(', facets: { subject: { field: mail } }'));
     await archives(world.store).removeMany({});
@@ -278,7 +307,12 @@ describe('a failed attempt', () => {
   ])(
     '%s: it is abandoned with its key and roster, the archive is planned again, and the next one stores it',
     async (_, calls, reason) => {
-      await expect(store(contextOf(calls))).rejects.toThrow();
+      const aborted: string[] = [];
+      const abortUpload: VaultPort['abortUpload'] = async (_location, upload) => {
+        aborted.push(upload);
+      };
+      await expect(store(contextOf({ ...calls, abortUpload }))).rejects.toThrow();
+      expect(aborted).toEqual([]);
       const [attempt] = await allAttempts();
       expect(attempt).toMatchObject({ state: 'abandoned', reason, keyDestroyedAt: expect.any(Date) });
       expect(await keyOf(attempt)).toBe('destroyed');
@@ -293,6 +327,36 @@ describe('a failed attempt', () => {
       expect(await store()).toMatchObject({ state: 'stored', attemptCount: 2 });
     },
   );
+
+  test('while a page of its roster is on its way: nothing of that is left either', async () => {
+    for (let at = 0; at < ROSTER_PAGE_RECORDS; at++) put(`r${at}`, '2020-01-02');
+    await archives(world.store).removeMany({});
+    archive = await planned();
+    const base = contextOf();
+    let read = 0;
+    const source = overlay(base.source, {
+      fitness: () => {
+        read += 1;
+        if (read > ROSTER_PAGE_RECORDS) throw new Error('broken');
+        return null;
+      },
+    });
+    const collection: Store['collection'] = <T extends LedgerDocument>(name: string) => {
+      const real = base.store.collection<T>(name);
+      if (name !== 'rosterPages') return real;
+      return overlay(real, {
+        insert: async (page) => {
+          for (let turn = 0; turn < 50; turn++) await new Promise((resolve) => setImmediate(resolve));
+          return await real.insert(page);
+        },
+      });
+    };
+    const slow = { ...base, source, store: { serverTime: () => base.store.serverTime(), collection } };
+    await expect(store(slow)).rejects.toThrow('broken');
+    for (let turn = 0; turn < 100; turn++) await new Promise((resolve) => setImmediate(resolve));
+    expect(await world.all('rosterPages')).toEqual([]);
+    expect(await inVault()).toEqual([]);
+  });
 
   test('the vault itself is not there: no attempt is made', async () => {
     await expect(store(contextOf({ ensure: () => Promise.reject(away) }))).rejects.toBe(away);
@@ -318,7 +382,12 @@ describe('a failed attempt', () => {
       expect(first).toMatchObject({ state: 'open', keyDestroyedAt: null });
       expect(await keyOf(first)).toBe('there');
       expect(await getArchive(world.store, archive)).toMatchObject({ state: 'storing', attempt: first?._id });
-      expect(await store()).toMatchObject({ state: 'stored', attemptCount: 2 });
+      let before: unknown;
+      const ensure: VaultPort['ensure'] = async () => {
+        before = await getArchive(world.store, archive);
+      };
+      expect(await store(contextOf({ ensure }))).toMatchObject({ state: 'stored', attemptCount: 2 });
+      expect(before).toMatchObject({ state: 'planned', attempt: null });
       const cut = (await allAttempts()).find(({ _id }) => _id === first?._id);
       expect(cut).toMatchObject({ state: 'abandoned', reason: 'its worker was cut' });
       expect(await keyOf(cut)).toBe('destroyed');
