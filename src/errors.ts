@@ -334,6 +334,11 @@ export const ERROR_KINDS = {
     meaning: 'Nothing is kept of that customer of that owner, neither in the source nor in an archive.',
     hint: 'Look at `moraine plan` and `moraine archives` for the names of owners and customers.',
   },
+  EXPORT_NOT_WHOLE: {
+    class: 'person',
+    meaning: 'The export of a customer who leaves does not hold all that is to be destroyed.',
+    hint: 'Run `moraine retrieve` for its archives and export anew with --identity, or say --without-archives.',
+  },
   EXPORT_CORRUPT: {
     class: 'failed',
     meaning: 'An export is not what was written: a file is missing, was changed or added, or its manifest is not ours.',
@@ -343,6 +348,21 @@ export const ERROR_KINDS = {
     class: 'quarantine',
     meaning: 'A record has no usable owner, customer or trigger, or its bytes cannot be guarded.',
     hint: 'Correct the record in the source; see `moraine quarantine list`.',
+  },
+  CHILD_UNFIT: {
+    class: 'retry',
+    meaning: 'A record that was being archived got a child of another owner or customer, or one that cannot be guarded.',
+    hint: 'Nothing to do; at the next try the record is quarantined, and the rest goes on.',
+  },
+  ATTACHMENT_CHANGED: {
+    class: 'retry',
+    meaning: 'A file that hangs on a record was removed or changed while it was read.',
+    hint: 'Nothing to do; the attempt is abandoned and made again, and the record waits.',
+  },
+  ATTACHMENT_UNAVAILABLE: {
+    class: 'retry',
+    meaning: 'The store of a file that hangs on a record cannot be reached, or refused the request.',
+    hint: 'Check the store under `attachments` in moraine.yaml, and the access rights.',
   },
   CERTIFICATE_INVALID: {
     class: 'failed',

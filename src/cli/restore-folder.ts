@@ -1,11 +1,13 @@
 /**
- * Restore into a folder: `DIR/<database>/<collection>.bson`, as mongodump lays it out. Everything is written beside DIR
- * and takes its name only when it is whole, so a folder of that name never holds half an archive.
+ * Restore into a folder: `DIR/<database>/<collection>.bson`, as mongodump lays it out, also for children; attachments as
+ * `DIR/attachments/00000000`, and what each of them was as a line of `DIR/attachments.jsonl`. Everything is written beside
+ * DIR and takes its name only when it is whole, so a folder of that name never holds half an archive.
  */
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { type FileHandle, mkdir, open, readdir, rename, rm } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
+import type { AttachmentEntry } from '../archive/attachment-index.ts';
 import { MoraineError } from '../errors.ts';
 import type { Namespace } from '../ids.ts';
 import type { RestoreTarget } from '../lifecycle/restore.ts';
@@ -15,25 +17,68 @@ export async function folderTarget(folder: string, namespace: Namespace, mark: s
   const directory = resolve(folder);
   await assertEmpty(directory);
   const temporary = `${directory}.partial-${mark}`;
-  const file = join(temporary, dumpPath(namespace));
-  await mkdir(dirname(file), { recursive: true });
-  const handle = await open(file, 'wx');
-  return {
-    write: async (records) => {
-      await writeAll(handle, records);
-      return { inserted: records.length, existing: 0 };
-    },
-    finish: async () => {
+  const handles = new Map<string, FileHandle>();
+  const handleOf = async (path: string) => {
+    const known = handles.get(path);
+    if (known !== undefined) return known;
+    const file = join(temporary, path);
+    await mkdir(dirname(file), { recursive: true });
+    const handle = await open(file, 'wx');
+    handles.set(path, handle);
+    return handle;
+  };
+  const writeTo = async (collection: Namespace, records: readonly Uint8Array[]) => {
+    await writeAll(await handleOf(dumpPath(collection)), records);
+    return { inserted: records.length, existing: 0 };
+  };
+  const closeAll = async () => {
+    for (const [path, handle] of handles) {
       await handle.sync();
       await handle.close();
+      handles.delete(path);
+    }
+  };
+  // Also of an archive whose copies are all void there is a file.
+  await handleOf(dumpPath(namespace));
+  return {
+    write: (records) => writeTo(namespace, records),
+    unit: {
+      write: writeTo,
+      attachment: async (entry, parts) => {
+        const name = join('attachments', String(entry.ordinal).padStart(8, '0'));
+        await mkdir(join(temporary, 'attachments'), { recursive: true });
+        const file = await open(join(temporary, name), 'wx');
+        try {
+          for await (const part of parts) await writeAll(file, [part]);
+          await file.sync();
+        } finally {
+          await file.close();
+        }
+        await writeAll(await handleOf('attachments.jsonl'), [Buffer.from(`${JSON.stringify(lineOf(entry, name))}\n`)]);
+        return 'inserted';
+      },
+    },
+    finish: async () => {
+      await closeAll();
       await assertEmpty(directory);
       await rename(temporary, directory);
     },
     discard: async () => {
       // It may be closed already, when the renaming failed.
-      await handle.close().catch(() => undefined);
+      await closeAll().catch(() => undefined);
       await rm(temporary, { recursive: true, force: true });
     },
+  };
+}
+
+/** What is needed to put a file back where it was. */
+function lineOf({ facts, root, bytes, sha256 }: AttachmentEntry, file: string) {
+  const { kind, bucket } = facts;
+  const hex = (value: Uint8Array) => Buffer.from(value).toString('hex');
+  return {
+    ...{ file, root, kind, bucket },
+    ...(facts.kind === 's3' ? { key: facts.key, version: facts.version } : { id: hex(facts.key) }),
+    ...{ bytes, sha256: hex(sha256), about: hex(facts.about) },
   };
 }
 

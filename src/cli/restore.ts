@@ -5,10 +5,10 @@ import { isLoopbackMongodb } from '../config/loopback.ts';
 import { MoraineError } from '../errors.ts';
 import { id } from '../ids.ts';
 import { unwrapArchiveKey } from '../keys/administrator.ts';
-import type { ArchiveDocument } from '../ledger/archive-document.ts';
+import { type ArchiveDocument, collectionOfArchive } from '../ledger/archive-document.ts';
 import { getArchive } from '../ledger/archives.ts';
 import { type Context, dueNow } from '../lifecycle/context.ts';
-import { type RestoreTarget, restoreArchive } from '../lifecycle/restore.ts';
+import { type RestoreReport, type RestoreTarget, restoreArchive } from '../lifecycle/restore.ts';
 import { acting, EXIT, newCommand, type Session } from './command.ts';
 import { IDENTITY_OPTION, type IdentityOptions, PASSPHRASE_OPTION, readIdentity } from './identity.ts';
 import { parseInstant } from './parse-instant.ts';
@@ -72,18 +72,33 @@ export function restoreCommand(): Command {
           await target.discard();
           throw error;
         }
-        const file = options.out === undefined ? null : `${options.out}/${dumpPath(archive.namespace)}`;
+        const namespace = collectionOfArchive(archive);
+        const file = options.out === undefined ? null : `${options.out}/${dumpPath(namespace)}`;
         const isExempt = options.into !== undefined;
         session.output.result({ ...report, file, exemptUntil: isExempt ? exemptUntil : null }, () => [
           `✓ Archive ${report.archive} verified: ${counted(report.records, 'record')}, signed by ${report.signedBy}.`,
           file === null
-            ? `✓ ${counted(report.inserted, 'record')} inserted into ${archive.namespace}; ${count(report.existing)} were there and stayed as they are. Left alone until ${day(exemptUntil)}.`
+            ? `✓ ${counted(report.inserted, 'record')} inserted into ${namespace}; ${count(report.existing)} were there and stayed as they are. Left alone until ${day(exemptUntil)}.`
             : `✓ ${counted(report.inserted, 'record')} in ${file}`,
+          ...unitLines(report),
           ...(report.void > 0 ? [`  ${counted(report.void, 'copy', 'copies')} void, left out.`] : []),
         ]);
         return EXIT.done;
       }),
     );
+}
+
+/** What hung on the records, and where the rest of it is. */
+function unitLines({ children, attachments, addenda }: RestoreReport): string[] {
+  const line = (what: string, { records, inserted, existing, void: voids }: RestoreReport['children']) =>
+    records === 0
+      ? []
+      : [`✓ ${count(inserted)} of ${count(records)} ${what}; ${count(existing)} were there, ${count(voids)} void.`];
+  return [
+    ...line('children', children),
+    ...line('attachments', attachments),
+    ...(addenda.length > 0 ? [`  Children that came later are in ${addenda.join(', ')}: restore them too.`] : []),
+  ];
 }
 
 function assertOneTarget({ out, into, exemptUntil }: RestoreOptions): void {
@@ -102,7 +117,7 @@ async function targetOf(
   { out, into }: RestoreOptions,
   exemptUntil: Date,
 ): Promise<RestoreTarget> {
-  if (into === undefined) return await folderTarget(out ?? '', archive.namespace, context.newId());
+  if (into === undefined) return await folderTarget(out ?? '', collectionOfArchive(archive), context.newId());
   if (session.config.environment === 'sandbox' && !isLoopbackMongodb(into)) {
     throw new MoraineError('ENVIRONMENT_MISMATCH', 'A sandbox restores to addresses on this machine only.');
   }

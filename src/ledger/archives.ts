@@ -10,7 +10,7 @@
 import type { Clock } from '../clock.ts';
 import { MoraineError } from '../errors.ts';
 import type { ArchiveId, PartitionId, WorkerId } from '../ids.ts';
-import { ARCHIVES, type ArchiveDocument } from './archive-document.ts';
+import { ARCHIVES, type ArchiveDocument, UNIT_ARCHIVE_VERSION } from './archive-document.ts';
 import type { AuditEntryBody, AuditLog } from './audit.ts';
 import type { LedgerIndex } from './indexes.ts';
 import { claimLease, type HeldLease } from './leases.ts';
@@ -27,6 +27,7 @@ export const ARCHIVES_INDEXES: readonly LedgerIndex[] = [
   { collection: ARCHIVES, keys: { 'vault.name': 1, 'vault.prefix': 1, state: 1 } },
   { collection: ARCHIVES, keys: { partition: 1, sequence: 1 }, unique: true },
   { collection: ARCHIVES, keys: { 'unaudited.key': 1 } },
+  { collection: ARCHIVES, keys: { addendumTo: 1 } },
 ];
 
 export function archives(store: Store): StoreCollection<ArchiveDocument> {
@@ -38,7 +39,7 @@ export async function getArchive(store: Store, archive: ArchiveId): Promise<Arch
   if (document === null) {
     throw new MoraineError('ARCHIVE_UNKNOWN', `The ledger has no archive ${archive}.`, { ids: { archive } });
   }
-  assertReadable(document);
+  assertReadable(document, UNIT_ARCHIVE_VERSION);
   return document;
 }
 
@@ -70,7 +71,7 @@ export async function claimArchive(
 ): Promise<ArchiveLease> {
   const lease = await claimLease(store, archives(store), archive, by);
   try {
-    assertReadable(lease.document);
+    assertReadable(lease.document, UNIT_ARCHIVE_VERSION);
     return lease;
   } catch (error) {
     // The newer Moraine that can read it need not wait for our lease to end.

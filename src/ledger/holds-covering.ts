@@ -9,7 +9,7 @@
  * - none of its facet codes is among the archive's, which kept them all for that facet.
  */
 import type { ArchiveId } from '../ids.ts';
-import type { ArchiveDocument } from './archive-document.ts';
+import { type ArchiveDocument, UNIT_ARCHIVE_VERSION } from './archive-document.ts';
 import { archives } from './archives.ts';
 import { facetPages } from './facet-codes.ts';
 import { type HoldDocument, holdsInForce, isWhole, namesParty, type Party, reachesTriggers } from './holds.ts';
@@ -40,7 +40,7 @@ export async function holdsCovering(store: Store, scope: ActScope): Promise<read
 async function coversArchiveWithId(store: Store, hold: HoldDocument, archiveId: ArchiveId): Promise<boolean> {
   const archive = await archives(store).get(archiveId);
   if (archive === null) return true;
-  assertReadable(archive);
+  assertReadable(archive, UNIT_ARCHIVE_VERSION);
   return await coversArchive(store, hold, archive);
 }
 
@@ -63,6 +63,8 @@ async function mayHaveKeys(
 ): Promise<boolean> {
   // Before its roster shrinks an archive has no index; without one nothing is proved.
   if (recordKeys == null || !archive.rosterShrunk) return true;
+  // A hold names records, and those of an addendum are their children.
+  if (archive.addendumTo !== undefined) return true;
   if ((await recordIndexPages(store).count({ archive: archive._id })) === 0) return true;
   for (const key of recordKeys) {
     if ((await segmentsOf(store, archive._id, records, Buffer.from(key, 'base64url'))).length > 0) return true;

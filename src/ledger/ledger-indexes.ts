@@ -11,6 +11,7 @@ import { HOLDS_INDEXES } from './holds.ts';
 import type { LedgerIndex } from './indexes.ts';
 import { INVENTORIES_INDEXES } from './inventories.ts';
 import { NOTIFICATIONS_INDEXES } from './notifications.ts';
+import { OFFBOARDINGS_INDEXES } from './offboardings.ts';
 import { PAUSES_INDEXES } from './pauses.ts';
 import { POLICIES_INDEXES } from './policies.ts';
 import { QUARANTINE_INDEXES } from './quarantine.ts';
@@ -19,11 +20,12 @@ import { RECORD_MARKS_INDEXES } from './record-marks.ts';
 import { RETRIEVALS_INDEXES } from './retrievals.ts';
 import { ROSTERS_INDEXES } from './rosters.ts';
 import { RUNS_INDEXES } from './runs.ts';
+import { UNIT_PAGES_INDEXES } from './unit-pages.ts';
 
 export const LEDGER_INDEXES: readonly LedgerIndex[] = [
+  ...APPROVALS_INDEXES,
   ...ARCHIVES_INDEXES,
   ...ATTEMPTS_INDEXES,
-  ...APPROVALS_INDEXES,
   ...AUDIT_INDEXES,
   ...CLEARING_INDEXES,
   ...DISPOSALS_INDEXES,
@@ -34,10 +36,12 @@ export const LEDGER_INDEXES: readonly LedgerIndex[] = [
   ...CERTIFICATES_INDEXES,
   ...INVENTORIES_INDEXES,
   ...NOTIFICATIONS_INDEXES,
+  ...OFFBOARDINGS_INDEXES,
   ...PAUSES_INDEXES,
   ...POLICIES_INDEXES,
   ...QUARANTINE_INDEXES,
   ...RECORD_MARKS_INDEXES,
   ...RETRIEVALS_INDEXES,
   ...RUNS_INDEXES,
+  ...UNIT_PAGES_INDEXES,
 ];

@@ -9,6 +9,7 @@ import { removeFacets } from './facet-codes.ts';
 import { recordIndexPages } from './record-index.ts';
 import { removeExceptions, removeRostersOf } from './rosters.ts';
 import type { Store } from './store.ts';
+import { childrenSubject } from './unit-pages.ts';
 
 /** Idempotent. */
 export async function removeRecordTraces(store: Store, archive: ArchiveId): Promise<void> {
@@ -18,5 +19,6 @@ export async function removeRecordTraces(store: Store, archive: ArchiveId): Prom
     recordIndexPages(store).removeMany({ archive }),
     removeFacets(store, archive),
     removeClearingPages(store, archive),
+    removeClearingPages(store, childrenSubject(archive)),
   ]);
 }

@@ -11,6 +11,7 @@ import type { LedgerIndex } from './indexes.ts';
 import { RecordIndexBuilder } from './record-index.ts';
 import { packRecords, type RosterRecord, unpackRecords } from './roster-packing.ts';
 import type { LedgerDocument, Store, StoreCollection } from './store.ts';
+import { removeUnitPages, removeUnitPagesFrom, removeUnitPagesOf, removeUnitVoids } from './unit-pages.ts';
 
 /** Records a roster page: one page is read back, guarded and settled at a time. */
 export const ROSTER_PAGE_RECORDS = 1_000;
@@ -35,7 +36,7 @@ export interface RosterPage {
   readonly records: readonly RosterRecord[];
 }
 
-/** A record that is in the archive and was not deleted from the source: its copy is void and never comes back by restore. */
+/** A record that is in the archive and was neither deleted from the source nor treated there: its copy is void and never comes back by restore. */
 export interface RosterException {
   /** The record's number in the archive, from 0. */
   readonly ordinal: number;
@@ -86,6 +87,7 @@ export async function readRosterPage(store: Store, attempt: string, page: number
 
 export async function removeRoster(store: Store, attempt: string): Promise<void> {
   await rosterPages(store).removeMany({ attempt });
+  await removeUnitPages(store, attempt);
 }
 
 /** The exceptions of an archive in the order of their ordinals, page by page. */
@@ -146,13 +148,16 @@ export async function shrinkRoster(store: Store, input: ShrinkInput): Promise<vo
 /** Pages that were written and never counted in: their worker was cut in between. */
 export async function removeRosterFrom(store: Store, attempt: string, page: number): Promise<void> {
   await rosterPages(store).removeMany({ attempt, page: { $gte: page } });
+  await removeUnitPagesFrom(store, attempt, page);
 }
 
 /** The roster pages of every attempt of an archive: also one that a cut worker wrote after its attempt was abandoned. */
 export async function removeRostersOf(store: Store, archive: ArchiveId): Promise<void> {
   await rosterPages(store).removeMany({ archive });
+  await removeUnitPagesOf(store, archive);
 }
 
 export async function removeExceptions(store: Store, archive: ArchiveId): Promise<void> {
   await exceptionPages(store).removeMany({ archive });
+  await removeUnitVoids(store, archive);
 }

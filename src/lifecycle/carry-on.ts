@@ -9,8 +9,10 @@ import { type ArchiveLease, claimArchive, settleAudit } from '../ledger/archives
 import { assertNotPaused } from '../ledger/pauses.ts';
 import { UNCLEARED_STATES } from '../ledger/states.ts';
 import { type Policy, policyVersion, toShape } from '../policy/policy.ts';
+import { shapeOfArchive } from './child-dataset.ts';
 import { clearArchive, shrinkClearedRoster } from './clear.ts';
 import type { Context } from './context.ts';
+import { openAddenda } from './late-children.ts';
 import { pinnedPolicy } from './published.ts';
 import { storeArchive } from './store-archive.ts';
 import { treatmentOf } from './treatment.ts';
@@ -26,7 +28,7 @@ export async function carryOn(context: Context, archive: ArchiveId, given: Polic
     if (document.state === 'planned' || document.state === 'storing')
       document = await storeArchive(context, lease, policy);
     if (document.state === 'stored') document = await verifyByChecksum(context, lease);
-    if (document.state === 'verified') document = await clearOrTreat(context, lease, policy);
+    if (document.state === 'verified') document = await clearWithAddenda(context, lease, policy);
     if (document.state === 'cleared') document = await shrinkClearedRoster(context, lease);
     await settleAudit(context.audit, lease);
     return document;
@@ -35,9 +37,30 @@ export async function carryOn(context: Context, archive: ArchiveId, given: Polic
   }
 }
 
+/** Looks for late children in one go; what comes after waits for the next run. */
+const MOST_LOOKS = 3;
+
+/** Late children are archived, and deleted, before the archive of their roots is cleared. */
+async function clearWithAddenda(context: Context, lease: ArchiveLease, policy: Policy): Promise<ArchiveDocument> {
+  const shape = toShape(policy);
+  for (let look = 1; ; look++) {
+    const document = await clearOrTreat(context, lease, policy);
+    if (document.state !== 'verified') return document;
+    const addenda = await openAddenda(context, document, shape);
+    if (addenda.length === 0 || look >= MOST_LOOKS) return document;
+    for (const { _id } of addenda) {
+      const { state } = await carryOn(context, _id, policy);
+      // It waits for an inventory, and the roots' archive with it.
+      if (UNCLEARED_STATES.some((uncleared) => uncleared === state)) return document;
+    }
+    await lease.keep();
+  }
+}
+
 /** A policy with a chain (archive, then treat what stays) has its records treated where others have theirs deleted. */
 async function clearOrTreat(context: Context, lease: ArchiveLease, policy: Policy): Promise<ArchiveDocument> {
   const { owner, verifiedAt } = lease.document;
   const treatment = await treatmentOf(context, policy, owner, verifiedAt ?? context.clock.now());
-  return await clearArchive(context, lease, toShape(policy), treatment);
+  const shape = shapeOfArchive(toShape(policy), lease.document);
+  return await clearArchive(context, lease, shape, lease.document.addendumTo === undefined ? treatment : null);
 }

@@ -1,7 +1,12 @@
-/** Clear: delete from the source the records that a verified archive holds, a roster page at a time. */
+/** Clear: delete from the source the records that a verified archive holds, or treat them there, a roster page at a time. */
 import pMap from 'p-map';
 import { MoraineError } from '../errors.ts';
-import type { ArchiveDocument, Outcomes, RecordOutcome } from '../ledger/archive-document.ts';
+import {
+  type ArchiveDocument,
+  collectionOfArchive,
+  type Outcomes,
+  type RecordOutcome,
+} from '../ledger/archive-document.ts';
 import { type ArchiveLease, moveArchive, settleAudit } from '../ledger/archives.ts';
 import {
   ClearingPermit,
@@ -14,13 +19,18 @@ import {
   writePageIntent,
 } from '../ledger/clearing.ts';
 import { type RosterRecord, readRosterPage, removeRostersOf, shrinkRoster } from '../ledger/rosters.ts';
+import { childrenSubject } from '../ledger/unit-pages.ts';
 import type { DatasetShape, Treatment } from '../source/port.ts';
+import { clearUnits } from './clear-children.ts';
 import { type ClearingSubject, clearPage } from './clear-page.ts';
 import type { Context } from './context.ts';
+import { unitScopeOf } from './late-children.ts';
+import { leaveUnits } from './leave-units.ts';
 import { markOutcomes } from './mark-outcomes.ts';
 import { ensureSafeToDestroy } from './preflight.ts';
+import { childOutcomes, writeVoidUnits } from './void-units.ts';
 
-/** Takes a `verified` archive to `cleared`. May be called again after a crash: settled pages stay as they are. */
+/** Takes a `verified` archive to `cleared`; `treatment`: what is done to its records instead of deleting them. May be called again after a crash: settled pages stay as they are. */
 export async function clearArchive(
   context: Context,
   lease: ArchiveLease,
@@ -43,18 +53,28 @@ export async function clearArchive(
     askWarrant: () => permit.ask(verified),
     writeIntent: (page, present, treated) => writePageIntent(store, lease, page, present, treated),
     settle: async (page, roster, outcomes) => {
-      const marked = await markOutcomes(context, { ...archive, archive: archive._id }, roster, outcomes);
+      const of = { ...archive, archive: archive._id, namespace: collectionOfArchive(archive) };
+      const marked = await markOutcomes(context, of, roster, outcomes);
       await settlePage(store, lease, page, marked);
       return marked;
     },
   };
   await settleAudit(audit, lease, [intentEntry(archive, stored.records)]);
   await eachPage(stored.rosterPages, (page) => clearOnePage(context, lease, subject, page));
+  const unit = { ...unitScopeOf(archive, shape), lease, askWarrant: subject.askWarrant, late: 'addendum' } as const;
+  const units = await clearUnits(context, unit);
   // Not after a failure: a delete whose reply was lost may still be on its way, and a hold must wait for it.
   await permit.end();
+  // It stays `verified`: what hangs on deleted roots is taken up again, by whoever comes next.
+  if (units.kind !== 'settled') return await leaveUnits(context, lease, shape, units);
   const outcomes = await countOutcomes(store, archive._id, stored.records);
   assertSettled(archive, outcomes);
-  await moveArchive(audit, clock, lease, { to: 'cleared', set: { outcomes }, details: { ...outcomes } });
+  const children = await childOutcomes(context, archive);
+  await moveArchive(audit, clock, lease, {
+    to: 'cleared',
+    set: { outcomes, ...(children === null ? {} : { childOutcomes: children }) },
+    details: { ...outcomes, ...(children === null ? {} : { childrenDeleted: children.deleted }) },
+  });
   context.progress.moved?.(archive._id, 'cleared');
   return await shrinkClearedRoster(context, lease);
 }
@@ -116,15 +136,17 @@ export async function shrinkClearedRoster(context: Context, lease: ArchiveLease)
     attempt: archive.attempt,
     owner: archive.owner,
     customer: archive.customer,
-    namespace: archive.namespace,
+    namespace: collectionOfArchive(archive),
     records: stored.records,
     pages: stored.rosterPages,
     hmac: await keys.hmacFor(archive.owner),
     keyOf: (idBytes) => source.keyOf(idBytes),
     outcomes: async (page) => (await readPageState(store, archive._id, page)).outcomes ?? noOutcomes(archive, page),
   });
+  await writeVoidUnits(context, archive);
   await removeRostersOf(store, archive._id);
   await removeClearingPages(store, archive._id);
+  await removeClearingPages(store, childrenSubject(archive._id));
   // Written when the lease is given up. Where that fails, the next worker finds nothing left to shrink and says so.
   lease.remember({ ...lease.document, rosterShrunk: true });
   return lease.document;

@@ -6,8 +6,11 @@ import type { KeysPort } from '../keys/port.ts';
 import type { ApprovalRules } from '../ledger/approval-document.ts';
 import type { AuditLog } from '../ledger/audit.ts';
 import type { Store } from '../ledger/store.ts';
+import type { Notifying } from '../notify/port.ts';
+import type { AttachmentsPort } from '../source/attachments-port.ts';
 import type { SourcePort } from '../source/port.ts';
 import type { VaultLocation, VaultPort } from '../vault/port.ts';
+import type { Placement } from './placement.ts';
 
 export type Environment = 'production' | 'non-production' | 'sandbox';
 
@@ -35,6 +38,8 @@ export interface Context {
   readonly store: Store;
   readonly audit: AuditLog;
   readonly source: SourcePort;
+  /** Files that hang on records; absent where no policy has any. */
+  readonly attachments?: AttachmentsPort;
   readonly keys: KeysPort;
   readonly vaults: ReadonlyMap<VaultKey, VaultPort>;
   readonly owners: ReadonlySet<OwnerId>;
@@ -46,17 +51,17 @@ export interface Context {
   readonly newId: () => string;
   /** Sandbox only: what counts as now for what is due. Never for leases, deadlines, audit times or witnesses. */
   readonly asOf: Date | null;
-  /** Aborted when the work is to stop; acts look at it before every outside call. */
-  readonly signal?: AbortSignal | undefined;
-}
-
-/** The instant by which it is decided what is due. */
   /** What needs a second person; absent: what is the rule of the environment (approval.ts). */
   readonly approvals?: ApprovalRules;
   /** Where things are, for owners that require it; absent: nobody requires anything. */
   readonly placement?: Placement;
   /** How owners are told; absent: they are not. */
   readonly notifying?: Notifying;
+  /** Aborted when the work is to stop; acts look at it before every outside call. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** The instant by which it is decided what is due. */
 export function dueNow(context: Context): Date {
   return context.asOf ?? context.clock.now();
 }

@@ -3,43 +3,65 @@
  * first every member, its hash, the manifest and its signature, then the records. A copy that is void (the record
  * changed, was held, gone or quarantined) never comes back.
  */
+
+import type { AttachmentEntry } from '../archive/attachment-index.ts';
 import { inspectArchive } from '../archive/inspect.ts';
-import { readRecords } from '../archive/reader.ts';
+import { readItems } from '../archive/reader.ts';
 import type { SealKey } from '../archive/seal.ts';
 import { MoraineError } from '../errors.ts';
-import type { ArchiveId } from '../ids.ts';
+import type { ArchiveId, Namespace } from '../ids.ts';
 import type { WrappedKey } from '../keys/port.ts';
-import type { ArchiveDocument } from '../ledger/archive-document.ts';
-import { claimArchive, getArchive } from '../ledger/archives.ts';
+import { type ArchiveDocument, collectionOfArchive } from '../ledger/archive-document.ts';
+import { claimArchive, findArchives, getArchive } from '../ledger/archives.ts';
 import { readPageState } from '../ledger/clearing.ts';
 import { endRetrieval, liveRetrievals, type RetrievalDocument } from '../ledger/retrievals.ts';
 import { readExceptions, readRosterPage } from '../ledger/rosters.ts';
+import { RETRIEVABLE_STATES } from '../ledger/states.ts';
 import { shrinkClearedRoster } from './clear.ts';
 import { assertNotStopped, type Context, vaultOf } from './context.ts';
+import { restoreItems } from './restore-items.ts';
 import { refreshRetrieval, retrievableFacts } from './retrieve.ts';
+import { voidUnits } from './void-units.ts';
 
 /** Where restored records go. `discard` leaves nothing behind that looks finished. */
 export interface RestoreTarget {
   /** Takes a batch of raw documents in the order of the archive; returns how many were new and how many were there. */
   write(records: readonly Uint8Array[]): Promise<{ readonly inserted: number; readonly existing: number }>;
+  /** What hangs on the records; a target without it takes only archives that hold nothing but records. */
+  readonly unit?: UnitTarget;
   finish(): Promise<void>;
   discard(): Promise<void>;
 }
 
-export interface RestoreReport {
-  readonly archive: ArchiveId;
+export interface UnitTarget {
+  write(
+    collection: Namespace,
+    children: readonly Uint8Array[],
+  ): Promise<{ readonly inserted: number; readonly existing: number }>;
+  attachment(entry: AttachmentEntry, parts: AsyncIterable<Uint8Array>): Promise<'inserted' | 'existing'>;
+}
+
+export interface RestoreCounts {
   readonly records: number;
   readonly inserted: number;
   /** Already there: never overwritten. */
   readonly existing: number;
   /** Copies that are void and stayed out. */
   readonly void: number;
-  readonly signedBy: string;
 }
 
-/** Documents a batch for the target. */
-const BATCH_RECORDS = 1_000;
-const BATCH_BYTES = 16 * 1024 * 1024;
+export interface RestoreTotals extends RestoreCounts {
+  readonly children: RestoreCounts;
+  readonly attachments: RestoreCounts;
+}
+
+export interface RestoreReport extends RestoreTotals {
+  readonly archive: ArchiveId;
+  readonly signedBy: string;
+  /** Archives with children that came too late for this one. */
+  readonly addenda: readonly ArchiveId[];
+}
+
 /** How much of the output is read at once. */
 const READ_BYTES = 16 * 1024 * 1024;
 
@@ -74,6 +96,7 @@ export async function restoreArchive(
   await context.audit.append([
     { act: 'archive restore', phase: 'intent', subject, details: { kind, retrieval: retrieval._id } },
   ]);
+  const attachments: AttachmentEntry[] = [];
   const stream = () => outputOf(context, retrieval, stored.bytes);
   const manifest = await inspectArchive(stream(), {
     verify: (bytes, signature) => context.keys.verify(bytes, signature),
@@ -84,47 +107,45 @@ export async function restoreArchive(
       treeHash: stored.treeHash,
     },
     key,
+    onAttachment: (entry) => attachments.push(entry),
   });
   if (manifest.sha256 !== stored.manifestSha256) {
     throw new MoraineError('ARCHIVE_CORRUPT', `manifest.json of archive ${id} is not the one that was stored.`, {
       ids: { archive: id, member: 'manifest.json' },
     });
   }
-  const totals = { records: 0, inserted: 0, existing: 0, void: 0 };
+  let totals: RestoreTotals;
   try {
-    const skip = voidOrdinals(context, archive);
-    let nextVoid = await skip.next();
-    let batch: Uint8Array[] = [];
-    let bytes = 0;
-    const flush = async () => {
-      if (batch.length === 0) return;
-      assertNotStopped(context);
-      const { inserted, existing } = await target.write(batch);
-      totals.inserted += inserted;
-      totals.existing += existing;
-      batch = [];
-      bytes = 0;
+    const source = {
+      items: readItems(stream(), manifest, key),
+      attachments,
+      voidRecords: voidOrdinals(context, archive),
+      voidUnits: await voidUnits(context, archive),
+      assertNotStopped: () => assertNotStopped(context),
     };
-    for await (const { ordinal, raw } of readRecords(stream(), manifest, key)) {
-      totals.records += 1;
-      if (!nextVoid.done && nextVoid.value === ordinal) {
-        totals.void += 1;
-        nextVoid = await skip.next();
-        continue;
-      }
-      batch.push(raw);
-      bytes += raw.length;
-      if (batch.length >= BATCH_RECORDS || bytes >= BATCH_BYTES) await flush();
-    }
-    await flush();
+    totals = await restoreItems(source, target);
     await target.finish();
   } catch (error) {
     await target.discard();
     throw error;
   }
   await endRetrieval(context.store, context.clock, retrieval._id, 'read');
-  await context.audit.append([{ act: 'archive restore', phase: 'outcome', subject, details: { kind, ...totals } }]);
-  return { archive: id, ...totals, signedBy: manifest.keyId };
+  await context.audit.append([
+    { act: 'archive restore', phase: 'outcome', subject, details: { kind, ...countsOf(totals) } },
+  ]);
+  return { archive: id, ...totals, signedBy: manifest.keyId, addenda: await addendaOf(context, id) };
+}
+
+function countsOf({ children, attachments, ...records }: RestoreTotals) {
+  const hasUnits = children.records + attachments.records > 0;
+  return { ...records, ...(hasUnits ? { children: children.inserted, attachments: attachments.inserted } : {}) };
+}
+
+async function addendaOf(context: Context, archive: ArchiveId): Promise<readonly ArchiveId[]> {
+  const addenda: ArchiveId[] = [];
+  const filter = { addendumTo: archive, state: { $in: RETRIEVABLE_STATES } };
+  for await (const { _id } of findArchives(context.store, filter)) addenda.push(_id);
+  return addenda;
 }
 
 /** The newest finished retrieval of the whole archive. */
@@ -184,7 +205,8 @@ async function* voidOrdinals(context: Context, archive: ArchiveDocument): AsyncG
       );
     }
     const { outcomes } = await readPageState(context.store, archive._id, page);
-    for (const [at, outcome] of (outcomes ?? []).entries()) if (outcome !== 'deleted' && outcome !== 'treated') yield first + at;
+    for (const [at, outcome] of (outcomes ?? []).entries())
+      if (outcome !== 'deleted' && outcome !== 'treated') yield first + at;
     first += roster.records.length;
   }
 }
@@ -207,8 +229,9 @@ function expectedOf(context: Context, archive: ArchiveDocument) {
     archive: archive._id,
     owner: archive.owner,
     customer: archive.customer,
-    dataset: archive.namespace,
+    dataset: collectionOfArchive(archive),
     policy: archive.policy,
     policyVersion: archive.policyVersion,
+    ...(archive.addendumTo === undefined ? {} : { addendumTo: archive.addendumTo }),
   };
 }

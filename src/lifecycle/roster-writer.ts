@@ -17,12 +17,14 @@ export class RosterWriter {
     this.#of = of;
   }
 
-  /** `bytes` is the record's size: a page is also read back as a whole, so large records make short pages. */
-  async add(record: RosterRecord, bytes: number): Promise<void> {
+  /** `bytes` is the record's size: a page is also read back as a whole, so large records make short pages. Returns the page. */
+  async add(record: RosterRecord, bytes: number): Promise<number> {
     if (this.#page.length > 0 && this.#bytes + bytes > ROSTER_PAGE_BYTES) await this.#writePage();
     this.#page.push(record);
     this.#bytes += bytes;
+    const page = this.#pages;
     if (this.#page.length >= ROSTER_PAGE_RECORDS) await this.#writePage();
+    return page;
   }
 
   /** Resolves when every page is in the ledger. Returns how many there are. */

@@ -12,10 +12,12 @@ import { lastPurgeInWindow } from '../policy/window.ts';
 import type { Partition, Position, RawRecord } from '../source/port.ts';
 import { compilePinned } from './compile-in-force.ts';
 import { assertNotStopped, type Context } from './context.ts';
+import { leaveUnit } from './leave-unit.ts';
 import { factsReader } from './look-ups.ts';
 import { quarantineRecord } from './quarantine-record.ts';
 import { marksOf } from './read-marks.ts';
 import { partitionHolds } from './record-holds.ts';
+import type { UnitReader, WholeUnit } from './unit-reader.ts';
 
 export interface Selection {
   readonly records: number;
@@ -34,6 +36,9 @@ export interface Selection {
   readonly leftOut: readonly string[];
 }
 
+/** Nothing hangs on the record. */
+const ALONE: WholeUnit = { kind: 'whole', bytes: 0, attachments: [] };
+
 /** A pause is looked at again this often while records stream by: one indexed read. */
 const PAUSE_LOOK_EVERY_MS = 5_000;
 
@@ -42,7 +47,8 @@ export async function selectRecords(
   context: Context,
   lease: ArchiveLease,
   policy: Policy,
-  take: (record: RawRecord) => Promise<void>,
+  take: (record: RawRecord, unit: WholeUnit) => Promise<void>,
+  units: UnitReader | null = null,
 ): Promise<Selection> {
   const { source } = context;
   const archive = lease.document;
@@ -67,6 +73,7 @@ export async function selectRecords(
       lookedAtMs = context.clock.monotonicMs();
     }
     const markOf = await marks.lookUp(batch);
+    await units?.expect(batch);
     const factsOf = await reader.read(batch);
     for (const record of batch) {
       const facts = { ...factsOf(record), ...markOf(record) };
@@ -94,12 +101,15 @@ export async function selectRecords(
         last = record;
         continue;
       }
-      if (times !== null) {
+      const unit = decision === 'due' && units !== null ? await units.prepare(record) : ALONE;
+      if (unit.kind !== 'whole') {
+        if (await leaveUnit(context, archive, record, unit)) unfit += 1;
+      } else if (times !== null) {
         const trigger = facts.trigger ?? Number.NaN;
-        if (!room.admits(record.raw.length, trigger, times.dueAt, times.purgeAt)) {
+        if (!room.admits(record.raw.length + unit.bytes, trigger, times.dueAt, times.purgeAt)) {
           return room.selection(unfit, last === null ? null : source.position(shape, last.raw), false);
         }
-        await take(record);
+        await take(record, unit);
         context.progress.archived?.(1, record.raw.length);
       }
       last = record;

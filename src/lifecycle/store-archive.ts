@@ -3,37 +3,48 @@
  * AWS Encryption SDK and tar into the parts of an upload; nothing touches the disk and no step holds the archive in
  * memory. A failed attempt is abandoned and its key destroyed at once, so what arrives late is noise.
  */
-import { hash } from 'node:crypto';
 import { FacetCollector } from '../archive/facets.ts';
 import { ArchiveWriter, estimateFileBytes, type WrittenArchive } from '../archive/writer.ts';
 import { isMoraineError, MoraineError } from '../errors.ts';
 import { type AttemptId, id } from '../ids.ts';
 import type { ArchiveKey } from '../keys/port.ts';
-import type { ArchiveDocument, StoredFacts } from '../ledger/archive-document.ts';
+import { type ArchiveDocument, collectionOfArchive, type StoredFacts } from '../ledger/archive-document.ts';
 import { type ArchiveLease, moveArchive } from '../ledger/archives.ts';
 import { acknowledgeAttempt, attempts, openAttempt } from '../ledger/attempts.ts';
 import { auditHead } from '../ledger/audit.ts';
 import { writeFacets } from '../ledger/facet-codes.ts';
 import { type Policy, toShape } from '../policy/policy.ts';
+import type { RawRecord } from '../source/port.ts';
 import type { StoredArchive, UploadIntent } from '../vault/port.ts';
+import { shapeOfArchive } from './child-dataset.ts';
 import { type Context, vaultOf } from './context.ts';
 import { endAttempt } from './end-attempt.ts';
+import { selectLate } from './late-children.ts';
 import { PartSender } from './part-sender.ts';
+import { assertPlaced } from './placement.ts';
 import { RosterWriter } from './roster-writer.ts';
 import { type Selection, selectRecords } from './select-records.ts';
+import { takeUnit } from './take-unit.ts';
+import { UnitReader, type WholeUnit } from './unit-reader.ts';
+import { UnitRoster } from './unit-roster.ts';
 
 /** One part is this large at least, so that a large archive needs few calls and a small one goes out in one. */
 export const PART_BYTES = 8 * 1024 * 1024;
 
+/** How large files are is known only when their record is taken, long after the first part went out: 10,000 of these are 312 GiB. */
+const ATTACHMENTS_PART_BYTES = 32 * 1024 * 1024;
+
 /** Takes a `planned` archive (or one whose attempt was cut) to `stored`, or to `abandoned` when nothing is left to take. */
 export async function storeArchive(context: Context, lease: ArchiveLease, policy: Policy): Promise<ArchiveDocument> {
   await abandonEarlierAttempts(context, lease);
+  // Again: it may have been planned before the owner required a region.
+  assertPlaced(context.placement, lease.document.owner, lease.document.vault.key);
   const attempt = id.attempt(context.newId());
   const vault = vaultOf(context, lease.document.vault.key);
   await lease.keep();
   await vault.ensure(lease.document.vault);
   const intent = uploadIntent(context, lease.document, attempt);
-  const partBytes = partBytesFor(lease.document);
+  const partBytes = partBytesFor(lease.document, policy);
   await openAttempt(context.store, context.clock, {
     _id: attempt,
     archive: lease.document._id,
@@ -52,11 +63,13 @@ export async function storeArchive(context: Context, lease: ArchiveLease, policy
     intent,
     partBytes,
   });
-  const roster = new RosterWriter(context.store, { archive: lease.document._id, attempt, epoch: lease.epoch });
+  const ofAttempt = { archive: lease.document._id, attempt, epoch: lease.epoch };
+  const roster = new RosterWriter(context.store, ofAttempt);
+  const units = new UnitRoster(context.store, ofAttempt);
   let key: ArchiveKey | null = null;
   try {
     key = await context.keys.createArchiveKey(lease.document.owner, lease.document._id, attempt);
-    const sealed = await seal(context, lease, policy, { attempt, key, sender, roster });
+    const sealed = await seal(context, lease, policy, { attempt, key, sender, roster, units });
     if (sealed.written === null) return await abandonEmpty(context, lease, attempt, sealed.selection);
     const stored = await sender.finish(sealed.written);
     assertAcknowledged(lease.document, sealed.written, stored);
@@ -89,11 +102,12 @@ async function seal(
     readonly key: ArchiveKey;
     readonly sender: PartSender;
     readonly roster: RosterWriter;
+    readonly units: UnitRoster;
   },
 ): Promise<Sealed> {
-  const { attempt, key, sender, roster } = of;
+  const { attempt, key, sender, roster, units } = of;
   const archive = lease.document;
-  const shape = toShape(policy);
+  const shape = shapeOfArchive(toShape(policy), archive);
   const hmac = await context.keys.hmacFor(archive.owner);
   const facets = new FacetCollector(hmac);
   const writer = new ArchiveWriter({
@@ -103,9 +117,10 @@ async function seal(
       attempt,
       owner: archive.owner,
       customer: archive.customer,
-      dataset: archive.namespace,
+      dataset: collectionOfArchive(archive),
       policy: archive.policy,
       policyVersion: archive.policyVersion,
+      ...(archive.addendumTo === undefined ? {} : { addendumTo: archive.addendumTo }),
     },
     key,
     publicKeys: await context.keys.publicKeys(),
@@ -114,15 +129,19 @@ async function seal(
   });
   const facetNames = Object.keys(shape.facets);
   try {
-    const selection = await selectRecords(context, lease, policy, async (record) => {
-      const sha256 = hash('sha256', record.raw, 'buffer');
-      const { segment } = await writer.add({ raw: record.raw, idBytes: record.idBytes, sha256 });
+    const reader = new UnitReader(context, shape, archive);
+    const take = async (record: RawRecord, unit: WholeUnit) => {
       if (facetNames.length > 0) facets.add(context.source.facets(shape, record.raw));
-      await roster.add({ id: record.idBytes, sha256, segment }, record.raw.length);
-    });
+      await takeUnit(context, shape, { writer, roster, units, reader }, record, unit);
+    };
+    const selection =
+      archive.addendumTo === undefined
+        ? await selectRecords(context, lease, policy, take, reader.isEmpty ? null : reader)
+        : await selectLate(context, lease, policy, take);
     if (selection.records === 0) {
       return { written: null, selection, rosterPages: 0, facets: facets.result(), facetNames };
     }
+    await units.flush();
     const rosterPages = await roster.finish();
     const head = await auditHead(context.store);
     const written = await writer.finish({
@@ -166,6 +185,7 @@ async function acknowledge(
     merkleRoot: written.merkleRoot,
     manifestSha256: written.manifestSha256,
     rosterPages,
+    ...unitFacts(written),
     oldestDueAt: selection.firstDueAt,
     triggerFrom: selection.triggerFrom,
     triggerTo: selection.triggerTo,
@@ -270,6 +290,14 @@ async function abandon(context: Context, lease: ArchiveLease, attempt: AttemptId
   }
 }
 
+function unitFacts({ children, attachments }: WrittenArchive): Partial<StoredFacts> {
+  const sum = (of: 'records' | 'plainBytes') => children.reduce((total, run) => total + run[of], 0);
+  return {
+    ...(children.length === 0 ? {} : { children: sum('records'), childBytes: sum('plainBytes') }),
+    ...(attachments === null ? {} : { attachments: attachments.files, attachmentBytes: attachments.bytes }),
+  };
+}
+
 function assertAcknowledged(archive: ArchiveDocument, written: WrittenArchive, stored: StoredArchive): void {
   if (stored.treeHash === written.treeHash && stored.bytes === written.bytes) return;
   throw new MoraineError(
@@ -296,9 +324,9 @@ function uploadIntent(context: Context, archive: ArchiveDocument, attempt: Attem
 }
 
 /** 2^n MiB, chosen before the upload from the planned bytes, so that the file fits into the 10,000 parts of the service. */
-function partBytesFor(archive: ArchiveDocument): number {
+function partBytesFor(archive: ArchiveDocument, { dataset }: Policy): number {
   const fileBytes = estimateFileBytes(archive.plan.bytes, archive.plan.records);
-  let partBytes = PART_BYTES;
+  let partBytes = (dataset.attachments ?? []).length > 0 ? ATTACHMENTS_PART_BYTES : PART_BYTES;
   while (partBytes * MAX_PARTS < fileBytes) partBytes *= 2;
   return partBytes;
 }

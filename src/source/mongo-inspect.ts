@@ -5,6 +5,7 @@
 import type { Document, MongoClient } from 'mongodb';
 import type { Namespace } from '../ids.ts';
 import { asking, translateMongoError } from './driver-errors.ts';
+import { inspectChildren } from './inspect-unit.ts';
 import { collectionOf, scanSort, splitNamespace } from './mongo-query.ts';
 import type { DatasetFinding, DatasetReport, DatasetShape } from './port.ts';
 
@@ -20,8 +21,9 @@ export async function inspect(client: MongoClient, dataset: DatasetShape): Promi
 
   const indexes = await asking(`list the indexes of ${namespace}`, () => collection.indexes());
   const judged = judgeIndexes(dataset, indexes);
+  const findings = [...judged.findings, ...(await inspectChildren(client, dataset, indexes))];
   const documents = await asking(`count ${namespace}`, () => collection.estimatedDocumentCount());
-  return { ...judged, documents, explain: await explainScan(client, dataset) };
+  return { ...judged, findings, documents, explain: await explainScan(client, dataset) };
 }
 
 /** What speaks against the collection itself, from its entry in `listCollections`; `null` when nothing does. Pure. */

@@ -1,0 +1,343 @@
+/** Children go with their root: archived, verified, deleted after it, restored with it; those that come too late in an addendum. */
+import { BSON } from 'bson';
+import { beforeEach, describe, expect, test } from 'vitest';
+import { newIdentity, openIdentity } from '../../src/keys/identity-file.ts';
+import { holds } from '../../src/ledger/holds.ts';
+import { findQuarantine } from '../../src/ledger/quarantine.ts';
+import type { Context } from '../../src/lifecycle/context.ts';
+import { purgeArchives } from '../../src/lifecycle/purge.ts';
+import { planPurge } from '../../src/lifecycle/purge-caps.ts';
+import { reconcile } from '../../src/lifecycle/reconcile.ts';
+import { runPolicy } from '../../src/lifecycle/run-policy.ts';
+import type { SourcePort } from '../../src/source/port.ts';
+import type { ChildShape } from '../../src/source/unit-shape.ts';
+import { aHold } from '../harness/a-hold.ts';
+import {
+  assertNothingIsOpen,
+  COMMENTS,
+  comment,
+  type Family,
+  idsIn,
+  idsOf,
+  openFamily,
+  putComment,
+  putTicket,
+  RUN_AT,
+  removeComment,
+  restored,
+  TICKETS,
+  ticket,
+} from '../simulation/family-world.ts';
+
+const { file, recipient } = await newIdentity({ now: new Date(), scryptLogN: 10 });
+const identity = await openIdentity(Buffer.from(file));
+const PURGE_AT = '2032-06-01T00:00:00Z';
+
+let family: Family;
+beforeEach(async () => {
+  family = await openFamily({ recipient });
+});
+
+function contextAt(asOf = RUN_AT): Context {
+  return family.world.context(undefined, { asOf });
+}
+
+async function run(context: Context = contextAt()) {
+  const result = await runPolicy(context, family.policy, { flush: true, expired: null });
+  await family.world.assertTotalsHold();
+  return result;
+}
+
+/** The context with something done around calls of its source. */
+function around(context: Context, source: Partial<SourcePort>): Context {
+  return {
+    ...context,
+    source: new Proxy(context.source, {
+      get: (target, name) => Reflect.get(Reflect.has(source, name) ? source : target, name),
+    }),
+  };
+}
+
+/** Does something right after the first delete in a collection. */
+function afterDeleteIn(namespace: string, act: () => void): Context {
+  const context = contextAt();
+  let done = false;
+  return around(context, {
+    deleteGuarded: async (dataset, records, warrant) => {
+      const result = await context.source.deleteGuarded(dataset, records, warrant);
+      if (!done && dataset.namespace === namespace) {
+        done = true;
+        act();
+      }
+      return result;
+    },
+  });
+}
+
+async function rootArchive() {
+  return (await family.world.archives()).find(({ addendumTo }) => addendumTo === undefined)!;
+}
+
+async function addenda() {
+  return (await family.world.archives()).filter(({ addendumTo }) => addendumTo !== undefined);
+}
+
+describe('a whole life', () => {
+  test('root and children are sealed, deleted and restored byte for byte; those of a young root stay', async () => {
+    putTicket(family, ticket('a'));
+    putTicket(family, ticket('b'));
+    putTicket(family, ticket('young', { at: new Date('2024-05-01T00:00:00Z') }));
+    for (const of of ['a', 'b', 'young', 'nobody']) {
+      for (let n = 0; n < 3; n++) putComment(family, comment(`${of}-${n}`, of));
+    }
+    const before = family.world.source.all(COMMENTS);
+    const { problems, totals } = await run();
+    expect(problems).toEqual([]);
+    expect(totals).toMatchObject({ archived: 2, deleted: 2 });
+    expect(idsOf(family, TICKETS)).toEqual(['young']);
+    expect(idsOf(family, COMMENTS)).toEqual(['nobody-0', 'nobody-1', 'nobody-2', 'young-0', 'young-1', 'young-2']);
+    const archive = await rootArchive();
+    expect(archive).toMatchObject({ state: 'cleared', v: 2, stored: { records: 2, children: 6 } });
+    expect(archive.childOutcomes).toMatchObject({ archived: 6, deleted: 6, held: 0 });
+    const { report, found } = await restored(family, contextAt(), archive, identity);
+    expect(report).toMatchObject({ records: 2, void: 0, children: { records: 6, inserted: 6, void: 0 }, addenda: [] });
+    const wanted = before.filter((raw) => ['a', 'b'].includes(String(BSON.deserialize(raw)['ticket'])));
+    const hex = (raws: readonly Uint8Array[]) => raws.map((raw) => Buffer.from(raw).toString('hex')).sort();
+    expect(hex(found[COMMENTS]!)).toEqual(hex(wanted));
+    const purge = contextAt(PURGE_AT);
+    expect((await purgeArchives(purge, (await planPurge(purge, null)).due)).purged).toEqual([archive._id]);
+    await assertNothingIsOpen(family);
+  });
+
+  test('children by another field than _id of the root', async () => {
+    family = await openFamily({ recipient, rule: { parent: 'number' } });
+    putTicket(family, ticket('a', { number: 17 }));
+    putTicket(family, ticket('without'));
+    putComment(family, comment('of-17', 17));
+    putComment(family, comment('of-null', null));
+    await run();
+    expect(idsOf(family, TICKETS)).toEqual([]);
+    expect(idsOf(family, COMMENTS)).toEqual(['of-null']);
+    await assertNothingIsOpen(family);
+  });
+
+  test('more children than are read ahead, and than one page holds', async () => {
+    putTicket(family, ticket('large'));
+    putTicket(family, ticket('small'));
+    for (let n = 0; n < 2_500; n++) {
+      putComment(family, comment(`c${n}`, 'large', { text: 'x'.repeat(4_000) }));
+    }
+    putComment(family, comment('one', 'small'));
+    const { totals } = await run();
+    expect(totals).toMatchObject({ archived: 2, deleted: 2 });
+    expect(idsOf(family, COMMENTS)).toEqual([]);
+    expect((await rootArchive()).childOutcomes).toMatchObject({ archived: 2_501, deleted: 2_501 });
+    await assertNothingIsOpen(family);
+  });
+});
+
+describe('a root that stays keeps its children, and their copies are void', () => {
+  test('changed between archive and delete', async () => {
+    putTicket(family, ticket('a'));
+    putTicket(family, ticket('b'));
+    putComment(family, comment('of-a', 'a'));
+    putComment(family, comment('of-b', 'b'));
+    const context = contextAt();
+    let looks = 0;
+    await run(
+      around(context, {
+        readByIds: async (...args) => {
+          looks += 1;
+          if (looks === 1) putTicket(family, ticket('a', { text: 'new' }));
+          return await context.source.readByIds(...args);
+        },
+      }),
+    );
+    expect(idsOf(family, TICKETS)).toEqual(['a']);
+    expect(idsOf(family, COMMENTS)).toEqual(['of-a']);
+    const { report, found } = await restored(family, contextAt(), await rootArchive(), identity);
+    expect(report).toMatchObject({ void: 1, children: { records: 2, inserted: 1, void: 1 } });
+    expect(idsIn(found[COMMENTS])).toEqual(['of-b']);
+    // Planned anew, it goes with them.
+    await run();
+    expect([...idsOf(family, TICKETS), ...idsOf(family, COMMENTS)]).toEqual([]);
+    await assertNothingIsOpen(family);
+  });
+
+  test('put back by somebody right after it was deleted', async () => {
+    putTicket(family, ticket('a'));
+    putComment(family, comment('of-a', 'a'));
+    await run(afterDeleteIn(TICKETS, () => undefined));
+    putTicket(family, ticket('a'));
+    putComment(family, comment('of-a', 'a'));
+    putTicket(family, ticket('b'));
+    putComment(family, comment('of-b', 'b'));
+    const context = contextAt();
+    let reads = 0;
+    await run(
+      around(context, {
+        readByIds: async (namespace, ids) => {
+          reads += 1;
+          // The delete was read back; before its children are looked at the root is there again.
+          if (reads === 3) putTicket(family, ticket('a', { text: 'back' }));
+          return await context.source.readByIds(namespace, ids);
+        },
+      }),
+    );
+    expect(idsOf(family, TICKETS)).toEqual(['a']);
+    expect(idsOf(family, COMMENTS)).toEqual(['of-a']);
+  });
+});
+
+describe('children that come too late', () => {
+  test('go into an addendum with the same due date, that names the archive of their root; a foreign one stays', async () => {
+    putTicket(family, ticket('a'));
+    putComment(family, comment('early', 'a'));
+    const context = afterDeleteIn(TICKETS, () => {
+      putComment(family, comment('late', 'a'));
+      putComment(family, comment('foreign', 'a', { tenant: 'south' }));
+    });
+    expect((await run(context)).problems).toEqual([]);
+    expect(idsOf(family, COMMENTS)).toEqual(['foreign']);
+    const root = await rootArchive();
+    const [addendum] = await addenda();
+    expect(root.state).toBe('cleared');
+    expect(addendum).toMatchObject({
+      state: 'cleared',
+      addendumTo: root._id,
+      collection: COMMENTS,
+      namespace: TICKETS,
+      owner: root.owner,
+      customer: root.customer,
+      policyVersion: root.policyVersion,
+      dueAt: root.dueAt,
+      outcomes: { archived: 1, deleted: 1 },
+    });
+    const back = await restored(family, contextAt(), addendum!, identity);
+    expect(idsIn(back.found['records'])).toEqual(['late']);
+    expect((await restored(family, contextAt(), root, identity)).report.addenda).toEqual([addendum!._id]);
+    const quarantined = [];
+    for await (const { reason, namespace } of findQuarantine(family.world.store, { state: 'open' }))
+      quarantined.push({ reason, namespace });
+    expect(quarantined).toEqual([{ reason: 'child-of-another', namespace: COMMENTS }]);
+    const purge = contextAt(PURGE_AT);
+    expect((await purgeArchives(purge, (await planPurge(purge, null)).due)).purged).toHaveLength(2);
+    await assertNothingIsOpen(family);
+  });
+
+  test('a child that changed since it was archived: the addendum has it as it was in the end, the earlier copy is void', async () => {
+    putTicket(family, ticket('a'));
+    putComment(family, comment('c', 'a'));
+    await run(afterDeleteIn(TICKETS, () => putComment(family, comment('c', 'a', { text: 'newest' }))));
+    expect(idsOf(family, COMMENTS)).toEqual([]);
+    const root = await restored(family, contextAt(), await rootArchive(), identity);
+    expect(root.report.children).toMatchObject({ records: 1, inserted: 0, void: 1 });
+    const [addendum] = await addenda();
+    const late = await restored(family, contextAt(), addendum!, identity);
+    expect(BSON.deserialize(late.found['records']![0]!)['text']).toBe('newest');
+  });
+
+  test('a child that somebody else deletes is gone: its copy is void', async () => {
+    putTicket(family, ticket('a'));
+    putComment(family, comment('c', 'a'));
+    await run(afterDeleteIn(TICKETS, () => removeComment(family, 'c')));
+    expect((await rootArchive()).childOutcomes).toMatchObject({ gone: 1, deleted: 0 });
+    expect(await addenda()).toEqual([]);
+  });
+
+  test('under verification by inventory the archive of the root waits for its addendum', async () => {
+    family = await openFamily({ recipient, verify: 'inventory' });
+    putTicket(family, ticket('a'));
+    putComment(family, comment('early', 'a'));
+    const inventories = async (context: Context) => {
+      for (let day = 0; day < 5; day++) {
+        const report = await reconcile(context, { all: false, source: false });
+        if (!report.vaults.some(({ state }) => state === 'waiting')) return;
+        family.world.vault.advance(25);
+      }
+    };
+    await run();
+    await inventories(afterDeleteIn(TICKETS, () => putComment(family, comment('late', 'a'))));
+    expect(idsOf(family, TICKETS)).toEqual([]);
+    expect(idsOf(family, COMMENTS)).toEqual(['late']);
+    expect((await rootArchive()).state).toBe('verified');
+    await inventories(contextAt());
+    await run();
+    expect(idsOf(family, COMMENTS)).toEqual([]);
+    expect((await rootArchive()).state).toBe('cleared');
+    await assertNothingIsOpen(family);
+  });
+});
+
+describe('what stops a record', () => {
+  test.each([
+    ['a child of another customer', comment('bad', 'a', { tenant: 'south' }), 'child-of-another'],
+    ['a child that names no customer', { _id: 'bad', ticket: 'a' }, 'child-of-another'],
+  ])('%s: the record is quarantined, nothing of it goes, the others do', async (_, bad, reason) => {
+    putTicket(family, ticket('a'));
+    putTicket(family, ticket('b'));
+    putComment(family, comment('good', 'a'));
+    putComment(family, bad);
+    const { totals } = await run();
+    expect(totals).toMatchObject({ archived: 1, deleted: 1, unfit: 1 });
+    expect(idsOf(family, TICKETS)).toEqual(['a']);
+    expect(idsOf(family, COMMENTS)).toEqual(['bad', 'good']);
+    for await (const entry of findQuarantine(family.world.store, { state: 'open' })) {
+      expect(entry).toMatchObject({ namespace: TICKETS, reason });
+    }
+  });
+
+  test('a hold that comes between root and children: they stay until it is released, then they go', async () => {
+    putTicket(family, ticket('a'));
+    putComment(family, comment('c', 'a'));
+    const context = contextAt();
+    let isHeld = false;
+    await run(
+      around(context, {
+        readByIds: async (...args) => {
+          const found = await context.source.readByIds(...args);
+          // The root was deleted, and is looked for once more before its children are touched.
+          if (!isHeld && args[0] === TICKETS && idsOf(family, TICKETS).length === 0) {
+            isHeld = true;
+            await holds(family.world.store).insert(aHold({ _id: 'hold-1', state: 'placing' }));
+            family.world.clock.advance(60_000);
+          }
+          return found;
+        },
+      }),
+    );
+    expect(isHeld).toBe(true);
+    expect(idsOf(family, COMMENTS)).toEqual(['c']);
+    expect((await rootArchive()).state).toBe('verified');
+    await run();
+    expect(idsOf(family, COMMENTS)).toEqual(['c']);
+    await holds(family.world.store).removeMany({});
+    await run();
+    expect(idsOf(family, COMMENTS)).toEqual([]);
+    expect((await rootArchive()).state).toBe('cleared');
+    await assertNothingIsOpen(family);
+  });
+
+  test('no index on the key of the children: the policy does not run', async () => {
+    family.world.source.settings(COMMENTS, { index: false });
+    putTicket(family, ticket('a'));
+    await expect(run()).rejects.toMatchObject({ code: 'INDEX_MISSING' });
+    expect(idsOf(family, TICKETS)).toEqual(['a']);
+  });
+});
+
+test('an archive ends where the children of the next record would make it too large', async () => {
+  const rule: Partial<ChildShape> = {};
+  family = await openFamily({ recipient, rule });
+  for (let n = 0; n < 3; n++) {
+    putTicket(family, ticket(`t${n}`, { at: new Date(`2020-01-0${n + 1}T00:00:00Z`) }));
+    for (let i = 0; i < 8; i++) {
+      putComment(family, comment(`t${n}-${i}`, `t${n}`, { blob: new BSON.Binary(Buffer.alloc(12 * 1024 * 1024)) }));
+    }
+  }
+  const { totals } = await run();
+  expect(totals).toMatchObject({ archived: 3, deleted: 3 });
+  const sizes = (await family.world.archives()).map(({ stored }) => stored?.records);
+  expect(sizes.sort()).toEqual([1, 2]);
+  expect(idsOf(family, COMMENTS)).toEqual([]);
+});
