@@ -1,9 +1,30 @@
-/** Documents that stand one after the other in a file, one in memory at a time. */
+/** Documents that stand one after the other in a file, one or one page of them in memory at a time. */
+import type { RawRecord } from '../source/port.ts';
+import { rawRecord } from '../source/raw-document.ts';
+
+/** One read of the source names as many records as this. */
+const PAGE_RECORDS = 1_000;
+const PAGE_BYTES = 16 * 1024 * 1024;
 
 /** Length field (4) and closing zero (1): the empty document. */
 const LEAST_BYTES = 5;
 /** MongoDB's limit for a document, and what its servers add for themselves. */
 const MOST_BYTES = 16 * 1024 * 1024 + 16 * 1024;
+
+/** As {@link documentsIn}, in pages for one read of the source each; copies. */
+export async function* pagesIn(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<readonly RawRecord[]> {
+  let page: RawRecord[] = [];
+  let bytes = 0;
+  for await (const raw of documentsIn(chunks)) {
+    page.push(rawRecord(raw));
+    bytes += raw.length;
+    if (page.length < PAGE_RECORDS && bytes < PAGE_BYTES) continue;
+    yield page;
+    page = [];
+    bytes = 0;
+  }
+  if (page.length > 0) yield page;
+}
 
 /** Throws RangeError where the bytes are not whole documents. Each is a view: copy what is kept. */
 export async function* documentsIn(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {

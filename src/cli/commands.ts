@@ -164,6 +164,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./export.ts')).exportCommand(),
   },
   {
+    name: 'offboard',
+    summary: 'a customer leaves: everything is returned, then destroyed with certificates',
+    group: BACK,
+    load: async () => (await import('./offboard.ts')).offboardCommand(),
+  },
+  {
     name: 'certificate',
     summary: 'certificates of destruction',
     group: PROVE,

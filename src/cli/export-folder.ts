@@ -13,17 +13,13 @@ import type { ExportFolder, ExportSink } from '../lifecycle/export-customer.ts';
 import { EXPORT_MANIFEST, EXPORT_SIGNATURE, type ExportFile, type ExportFormat } from '../lifecycle/export-manifest.ts';
 import { extendedJson } from '../source/extended-json.ts';
 import type { RawRecord } from '../source/port.ts';
-import { rawRecord } from '../source/raw-document.ts';
-import { documentsIn } from './bson-file.ts';
+import { pagesIn } from './bson-file.ts';
 import { assertEmpty, dumpPath, writeAll } from './restore-folder.ts';
 
 /** What the export holds is the customer's: nobody else on this machine reads it. */
 const FOLDER_MODE = 0o700;
 const FILE_MODE = 0o600;
 export const ARCHIVES_FOLDER = 'moraine-archives';
-/** Of one look at the source: no more than one read of the source may name. */
-const PAGE_RECORDS = 1_000;
-const PAGE_BYTES = 16 * 1024 * 1024;
 
 /** Throws RESTORE_TARGET_NOT_EMPTY before anything is written. `mark` tells this export's temporary folder from others'. */
 export async function exportFolder(
@@ -117,17 +113,7 @@ class FolderSink implements ExportSink {
   async *readBack(): AsyncGenerator<readonly RawRecord[]> {
     const file = join(this.#folder, `${this.#path}.bson`);
     if (this.#bson === null) return;
-    let page: RawRecord[] = [];
-    let bytes = 0;
-    for await (const raw of documentsIn(createReadStream(file))) {
-      page.push(rawRecord(raw));
-      bytes += raw.length;
-      if (page.length < PAGE_RECORDS && bytes < PAGE_BYTES) continue;
-      yield page;
-      page = [];
-      bytes = 0;
-    }
-    if (page.length > 0) yield page;
+    yield* pagesIn(createReadStream(file));
     // Written to be looked at again only.
     if (!this.#formats.includes('bson')) await rm(file);
   }

@@ -1,5 +1,5 @@
 /** Whether a folder is the export that its manifest says: every file with its size and SHA-256, none missing, none added. Asks nobody. */
-import { createHash } from 'node:crypto';
+import { createHash, type Hash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { join, relative, resolve, sep } from 'node:path';
@@ -11,6 +11,8 @@ import {
   type ExportManifest,
   exportCorrupt,
 } from '../lifecycle/export-manifest.ts';
+import type { WrittenExport } from '../lifecycle/verified-export.ts';
+import { pagesIn } from './bson-file.ts';
 
 export interface ExportFinding {
   readonly path: string;
@@ -19,6 +21,8 @@ export interface ExportFinding {
 
 export interface ExportVerdict {
   readonly manifest: ExportManifest;
+  /** As it stands in the file: what was signed. */
+  readonly manifestBytes: Uint8Array;
   readonly manifestSha256: string;
   readonly findings: readonly ExportFinding[];
 }
@@ -42,11 +46,41 @@ export async function verifyExport(folder: string, signal?: AbortSignal): Promis
   }
   for (const path of there) if (!listed.has(path)) findings.push({ path, problem: 'not listed' });
   const manifestSha256 = createHash('sha256').update(bytes).digest('hex');
-  return { manifest, manifestSha256, findings };
+  return { manifest, manifestBytes: bytes, manifestSha256, findings };
 }
 
-/** The bytes of manifest.json. */
-export async function readManifest(directory: string): Promise<Uint8Array> {
+/** The folder as the lifecycle takes it. */
+export function writtenExport(folder: string, signal?: AbortSignal): WrittenExport {
+  const directory = resolve(folder);
+  let files: readonly ExportFile[] = [];
+  return {
+    verify: async () => {
+      const verdict = await verifyExport(directory, signal);
+      files = verdict.manifest.files;
+      const isSigned = !verdict.findings.some(({ path }) => path === EXPORT_SIGNATURE);
+      return {
+        ...verdict,
+        signature: isSigned ? await readFile(join(directory, EXPORT_SIGNATURE)) : new Uint8Array(),
+      };
+    },
+    documents: async function* (path) {
+      const listed = files.find((file) => file.path === path);
+      if (listed === undefined) throw exportCorrupt(path, 'its manifest does not list it');
+      const hash = createHash('sha256');
+      yield* pagesIn(hashing(createReadStream(join(directory, path)), hash));
+      if (hash.digest('hex') !== listed.sha256) throw exportCorrupt(path, 'it was changed while it was read');
+    },
+  };
+}
+
+async function* hashing(chunks: AsyncIterable<Uint8Array>, hash: Hash): AsyncGenerator<Uint8Array> {
+  for await (const chunk of chunks) {
+    hash.update(chunk);
+    yield chunk;
+  }
+}
+
+async function readManifest(directory: string): Promise<Uint8Array> {
   try {
     return await readFile(join(directory, EXPORT_MANIFEST));
   } catch (cause) {
