@@ -1,4 +1,5 @@
 /** Storing, step by step: what the ledger knows before and after each call of the vault, and what is left of an attempt that fails. */
+import { randomBytes } from 'node:crypto';
 import { BSON } from 'bson';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { MoraineError } from '../../src/errors.ts';
@@ -21,6 +22,7 @@ import { planPolicy } from '../../src/lifecycle/plan.ts';
 import { planNextArchive } from '../../src/lifecycle/plan-archive.ts';
 import { PART_BYTES, storeArchive } from '../../src/lifecycle/store-archive.ts';
 import type { Policy } from '../../src/policy/policy.ts';
+import type { SourcePort } from '../../src/source/port.ts';
 import type { VaultPort } from '../../src/vault/port.ts';
 import { aHold } from '../harness/a-hold.ts';
 import { overlay } from '../harness/overlay.ts';
@@ -356,6 +358,37 @@ describe('a failed attempt', () => {
     for (let turn = 0; turn < 100; turn++) await new Promise((resolve) => setImmediate(resolve));
     expect(await world.all('rosterPages')).toEqual([]);
     expect(await inVault()).toEqual([]);
+  });
+
+  test('while its upload is being begun: that is waited for, and aborted', async () => {
+    // The scan goes on after the last record that fits.
+    world.source.remove(policy.dataset.collection, idBytes('later'));
+    put('large', '2020-01-02', { noise: new BSON.Binary(randomBytes(PART_BYTES + 1)) });
+    await archives(world.store).removeMany({});
+    archive = await planned();
+    const base = contextOf();
+    let begins = false;
+    let hasBegun = false;
+    const source = overlay(base.source, {
+      scan: async function* (...args: Parameters<SourcePort['scan']>) {
+        yield* base.source.scan(...args);
+        while (!begins) await new Promise((resolve) => setImmediate(resolve));
+        throw new Error('cut');
+      },
+    });
+    const beginUpload: VaultPort['beginUpload'] = async (...args) => {
+      begins = true;
+      for (let turn = 0; turn < 50; turn++) await new Promise((resolve) => setImmediate(resolve));
+      const upload = await world.vault.beginUpload(...args);
+      hasBegun = true;
+      return upload;
+    };
+    await expect(store(contextOf({ beginUpload }, { source }))).rejects.toThrow('cut');
+    while (!hasBegun) await new Promise((resolve) => setImmediate(resolve));
+    const open: string[] = [];
+    const { vault } = await getArchive(world.store, archive);
+    for await (const { uploadId } of world.vault.listUploads(vault)) open.push(uploadId);
+    expect(open).toEqual([]);
   });
 
   test('the vault itself is not there: no attempt is made', async () => {
