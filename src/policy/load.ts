@@ -2,15 +2,14 @@
  * From the text of a policy file to a policy, or to everything that is wrong with it, each with file, line and field.
  * Pure: whoever calls has read the file.
  */
-import type { z } from 'zod';
 import type { MoraineError } from '../errors.ts';
 import type { PolicyVersion } from '../ids.ts';
 import { problemsError, readYaml, type YamlPath, type YamlProblem, type YamlSource } from '../yaml-problems.ts';
-import { nearest } from './nearest.ts';
+import { acrossFields, acrossParts } from './check-fields.ts';
 import { normalise } from './normalise.ts';
-import { exceeds, parsePeriod } from './period.ts';
 import { type Policy, policyVersion } from './policy.ts';
-import { DEFAULTS, policyJsonSchema, policySchema } from './schema.ts';
+import { policySchema } from './schema.ts';
+import { problemsOf, unknownKey, valueAt } from './schema-problems.ts';
 
 export type PolicyProblem = YamlProblem;
 
@@ -40,7 +39,8 @@ export function loadPolicy(file: string, text: string): PolicyResult {
 
   const checked = policySchema.safeParse(source.value);
   const issues = checked.success ? [] : checked.error.issues.flatMap((issue) => problemsOf(source, issue));
-  const problems = [...issues, ...acrossFields(source)].sort((a, b) => a.line - b.line);
+  const across = checked.success ? acrossParts(source, checked.data) : [];
+  const problems = [...issues, ...acrossFields(source), ...across].sort((a, b) => a.line - b.line);
   if (!checked.success || problems.length > 0) return { loaded: null, problems };
 
   const policy = normalise(checked.data);
@@ -73,7 +73,9 @@ export function loadPolicies(files: readonly PolicyFile[]): {
     if (result.loaded === null) continue;
     const { policy, problemAt } = result.loaded;
     const sameName = loaded.find((other) => other.policy.name === policy.name);
-    const sameData = loaded.find((other) => other.policy.dataset.collection === policy.dataset.collection);
+    const sameData = loaded.find((other) =>
+      collectionsOf(other.policy).some((one) => collectionsOf(policy).includes(one)),
+    );
     if (sameName) problems.push(problemAt(['policy'], `a name that ${sameName.file} does not have`));
     if (sameData) {
       problems.push(
@@ -83,6 +85,11 @@ export function loadPolicies(files: readonly PolicyFile[]): {
     if (!sameName && !sameData) loaded.push(result.loaded);
   }
   return { loaded, problems };
+}
+
+/** What a policy deletes from: its collection, and those of the children. */
+function collectionsOf({ dataset }: Policy): readonly string[] {
+  return [dataset.collection, ...(dataset.children ?? []).map(({ collection }) => collection)];
 }
 
 /** As {@link loadPolicies}, for commands that act: any problem throws POLICY_INVALID with all of them. */
@@ -95,59 +102,6 @@ export function policiesOf(files: readonly PolicyFile[]): readonly LoadedPolicy[
 /** POLICY_INVALID with one line per problem: `file:line: field: expected ..., found ...`. */
 export function policyError(problems: readonly PolicyProblem[]): MoraineError {
   return problemsError('POLICY_INVALID', problems);
-}
-
-/** What a schema of single fields cannot say. Looks at the raw value, so that it is said together with the rest. */
-function acrossFields(source: YamlSource): PolicyProblem[] {
-  const problems: PolicyProblem[] = [];
-  const active = valueAt(source.value, ['active']);
-  const trigger = valueAt(source.value, ['trigger']);
-  const expires = valueAt(source.value, ['trigger', 'expires']) !== undefined;
-  if (expires && active !== undefined) {
-    problems.push(
-      source.problemAt(
-        ['active'],
-        'no active period beside trigger: { expires: … }',
-        'With `expires` each record names its own date. Use `field` to count a period from it.',
-      ),
-    );
-  }
-  if (!expires && trigger !== undefined && active === undefined) {
-    problems.push(
-      source.problemAt(
-        ['active'],
-        'the active period, such as "2 years"',
-        'Only trigger: { expires: … } goes without one.',
-      ),
-    );
-  }
-
-  const grace = periodAt(source.value, ['grace'], DEFAULTS.grace);
-  const maxWait = periodAt(source.value, ['archive', 'maxWait'], null);
-  if (grace && maxWait && exceeds(maxWait, grace)) {
-    problems.push(
-      source.problemAt(
-        ['archive', 'maxWait'],
-        'at most the grace',
-        'A record that waits longer than the grace would be overdue by plan.',
-      ),
-    );
-  }
-  return problems;
-}
-
-function periodAt(value: unknown, path: readonly string[], otherwise: string | null) {
-  const text = valueAt(value, path) ?? otherwise;
-  return typeof text === 'string' ? parsePeriod(text) : null;
-}
-
-function valueAt(value: unknown, path: readonly string[]): unknown {
-  let at = value;
-  for (const key of path) {
-    if (typeof at !== 'object' || at === null) return undefined;
-    at = Object.getOwnPropertyDescriptor(at, key)?.value;
-  }
-  return at ?? undefined;
 }
 
 const CAPS = {
@@ -167,61 +121,4 @@ function capWarnings(source: YamlSource, policy: Policy): PolicyProblem[] {
     if (!Object.hasOwn(CAPS, key)) warnings.push(unknownKey(source, ['limits'], key, Object.keys(CAPS)));
   }
   return warnings;
-}
-
-function problemsOf(source: YamlSource, issue: z.core.$ZodIssue): PolicyProblem[] {
-  const path = issue.path.map((key) => (typeof key === 'number' ? key : String(key)));
-  if (issue.code === 'unrecognized_keys') {
-    return issue.keys.map((key) => unknownKey(source, path, key, knownKeys(path)));
-  }
-  if (issue.code === 'invalid_union') return problemsOfUnion(source, path, issue);
-  if (issue.code === 'invalid_key') {
-    const expected = issue.issues[0]?.message ?? issue.message;
-    return [{ ...source.problemAt(path, expected), found: JSON.stringify(path.at(-1)) }];
-  }
-  return [source.problemAt(path, issue.message)];
-}
-
-/** Of the forms that a union allows, the writer chose one by its key: the problem is told for that one. */
-function problemsOfUnion(source: YamlSource, path: YamlPath, issue: z.core.$ZodIssueInvalidUnion): PolicyProblem[] {
-  const branches = issue.errors.map((errors) => ({
-    inner: errors.filter(({ code }) => code !== 'unrecognized_keys'),
-    strange: errors.flatMap((error) => (error.code === 'unrecognized_keys' ? error.keys : [])),
-  }));
-  const chosen = branches.find(
-    ({ inner, strange }) => strange.length === 0 && inner.some((one) => one.path.length > 0),
-  );
-  if (chosen) {
-    return chosen.inner.map((one) => source.problemAt([...path, ...one.path.map(String)], one.message));
-  }
-  const [first, ...others] = branches;
-  const strange = first?.strange.filter((key) => others.every((other) => other.strange.includes(key))) ?? [];
-  if (strange.length > 0) return strange.map((key) => unknownKey(source, path, key, knownKeys(path)));
-  return [source.problemAt(path, issue.message)];
-}
-
-function unknownKey(source: YamlSource, path: YamlPath, key: string, known: readonly string[]): PolicyProblem {
-  const meant = nearest(key, known);
-  return {
-    ...source.problemAt([...path, key], `one of ${known.join(', ')}`, meant ? `Did you mean ${meant}?` : undefined),
-    found: JSON.stringify(key),
-  };
-}
-
-/** The keys that the JSON Schema knows at a place: all of its alternatives together. */
-function knownKeys(path: YamlPath): string[] {
-  let at: unknown[] = [policyJsonSchema()];
-  for (const key of path) {
-    at = at.flatMap((schema) =>
-      alternatives(schema).flatMap((one) => [
-        valueAt(one, ['properties', String(key)]) ?? valueAt(one, ['additionalProperties']),
-      ]),
-    );
-  }
-  return [...new Set(at.flatMap(alternatives).flatMap((schema) => Object.keys(valueAt(schema, ['properties']) ?? {})))];
-}
-
-function alternatives(schema: unknown): unknown[] {
-  const anyOf = valueAt(schema, ['anyOf']);
-  return Array.isArray(anyOf) ? anyOf : [schema];
 }

@@ -1,5 +1,5 @@
 /**
- * The form of a policy file, version 1 (`docs/policy-language.md`). Every message says what was EXPECTED, so that a
+ * The form of a policy file, version 1 (`docs/policies.md`). Every message says what was EXPECTED, so that a
  * problem reads "expected <message>, found <what stands there>". The descriptions go into `policies/policy.schema.json`,
  * where editors show them.
  *
@@ -7,8 +7,19 @@
  * "Blast caps"). Nothing may go, `check` says why, and the other policies go on.
  */
 import { z } from 'zod';
-import { parsePeriod } from './period.ts';
-import { isSchedule } from './schedule.ts';
+import { SPECIFICITIES } from './policy.ts';
+import { isSchedule, SCHEDULE_WORDS } from './schedule.ts';
+import {
+  activePeriod,
+  archivePeriod,
+  condition,
+  fieldOrValue,
+  fieldPath,
+  localName,
+  period,
+  strictly,
+  valueRef,
+} from './schema-words.ts';
 import { zoneName } from './zone.ts';
 
 export const DEFAULTS = {
@@ -17,71 +28,79 @@ export const DEFAULTS = {
   grace: '7 days',
 } as const;
 
-const PERIOD_EXAMPLE = 'a period such as "2 years", "18 months" or P1Y6M';
-
-function period(description: string) {
-  return z
-    .string({ error: PERIOD_EXAMPLE })
-    .refine((text) => parsePeriod(text) !== null, { error: `${PERIOD_EXAMPLE}, of at most 1000 years` })
-    .meta({ description, examples: ['2 years', '18 months', '1 year 6 months', 'P30D'] });
-}
-
-const FIELD_NAME = 'the name of a field, with dots for fields inside fields, such as contact.email';
-
-const fieldPath = z
-  .string({ error: FIELD_NAME })
-  .regex(/^[^.$\0][^.\0]*(\.[^.$\0][^.\0]*)*$/, { error: FIELD_NAME })
-  .meta({ description: 'Field of the record; dots lead into fields inside fields.' });
-
-function fieldOrValue(who: string, example: string) {
-  const expected = `{ field: <name> } or { value: <text> } for the ${who}`;
-  const value = `text that is not empty, such as ${example}`;
-  return z
-    .union(
-      [
-        z.strictObject({ field: fieldPath }, { error: strictly(expected) }),
-        z.strictObject(
-          {
-            value: z
-              .string({ error: value })
-              .min(1, { error: value })
-              .meta({ description: `The same ${who} for every record.` }),
-          },
-          { error: strictly(expected) },
-        ),
-      ],
-      { error: expected },
-    )
-    .meta({ description: `Where a record names its ${who}, or one ${who} for all records.` });
-}
-
-/** The words of a group, except for unknown keys: those keep their own issue, which becomes one problem per key. */
-function strictly(expected: string) {
-  return (issue: { readonly code?: string | undefined }) => (issue.code === 'unrecognized_keys' ? undefined : expected);
-}
-
 const POLICY_NAME = 'a name of lower-case letters, digits and dashes that begins with a letter, at most 63 long';
 const COLLECTION = 'database.collection, such as support.chats';
-const ARCHIVE_ONLY = 'archive (archiving is what this version does)';
-const TRIGGER = '{ field: <date field> }, { objectId: _id } or { expires: <date field> }';
+const THEN = 'archive, delete, anonymise, redact or pseudonymise, or a list of them such as [archive, anonymise]';
+const TRIGGER =
+  '{ field: <date field> }, { objectId: _id }, { expires: <date field> }, or event, latestOf or expires with created and latest';
+const CREATED = 'the field with the date of creation, or { objectId: _id }';
 const VAULT = 'the name of a vault in moraine.yaml';
-const SCHEDULE = 'five cron fields (minute, hour, day of month, month, day of week), such as "0 2 * * *"';
+const SCHEDULE =
+  'hourly, daily, nightly or monthly, or five cron fields (minute, hour, day of month, month, day of week), such as "0 2 * * *"';
+
+const namespace = (description: string) =>
+  z
+    .string({ error: COLLECTION })
+    .refine(isNamespace, { error: COLLECTION })
+    .meta({ description, examples: ['support.chats'] });
+
+const versionField = z.strictObject({ field: fieldPath }, { error: strictly('{ field: <name> }') });
+
+const child = z.strictObject(
+  {
+    collection: namespace('Database and collection of the children.'),
+    key: fieldPath.describe('Field of the child that names its root.'),
+    parent: fieldPath.optional().meta({ default: '_id', description: 'Field of the root that the key equals.' }),
+    owner: fieldOrValue('owner', 'acme').optional(),
+    customer: fieldOrValue('customer', 'acme').optional(),
+    version: versionField.optional(),
+  },
+  { error: strictly('a group with collection and key') },
+);
+
+const EXCLUSIVE = 'true or false: whether no other record refers to the file, so that it is deleted with this one';
+const exclusive = z.boolean({ error: EXCLUSIVE }).meta({
+  description: 'No other record refers to the file: it is deleted with its record. Otherwise it is archived and stays.',
+});
+const ATTACHMENT = '{ s3: <store>, bucket, key, exclusive } or { gridfs: <bucket>, file, exclusive }';
+const attachment = z.union(
+  [
+    z.strictObject(
+      {
+        s3: z.string({ error: ATTACHMENT }).min(1, { error: ATTACHMENT }).meta({
+          description: 'A store under `attachments` in moraine.yaml.',
+        }),
+        bucket: fieldOrValue('bucket', 'recordings'),
+        key: fieldPath.describe('Field with the key of the object; it may lie in a list.'),
+        version: fieldPath.optional().describe('Field with the version id of the object.'),
+        exclusive,
+      },
+      { error: strictly(ATTACHMENT) },
+    ),
+    z.strictObject(
+      {
+        gridfs: z
+          .string({ error: ATTACHMENT })
+          .min(1, { error: ATTACHMENT })
+          .meta({ description: 'The GridFS bucket, such as fs.' }),
+        file: fieldPath.describe('Field with the _id of the file.'),
+        exclusive,
+      },
+      { error: strictly(ATTACHMENT) },
+    ),
+  ],
+  { error: ATTACHMENT },
+);
 
 const dataset = z.strictObject(
   {
-    collection: z
-      .string({ error: COLLECTION })
-      .refine(isNamespace, { error: COLLECTION })
-      .meta({ description: 'Database and collection.', examples: ['support.chats'] }),
+    collection: namespace('Database and collection.'),
     owner: fieldOrValue('owner', 'acme'),
     customer: fieldOrValue('customer', 'acme'),
-    version: z
-      .strictObject({ field: fieldPath }, { error: strictly('{ field: <name> }') })
-      .optional()
-      .meta({
-        description:
-          'Optional. A field that every change of a record changes. It then guards the delete; without it the whole document is compared.',
-      }),
+    version: versionField.optional().meta({
+      description:
+        'Optional. A field that every change of a record changes. It then guards the delete; without it the whole document is compared.',
+    }),
     facets: z
       .record(
         z.string().regex(/^[a-z][a-zA-Z0-9_-]{0,62}$/, {
@@ -94,8 +113,25 @@ const dataset = z.strictObject(
       .meta({
         description: 'Optional. What a legal hold can name besides owner and customer: a subject, a ticket number.',
       }),
+    children: z
+      .array(child, { error: 'a list of child collections' })
+      .min(1, { error: 'one child collection at least' })
+      .optional()
+      .meta({ description: 'Optional. Collections with records that belong to one of these, and go where it goes.' }),
+    attachments: z
+      .array(attachment, { error: 'a list of attachments' })
+      .min(1, { error: 'one attachment at least' })
+      .optional()
+      .meta({ description: 'Optional. Files that hang on a record: S3 objects and GridFS files.' }),
   },
   { error: strictly('a group with collection, owner and customer') },
+);
+
+const created = z
+  .union([fieldPath, z.strictObject({ objectId: fieldPath }, { error: strictly(CREATED) })], { error: CREATED })
+  .meta({ description: 'When the record was made: the scan is ordered by it, and nothing counts from before it.' });
+const latest = period(
+  'How long after its creation a record waits for its event at most; from then on it counts without.',
 );
 
 const trigger = z
@@ -104,17 +140,60 @@ const trigger = z
       z.strictObject({ field: fieldPath }, { error: strictly(TRIGGER) }),
       z.strictObject({ objectId: fieldPath }, { error: strictly(TRIGGER) }),
       z.strictObject({ expires: fieldPath }, { error: strictly(TRIGGER) }),
+      z.strictObject({ event: valueRef, created, latest }, { error: strictly(TRIGGER) }),
+      z.strictObject(
+        {
+          latestOf: z.array(valueRef, { error: 'a list of date fields' }).min(1, { error: 'one date field at least' }),
+          created,
+          latest,
+        },
+        { error: strictly(TRIGGER) },
+      ),
+      z.strictObject({ expires: valueRef, created, latest }, { error: strictly(TRIGGER) }),
     ],
     { error: TRIGGER },
   )
   .meta({
     description:
-      'The instant that the active period counts from: a date field, or the time inside an ObjectId. With `expires` the field holds the date on which the record itself is due, and `active` is left out.',
+      'The instant that the active period counts from: a date field, the time inside an ObjectId, an event that may not have happened yet, or the latest of several. With `expires` the value is the date on which the record itself is due, and `active` is left out.',
   });
+
+const lookUp = z.strictObject(
+  {
+    collection: namespace('Database and collection to look up in.'),
+    key: fieldPath.optional().meta({ default: '_id', description: 'The unique field there.' }),
+    from: valueRef.describe('What the key equals.'),
+  },
+  { error: strictly('a group with collection and from') },
+);
+
+const RULE = 'a group with name, and retain or delete or both';
+const rule = z.strictObject(
+  {
+    name: localName,
+    scope: z
+      .enum(SPECIFICITIES, { error: SPECIFICITIES.join(', ') })
+      .optional()
+      .meta({ description: 'How special the rule is. Left out: owner, customer or label, by what `when` names.' }),
+    when: condition.optional().meta({ description: 'Which records it is about. Left out: all.' }),
+    retain: period('The record is kept so long, counted from its trigger, whatever says otherwise.').optional(),
+    delete: period('When its time in the source ends, counted from its trigger.').optional(),
+  },
+  { error: strictly(RULE) },
+);
+
+const word = z.enum(['archive', 'delete', 'anonymise', 'redact', 'pseudonymise'], { error: THEN });
+
+const treated = (description: string) =>
+  z
+    .array(fieldPath, { error: 'a list of fields' })
+    .min(1, { error: 'one field at least' })
+    .optional()
+    .meta({ description });
 
 const archive = z.strictObject(
   {
-    for: period('How long the archive is kept, counted from the end of the active period.'),
+    for: archivePeriod,
     vault: z.string({ error: VAULT }).min(1, { error: VAULT }).meta({ description: 'A vault of moraine.yaml.' }),
     verify: z.enum(['checksum', 'inventory'], { error: 'checksum or inventory' }).optional().meta({
       default: DEFAULTS.verify,
@@ -146,15 +225,27 @@ export const policySchema = z
           examples: ['Europe/Amsterdam', 'UTC'],
         }),
       dataset,
+      lookUps: z
+        .record(localName, lookUp, { error: strictly('names of look-ups, each with collection and from') })
+        .optional()
+        .meta({ description: 'Optional. Documents of other collections that decisions look at.' }),
       trigger,
-      active: period(
-        'How long a record stays in the source, counted from its trigger. Left out with `trigger: { expires: … }`.',
-      ).optional(),
+      active: activePeriod.optional(),
+      rules: z
+        .array(rule, { error: 'a list of rules' })
+        .min(1, { error: 'one rule at least' })
+        .optional()
+        .meta({ description: 'Optional. What retains or deletes some records besides the active period.' }),
       // biome-ignore lint/suspicious/noThenProperty: the word of the policy language; nobody awaits a schema.
-      then: z
-        .literal('archive', { error: ARCHIVE_ONLY })
-        .meta({ description: 'What happens at the end of the active period.' }),
-      archive,
+      then: z.union([word, z.array(word, { error: THEN }).min(1, { error: THEN })], { error: THEN }).meta({
+        description: 'What happens at the end of the active period; with several words, in this order.',
+      }),
+      anonymise: treated('Fields that `then: anonymise` removes.'),
+      redact: treated('Fields that `then: redact` replaces by a fixed text of their type.'),
+      pseudonymise: treated(
+        'Fields that `then: pseudonymise` replaces: the same person, within one owner, by the same name.',
+      ),
+      archive: archive.optional(),
       grace: period('How late work may be before it counts as overdue. It delays nothing.')
         .optional()
         .meta({ default: DEFAULTS.grace }),
@@ -178,11 +269,12 @@ export const policySchema = z
         }),
       schedule: z
         .string({ error: SCHEDULE })
-        .refine(isSchedule, { error: SCHEDULE })
+        .refine((text) => Object.hasOwn(SCHEDULE_WORDS, text.trim()) || isSchedule(text), { error: SCHEDULE })
         .optional()
         .meta({
-          description: 'When the daemon runs the policy, as cron in the policy’s zone. Left out: only by hand.',
-          examples: ['0 2 * * *'],
+          description:
+            'When the daemon runs the policy, in the policy’s zone: a word, or cron. Left out: only by hand.',
+          examples: [...Object.keys(SCHEDULE_WORDS), '0 2 * * *'],
         }),
     },
     { error: strictly('a policy: a group of fields that begins with policy: <name>') },

@@ -121,7 +121,8 @@ describe('a wrong policy names file, line and field', () => {
     ['a period in years of two halves', swap('2 years', '1.5 years'), 8, 'active'],
     ['a period that is a number', swap('active: 2 years', 'active: 2'), 8, 'active'],
     ['no period', swap('active: 2 years', 'active: 0 days'), 8, 'active'],
-    ['another disposition', swap('then: archive', 'then: delete'), 9, 'then'],
+    ['another disposition', swap('then: archive', 'then: keep'), 9, 'then'],
+    ['an archive of what is deleted', swap('then: archive', 'then: delete'), 10, 'archive'],
     ['a level that is not there', swap('vault: cold', 'vault: cold, verify: twice'), 10, 'archive.verify'],
     ['a cron line of six fields', `${GOOD}schedule: "0 0 2 * * *"\n`, 12, 'schedule'],
     ['a cron line with a random time', `${GOOD}schedule: "H 2 * * *"\n`, 12, 'schedule'],
@@ -146,8 +147,8 @@ describe('a wrong policy names file, line and field', () => {
   });
 
   test('another disposition is refused in a clear sentence', () => {
-    expect(problems(swap('then: archive', 'then: delete'))[0]?.expected).toBe(
-      'archive (archiving is what this version does)',
+    expect(problems(swap('then: archive', 'then: keep'))[0]?.expected).toBe(
+      'archive, delete, anonymise, redact or pseudonymise, or a list of them such as [archive, anonymise]',
     );
   });
 

@@ -36,12 +36,15 @@ const ZONE = 'expected a time zone such as Europe/Amsterdam or UTC';
 const COLLECTION = 'expected database.collection, such as support.chats';
 const OWNER = 'expected { field: <name> } or { value: <text> } for the owner';
 const CUSTOMER = 'expected { field: <name> } or { value: <text> } for the customer';
-const TRIGGER = 'expected { field: <date field> }, { objectId: _id } or { expires: <date field> }';
+const TRIGGER =
+  'expected { field: <date field> }, { objectId: _id }, { expires: <date field> }, or event, latestOf or expires with created and latest';
 const PERIOD = 'expected a period such as "2 years", "18 months" or P1Y6M';
 const VAULT = 'expected the name of a vault in moraine.yaml';
-const CRON = 'expected five cron fields (minute, hour, day of month, month, day of week), such as "0 2 * * *"';
+const CRON =
+  'expected hourly, daily, nightly or monthly, or five cron fields (minute, hour, day of month, month, day of week), such as "0 2 * * *"';
 const POLICY = 'expected a policy: a group of fields that begins with policy: <name>';
-const KEYS = 'expected one of policy, zone, dataset, trigger, active, then, archive, grace, limits, schedule';
+const KEYS =
+  'expected one of policy, zone, dataset, lookUps, trigger, active, rules, then, anonymise, redact, pseudonymise, archive, grace, limits, schedule';
 
 describe('a problem of a policy', () => {
   test.each<[string, string, string[]]>([
@@ -128,7 +131,7 @@ describe('a problem of a policy', () => {
     [
       'a trigger’s unknown key',
       swap('{ field: createdAt }', '{ field: a, zone: UTC }'),
-      ['7 trigger.zone: expected one of field, objectId, expires, found "zone"'],
+      ['7 trigger.zone: expected one of field, objectId, expires, event, created, latest, latestOf, found "zone"'],
     ],
     [
       'an expiry’s field',
@@ -164,7 +167,9 @@ describe('a problem of a policy', () => {
     [
       'another disposition',
       swap('then: archive', 'then: keep'),
-      ['9 then: expected archive (archiving is what this version does), found "keep"'],
+      [
+        '9 then: expected archive, delete, anonymise, redact or pseudonymise, or a list of them such as [archive, anonymise], found "keep"',
+      ],
     ],
     [
       'no group for the archive',
@@ -186,7 +191,7 @@ describe('a problem of a policy', () => {
       ],
     ],
     ['a schedule that is a number', `${GOOD}schedule: 3\n`, [`12 schedule: ${CRON}, found 3`]],
-    ['a schedule that is none', `${GOOD}schedule: daily\n`, [`12 schedule: ${CRON}, found "daily"`]],
+    ['a schedule that is none', `${GOOD}schedule: weekly\n`, [`12 schedule: ${CRON}, found "weekly"`]],
     [
       'a key that is like another',
       swap('zone:', 'zome:'),
