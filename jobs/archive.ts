@@ -6,13 +6,13 @@ import { getArchive } from '../src/ledger/archives.ts';
 import { partitionId } from '../src/ledger/partitions.ts';
 import { assertNotPaused } from '../src/ledger/pauses.ts';
 import { carryOn } from '../src/lifecycle/carry-on.ts';
+import { compileInForce } from '../src/lifecycle/compile-in-force.ts';
 import { assertNotStopped, type Context, dueNow } from '../src/lifecycle/context.ts';
 import { assertUsable, planPartition } from '../src/lifecycle/plan.ts';
 import { assertSafeToDestroy } from '../src/lifecycle/preflight.ts';
 import { pinnedPolicy, policiesToRun } from '../src/lifecycle/published.ts';
 import { takeDue } from '../src/lifecycle/run-policy.ts';
-import { compile } from '../src/policy/compile.ts';
-import { type Policy, policyVersion, toShape } from '../src/policy/policy.ts';
+import { type Policy, policyVersion } from '../src/policy/policy.ts';
 import type { Act, ActTools } from './act.ts';
 import type { JobData } from './queues.ts';
 import { unfinishedArchives } from './unfinished.ts';
@@ -78,8 +78,9 @@ async function planAgain(
   owner: ReturnType<typeof id.owner>,
   customer: ReturnType<typeof id.customer>,
 ) {
-  const dataset = toShape(policy);
+  const compiled = await compileInForce(context, policy);
+  const dataset = compiled.shape;
   assertUsable(policy, await context.source.inspect(dataset));
   // Whether to seal was the sweep's decision, made with `flush` or by the time that its oldest record waited.
-  return await planPartition(context, compile(policy), { dataset, owner, customer }, dueNow(context), { flush: true });
+  return await planPartition(context, compiled, { dataset, owner, customer }, dueNow(context), { flush: true });
 }

@@ -3,12 +3,14 @@ import { highestUncleared } from '../ledger/archives.ts';
 import { partitionId } from '../ledger/partitions.ts';
 import { pauseName, pausesInForce, stops } from '../ledger/pauses.ts';
 import type { QuarantineDocument } from '../ledger/quarantine.ts';
+import { compileInForce } from '../lifecycle/compile-in-force.ts';
 import { type Context, dueNow } from '../lifecycle/context.ts';
+import { factsReader } from '../lifecycle/look-ups.ts';
 import { planPolicy } from '../lifecycle/plan.ts';
 import { marksOf } from '../lifecycle/read-marks.ts';
 import { partitionHolds } from '../lifecycle/record-holds.ts';
-import { compile, type DecisionFacts } from '../policy/compile.ts';
-import { type Policy, toShape } from '../policy/policy.ts';
+import type { DecisionFacts } from '../policy/compile.ts';
+import type { Policy } from '../policy/policy.ts';
 import { considerRules, type RuleFacts } from '../policy/rules.ts';
 import { comparePositions } from '../source/bson-order.ts';
 import type { Partition, RawRecord } from '../source/port.ts';
@@ -22,8 +24,9 @@ export async function explainRecord(
   entry: QuarantineDocument | null,
 ): Promise<ReturnType<typeof considerRules> & { readonly facts: DecisionFacts }> {
   const { source, store } = context;
-  const shape = toShape(policy);
-  const found = source.facts(shape, record.raw);
+  const compiled = await compileInForce(context, policy);
+  const { shape } = compiled;
+  const found = (await factsReader(context, compiled).read([record]))(record);
   const { owner, customer } = found;
   const fitness = source.fitness(shape, record.raw);
   const partition = owner === null || customer === null ? null : { dataset: shape, owner, customer };
@@ -32,13 +35,14 @@ export async function explainRecord(
   const pauses = await pausesInForce(store);
   const now = dueNow(context).getTime();
   const holds = partition === null ? [] : await holdsAbout(context, partition, record);
-  const decision = compile(policy).decision(
+  const decision = compiled.decision(
     facts,
     holds.some((hold) => hold.covers(facts)),
     now,
   );
   const considered = considerRules({
     policy,
+    given: compiled.given,
     published,
     facts,
     now,

@@ -37,7 +37,16 @@ export interface DecisionFacts {
  * - `due`: for its disposition.
  * - `expired`: past its archive period as well: deleted with a certificate, and only when a person says so.
  */
-export type Decision = 'unfit' | 'quarantined' | 'treated' | 'pending' | 'not-due' | 'exempt' | 'held' | 'due' | 'expired';
+export type Decision =
+  | 'unfit'
+  | 'quarantined'
+  | 'treated'
+  | 'pending'
+  | 'not-due'
+  | 'exempt'
+  | 'held'
+  | 'due'
+  | 'expired';
 
 /** Instants in ms. NaN: it cannot be told. Infinity: beyond the calendar, or (purge) nothing is archived. */
 export interface Times {

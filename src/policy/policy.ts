@@ -6,6 +6,7 @@ import { hashCanonicalJson } from '../canonical-json.ts';
 import { MoraineError } from '../errors.ts';
 import { id, type Namespace, type PolicyVersion, type VaultKey } from '../ids.ts';
 import type { DatasetShape, FieldOrValue } from '../source/port.ts';
+import { treatmentId } from './treatment.ts';
 
 /** A value that a decision looks at: a field of the record, or of the document that a look-up finds for it. */
 export type ValueRef = { readonly field: string } | { readonly lookUp: string; readonly field: string };
@@ -187,7 +188,10 @@ export function toShape(policy: Policy, fields: readonly string[] = []): Dataset
     trigger: scanTrigger(trigger),
     ...(dataset.version === null ? {} : { version: dataset.version }),
     facets: dataset.facets,
+    ...(dataset.children === undefined ? {} : { children: dataset.children }),
+    ...(dataset.attachments === undefined ? {} : { attachments: dataset.attachments }),
     ...(values.length === 0 ? {} : { values }),
+    ...(policy.treat === undefined ? {} : { treatment: treatmentId(policy.treat) }),
   };
 }
 

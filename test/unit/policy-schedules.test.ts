@@ -78,8 +78,8 @@ describe('periods', () => {
       '8 active.otherwise: a period such as "2 years", "18 months" or P1Y6M, found nothing',
     ],
     [
-      '{ by: plan, fo: { enterprise: 2 years }, otherwise: 1 day }',
-      '8 active.fo: one of by, of, otherwise, months, atMost, until, found "fo". Did you mean of?',
+      '{ by: plan, off: { enterprise: 2 years }, otherwise: 1 day }',
+      '8 active.off: one of by, of, otherwise, months, atMost, until, found "off". Did you mean of?',
     ],
     [
       '{ months: m, atMost: 120000, otherwise: 1 day }',
