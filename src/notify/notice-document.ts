@@ -48,7 +48,7 @@ function entrySection(entry: NoticeEntry): readonly RootContent[] {
       [['What'], ['In force']],
       ...termRows(terms),
       [['Kept in'], [place(entry)]],
-      ...(entry.vault === null ? [] : [[['Copies now'], [copies(entry)]] as const]),
+      ...(entry.vault === null && entry.copies.archives === 0 ? [] : [[['Copies now'], [copies(entry)]] as const]),
       [['Legal holds'], [counted(entry.holds, 'hold', 'covers something of it', 'cover something of it')]],
       [['Exceptions'], [counted(entry.exceptions, 'exception', 'is in force', 'are in force')]],
       [['Policy'], [`${policy}, version `, code(version.slice(0, VERSION_SHOWN)), `, since ${day(since)}`]],

@@ -15,6 +15,7 @@ th, td { padding: .45rem .9rem .45rem 0; border-bottom: 1px solid var(--line); t
 thead th { color: var(--quiet); font-size: .8rem; font-weight: 600; }
 td:first-child { width: 12rem; color: var(--quiet); }
 code { padding: .05em .3em; border-radius: 3px; background: var(--wash); font: .9em ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; overflow-wrap: anywhere; }
+time { white-space: nowrap; }
 @media (max-width: 40rem) { main { margin: 0; padding: 1.5rem 1.25rem; border-width: 6px 0 0; border-radius: 0; } td:first-child { width: 8rem; } }
 @page { size: A4; margin: 18mm 16mm; }
 @media print {

@@ -64,11 +64,7 @@ export function markdownOf(root: Root): string {
 export function htmlOf(root: Root, title: string): string {
   const body = toHast(root);
   const content: readonly ElementContent[] =
-    body.type === 'root'
-      ? body.children.filter((node) => node.type !== 'doctype')
-      : body.type === 'element'
-        ? [body]
-        : [];
+    body.type === 'root' ? withTimes(body.children.filter((node) => node.type !== 'doctype')) : [];
   const page: HtmlRoot = {
     type: 'root',
     children: [
@@ -85,6 +81,21 @@ export function htmlOf(root: Root, title: string): string {
     ],
   };
   return `${toHtml(page)}\n`;
+}
+
+const DAY = /(\b\d{4}-\d{2}-\d{2}\b(?:T[\d:.]+Z)?)/;
+
+/** Dates as `<time>`, so that no line ends within one. */
+function withTimes(nodes: readonly ElementContent[]): ElementContent[] {
+  return nodes.flatMap((node): ElementContent[] => {
+    if (node.type === 'element') return [{ ...node, children: withTimes(node.children) }];
+    if (node.type !== 'text') return [node];
+    // Every second part is what the pattern found.
+    return node.value.split(DAY).map((value, at) => {
+      const text = { type: 'text', value } as const;
+      return at % 2 === 1 ? element('time', {}, [text]) : text;
+    });
+  });
 }
 
 function element(

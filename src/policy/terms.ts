@@ -114,11 +114,11 @@ function attachmentWords(attachment: NonNullable<Policy['dataset']['attachments'
 }
 
 function dispositionLines({ disposition, treat }: Policy, keepsCopy: boolean): readonly string[] {
-  const treated = treat === undefined ? [] : treatmentLines(treat);
+  const treated = treat === undefined ? [] : ['the record stays where it is', ...treatmentLines(treat)];
   if (disposition === 'treat') return treated;
   if (disposition === 'delete' || !keepsCopy) return ['the record is deleted; no copy is kept'];
   if (treated.length === 0) return ['the record is moved into an encrypted archive, and deleted where it was'];
-  return ['a copy goes into an encrypted archive; of what stays:', ...treated];
+  return ['a copy goes into an encrypted archive', ...treated];
 }
 
 const TREATMENTS: Readonly<Record<FieldTreatment['how'], string>> = {
@@ -128,7 +128,7 @@ const TREATMENTS: Readonly<Record<FieldTreatment['how'], string>> = {
 };
 
 function treatmentLines(treat: readonly FieldTreatment[]): readonly string[] {
-  return treat.map(({ field, how }) => `“${field}” ${TREATMENTS[how]}, and the rest of the record stays`);
+  return treat.map(({ field, how }) => `“${field}” in it ${TREATMENTS[how]}`);
 }
 
 function isAbout(when: Condition | null, { owner, customer }: TermsFor): boolean {

@@ -46,6 +46,8 @@ export interface CliWorld {
   /** Files of administrators' identities; the second is of nobody that moraine.yaml names. */
   readonly identity: string;
   readonly otherIdentity: string;
+  /** Of the identity. */
+  readonly recipient: string;
   collection(name: string): ReturnType<ReturnType<MongoClient['db']>['collection']>;
   /** `database.collection` for a policy. */
   namespace(name: string): string;
@@ -62,6 +64,10 @@ interface ConfigFields {
   readonly mongodb: string;
   readonly ledger: string;
   readonly owners: string;
+  /** Of the MongoDB server; empty: not declared. */
+  readonly region: string;
+  /** More lines of moraine.yaml. */
+  readonly more: string;
 }
 
 export async function openCliWorld(names: TestNames): Promise<CliWorld> {
@@ -80,17 +86,20 @@ export async function openCliWorld(names: TestNames): Promise<CliWorld> {
       mongodb: urls.mongodb,
       ledger: `${names.database}_ledger`,
       owners: `{ acme: { administrators: [{ name: alice, recipient: ${mine.recipient} }] } }`,
+      region: '',
+      more: '',
       ...changes,
     };
     writeFileSync(
       join(folder, 'moraine.yaml'),
       `environment: ${fields.environment}
-mongodb: { url: "${fields.mongodb}", ledger: ${fields.ledger} }
+mongodb: { url: "${fields.mongodb}", ledger: ${fields.ledger}${fields.region === '' ? '' : `, region: ${fields.region}`} }
 redis: { url: "${urls.redis}" }
 vaults:
   cold: { backend: glacier, region: eu-west-1, account: "-", endpoint: "${emulator.endpoint}", prefix: ${names.vaultPrefix} }
 owners: ${fields.owners}
 policies: ["policies/*.yaml"]
+${fields.more}
 `,
     );
   };
@@ -101,6 +110,7 @@ policies: ["policies/*.yaml"]
     client,
     identity: join(folder, 'alice.key'),
     otherIdentity: join(folder, 'bob.key'),
+    recipient: mine.recipient,
     collection: (name) => client.db(`${names.database}_data`).collection<Document>(name),
     namespace: (name) => `${names.database}_data.${name}`,
     moraine: (...args) => moraineIn(folder, ...args),

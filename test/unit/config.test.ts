@@ -231,6 +231,57 @@ it('who looks at what is in quarantine: the contact of an owner that names one',
   expect([...contacts]).toEqual([[id.owner('acme'), 'records@acme.example']]);
 });
 
+describe('ways of telling owners', () => {
+  const notify = (way: string) =>
+    `${EXAMPLE}notify: { ways: { mine: ${way} }, beforePurge: { days: 14, records: 1000 } }\n`;
+  const SECRET = 'a secret of enough length';
+
+  it('are read with their secret from the environment, which no message shows', () => {
+    const way = `{ kind: webhook, url: "http://127.0.0.1:1/x", secret: "\${HOOK}", owners: [acme] }`;
+    const config = load(notify(way), { ...URLS, HOOK: SECRET });
+    expect(config.notify).toMatchObject({ ways: { mine: { kind: 'webhook', secret: SECRET, owners: ['acme'] } } });
+    const short = failure(notify(way), { ...URLS, HOOK: 'geheim' });
+    expect(short.message).toContain('notify.ways.mine.secret');
+    expect(inspect(short)).not.toContain('geheim');
+  });
+
+  it.each([
+    ['{ kind: webhook, url: "http://hooks.example/x", secret: 0123456789abcdef }', 'an https address'],
+    ['{ kind: smtp, url: "http://mail.example", from: a@example.com }', 'a mail server such as'],
+    ['{ kind: smtp, url: "smtps://mail.example", from: "a@example.com, b@example.com" }', 'one mail address'],
+    ['{ kind: sns, region: eu-west-1, topic: mine }', 'the ARN of an SNS topic'],
+  ])('%s is refused', (way, words) => {
+    expect(failure(notify(way).replace('sandbox', 'non-production')).message).toContain(words);
+  });
+
+  it.each([
+    ['{ kind: smtp, url: "smtps://mail.example", from: a@example.com }', 'notify.ways.mine.url'],
+    ['{ kind: ses, region: eu-west-1, from: a@example.com }', 'notify.ways.mine.endpoint'],
+  ])('a sandbox sends nothing to the outside: %s', (way, field) => {
+    const error = failure(notify(way));
+    expect(error.code).toBe('ENVIRONMENT_MISMATCH');
+    expect(error.message).toContain(field);
+    expect(load(notify(way).replace('sandbox', 'non-production')).notify?.beforePurge).toEqual({
+      days: 14,
+      records: 1000,
+    });
+  });
+});
+
+it('placement: regions as one or a list; a key store without a server of its own is where the ledger is', () => {
+  const text = EXAMPLE.replace('ledger: moraine', 'ledger: moraine, region: eu-west-1');
+  const one = load(text.replace('  acme:\n', '  acme:\n    region: eu-west-1\n')).placement;
+  expect(one.required.get(id.owner('acme'))).toEqual(['eu-west-1']);
+  expect([one.source, one.keyStores]).toEqual(['eu-west-1', [{ name: 'keys', region: 'eu-west-1' }]]);
+  const own = `${text}keys: { url: "mongodb://127.0.0.1:1/" }\n`.replace(
+    '  acme:\n',
+    '  acme:\n    region: [eu-west-1, rack-7]\n',
+  );
+  expect(load(own).placement.keyStores).toEqual([{ name: 'keys', region: null }]);
+  expect(load(own).placement.required.get(id.owner('acme'))).toEqual(['eu-west-1', 'rack-7']);
+  expect(load(EXAMPLE).placement.required.size).toBe(0);
+});
+
 it('moraine.schema.json is what the schema says (else: node scripts/write-config-schema.ts)', () => {
   const written: unknown = JSON.parse(readFileSync(new URL('../../moraine.schema.json', import.meta.url), 'utf8'));
   expect(written).toEqual(JSON.parse(JSON.stringify(configJsonSchema())));
