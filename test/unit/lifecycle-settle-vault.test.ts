@@ -512,6 +512,15 @@ describe('what the ledger does not know', () => {
     expect(await isCleanedUp()).toBe(true);
   });
 
+  test('an attempt whose key is not destroyed yet stays to be cleaned up', async () => {
+    await open();
+    await abandonAttempt(world.store, world.clock, T1, 'cut');
+    const late = new Date(world.clock.now().getTime() + HOUR_MS);
+    world.clock.advance(ABANDONED_MARGIN_MS);
+    await settle([], late);
+    expect(await attempts(world.store).get(T1)).toMatchObject({ state: 'abandoned', cleanedUp: false });
+  });
+
   test('in a vault where nothing changes an older inventory is enough after three days', async () => {
     await open();
     await abandon();
