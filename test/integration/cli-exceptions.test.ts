@@ -1,0 +1,139 @@
+/** Exceptions through the real command line: asked for, granted by another, seen, ended. */
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { z } from 'zod';
+import { callsPolicy } from '../harness/calls-policy.ts';
+import { type CliWorld, openCliWorld } from '../harness/cli.ts';
+import { testNames } from '../harness/stack.ts';
+
+const names = testNames(import.meta.filename);
+let world: CliWorld;
+const AT = ['--as-of', '2022-06-01'];
+const ALICE = ['--by', 'alice', '--yes', '--json'];
+const BOB = ['--by', 'bob', '--yes', '--json'];
+const ledger = () => world.client.db(`${names.database}_ledger`);
+
+beforeAll(async () => {
+  world = await openCliWorld(names);
+  const calls = world.collection('calls');
+  await calls.createIndex({ tenant: 1, at: 1, _id: 1 });
+  const record = (_id: number, tenant: string, at: string) => ({ _id, tenant, at: new Date(at), topic: 'sale' });
+  await calls.insertMany([
+    record(1, 'north', '2021-01-01'),
+    record(2, 'north', '2022-02-01'),
+    record(3, 'south', '2021-01-01'),
+  ] as never[]);
+  world.writePolicy('calls', callsPolicy('calls', world.namespace('calls')));
+  expect((await world.moraine('policy', 'publish', '--yes')).exitCode).toBe(0);
+}, 60_000);
+afterAll(() => world.close());
+
+const asked = z.object({ id: z.string(), state: z.string(), approval: z.string() });
+const request = (...args: readonly string[]) =>
+  world.moraine('exception', 'request', 'calls', ...args, '--reason', 'contract', ...AT, ...ALICE);
+const list = async (...args: readonly string[]) =>
+  (await world.moraine('exception', 'list', ...args, ...AT, '--json')).json;
+
+test('what cannot be an exception is refused before anything is written', async () => {
+  for (const args of [
+    ['--customer', 'north', '--open-ended'],
+    ['--longer', '3 years', '--shorter', '1 day', '--customer', 'north', '--open-ended'],
+    ['--longer', 'three years', '--customer', 'north', '--open-ended'],
+    ['--longer', '3 years', '--open-ended'],
+    ['--longer', '3 years', '--all', '--customer', 'north', '--open-ended'],
+    ['--longer', '3 years', '--customer', 'north'],
+    ['--longer', '3 years', '--customer', 'north', '--until', '2030-01-01', '--open-ended'],
+    ['--longer', '3 years', '--customer', 'north', '--from', '2031-01-01', '--until', '2030-01-01'],
+    ['--longer', '3 years', '--value', 'topic', '--open-ended'],
+    ['--longer', '3 years', '--value', 'topic=a', '--value', 'theme=b', '--open-ended'],
+  ]) {
+    const { exitCode, json } = await request(...args);
+    expect(exitCode, args.join(' ')).toBe(2);
+    expect(json).toMatchObject({ error: { code: 'USAGE' } });
+  }
+  const unknown = await world.moraine(
+    'exception',
+    'request',
+    'chats',
+    '--longer',
+    '3 years',
+    '--all',
+    '--open-ended',
+    '--reason',
+    'x',
+    ...ALICE,
+  );
+  expect(unknown.json).toMatchObject({ error: { code: 'POLICY_NOT_PUBLISHED' } });
+  expect(await ledger().collection('exceptions').countDocuments()).toBe(0);
+  expect(await ledger().collection('approvals').countDocuments()).toBe(0);
+}, 120_000);
+
+test('longer: nothing before its grant, in force after it, seen; its end takes an approval, too', async () => {
+  const first = await request('--longer', '3 years', '--customer', 'north', '--until', '2030-01-01');
+  expect(first.exitCode).toBe(3);
+  const { id, approval } = asked.parse(first.json);
+  expect(
+    asked.parse((await request('--longer', '3 years', '--customer', 'north', '--until', '2030-01-01')).json).id,
+  ).toBe(id);
+  expect(await list()).toMatchObject([{ id, state: 'requested', text: `waits for ${approval}` }]);
+  expect((await world.moraine('approve', 'grant', approval, ...ALICE)).exitCode).toBe(3);
+  const granted = await world.moraine('approve', 'grant', approval, ...AT, ...BOB);
+  expect(granted.json).toMatchObject({ state: 'granted', exceptionInForce: id });
+  expect(await list()).toMatchObject([
+    { id, state: 'granted', text: 'in force', grantedBy: ['person:bob'], requestedBy: 'person:alice' },
+  ]);
+  const shown = await world.moraine('exception', 'show', id, ...AT);
+  expect(shown.stdout).toContain('longer: P3Y for customer north');
+  expect(shown.stdout).toContain('granted by person:bob');
+  expect(await world.moraine('exception', 'list', '--as-of', '2030-01-02', '--json')).toMatchObject({ json: [] });
+
+  const end = () => world.moraine('exception', 'end', id, '--reason', 'contract over', ...AT, ...ALICE);
+  const refused = await end();
+  expect(refused.exitCode).toBe(3);
+  const { error } = z
+    .object({ error: z.object({ code: z.string(), ids: z.object({ approval: z.string() }) }) })
+    .parse(refused.json);
+  expect(error.code).toBe('APPROVAL_NEEDED');
+  expect(await list()).toMatchObject([{ id, state: 'granted', endedAt: null }]);
+  expect((await world.moraine('approve', 'grant', error.ids.approval, ...BOB)).exitCode).toBe(0);
+  expect((await end()).json).toMatchObject({
+    id,
+    state: 'ended',
+    endedBy: 'person:alice',
+    endedAt: '2022-06-01T00:00:00.000Z',
+  });
+  expect(await list()).toEqual([]);
+  expect(await list('calls', '--all')).toMatchObject([{ id, text: 'ended by person:alice' }]);
+}, 120_000);
+
+test('shorter: bites after the grace, ends at once; refused, it is withdrawn', async () => {
+  const args = ['--shorter', '90 days', '--value', 'topic=sale', '--value', 'topic=trial', '--open-ended'];
+  const { id, approval } = asked.parse((await request(...args)).json);
+  expect((await world.moraine('approve', 'grant', approval, ...AT, ...BOB)).exitCode).toBe(0);
+  expect(await list()).toMatchObject([
+    { id, value: { field: 'topic', is: ['sale', 'trial'] }, bitesAt: expect.stringMatching(/^2022-06-/) },
+  ]);
+  expect((await world.moraine('exception', 'list', ...AT)).stdout).toContain('bites from 2022-06-');
+  const ended = await world.moraine('exception', 'end', id, '--reason', 'not needed', ...AT, ...ALICE);
+  expect(ended).toMatchObject({ exitCode: 0, json: { state: 'ended' } });
+
+  const other = asked.parse((await request('--shorter', '30 days', '--all', '--open-ended')).json);
+  const refused = await world.moraine('approve', 'refuse', other.approval, '--reason', 'too short', ...BOB);
+  expect(refused.exitCode).toBe(0);
+  expect((await world.moraine('exception', 'show', other.id, '--json')).json).toMatchObject({
+    state: 'withdrawn',
+    text: 'withdrawn: refused: too short',
+  });
+  expect((await world.moraine('audit', 'verify')).exitCode).toBe(0);
+  for (const command of ['show', 'end'])
+    expect(
+      (
+        await world.moraine(
+          'exception',
+          command,
+          'exception-1',
+          ...(command === 'end' ? ['--reason', 'x'] : []),
+          '--yes',
+        )
+      ).exitCode,
+    ).toBe(2);
+}, 120_000);
