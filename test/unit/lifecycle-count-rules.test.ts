@@ -222,6 +222,18 @@ test('exempt and in quarantine: counted by themselves, in a small partition and 
   expect(asked.summaries).toBe(0);
 });
 
+test('what archives own is not counted again where single records are marked or held', async () => {
+  const owned = put(ago(80));
+  const [exempt, held] = [put(ago(72)), put(ago(70))];
+  for (let n = 0; n < MANY; n++) put(ago(68) + n);
+  await exemptRecords(world.store, await scopeOf(), [keyOf(exempt)], new Date(NOW + 1));
+  expect(await count(upTo(owned))).toMatchObject({ due: MANY + 1, exempt: 1, inUnclearedArchives: 1 });
+  await holds(world.store).insert(aHold({ ...ACME, triggerFrom: new Date(ago(70)), triggerBefore: new Date(ago(69)) }));
+  expect(await count(upTo(owned))).toMatchObject({ due: MANY, exempt: 1, held: 1, inUnclearedArchives: 1 });
+  expect(await count(upTo(exempt))).toMatchObject({ due: MANY, exempt: 0, held: 1, inUnclearedArchives: 2 });
+  expect(await count(upTo(held))).toMatchObject({ due: MANY, exempt: 0, held: 0, inUnclearedArchives: 3 });
+});
+
 describe.each([0, MANY])('held, beside %i others', (others) => {
   const range = { triggerFrom: new Date(ago(72)), triggerBefore: new Date(ago(71)) };
   beforeEach(() => {
