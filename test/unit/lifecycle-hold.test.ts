@@ -175,6 +175,14 @@ describe('the same again', () => {
     expect(await told()).toEqual(before);
   });
 
+  test.each(['active', 'released'] as const)('one that is %s is left as it is, and nothing is said', async (state) => {
+    await holds(world.store).insert(aHold({ state, heldUntil: FROM }));
+    const hold = await holds(world.store).get('hold-1');
+    if (hold === null) throw new Error('It is gone.');
+    expect(await settleIfFree(world.context(), hold)).toEqual(hold);
+    expect(await told()).toEqual([]);
+  });
+
   test.each<[string, Partial<HoldRequest>]>([
     ['case', { caseNumber: 'C-2' }],
     ['owner', { owner: id.owner('other') }],
