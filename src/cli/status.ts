@@ -4,6 +4,7 @@ import { openAlarms } from '../ledger/alarms.ts';
 import { waitingApprovals } from '../ledger/approvals.ts';
 import { archives, findArchives } from '../ledger/archives.ts';
 import { countHolds, holds } from '../ledger/holds.ts';
+import { countNotifications } from '../ledger/notifications.ts';
 import { pausesShown, targetText } from '../ledger/pauses.ts';
 import { openQuarantine } from '../ledger/quarantine.ts';
 import { latestRuns } from '../ledger/runs.ts';
@@ -62,6 +63,7 @@ async function statusOf(context: Context) {
     approvals: (await waitingApprovals(store)).map(({ _id, kind, subject, requestedBy, requestedAt, expiresAt }) => {
       return { id: _id, kind, subject, by: requestedBy, since: requestedAt, until: expiresAt };
     }),
+    notifications: await countNotifications(store),
     alarms: await openAlarms(store),
     runs,
   };
@@ -156,6 +158,11 @@ function statusText(status: Status): readonly string[] {
       ? []
       : [
           `! ${counted(status.approvals.length, 'approval')} waiting for another person, the oldest since ${instant(status.approvals[0]?.since)}: \`moraine approve list\`.`,
+        ]),
+    ...(status.notifications.undelivered === 0
+      ? []
+      : [
+          `! ${counted(status.notifications.undelivered, 'notification')} to owners could not be delivered: \`moraine notify list\`.`,
         ]),
     ...status.alarms.map(({ code, text }) => `✗ Alarm ${code}: ${text}`),
     ...(status.runs.length === 0

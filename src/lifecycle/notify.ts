@@ -223,7 +223,8 @@ async function sendDue(context: Context, ways: readonly NotifyWay[]): Promise<Pi
   await pMap(
     due,
     async (found) => {
-      assertNotStopped(context);
+      // What is being sent is settled before the work ends; what was not begun waits.
+      if (context.signal?.aborted) return;
       const settled = await sendOne(context, found, byName.get(found.way) ?? null);
       if (settled === null) return;
       const { _id: id, owner, way, to, news, state, lastCode, nextTryAt } = settled;
@@ -233,6 +234,7 @@ async function sendDue(context: Context, ways: readonly NotifyWay[]): Promise<Pi
     },
     { concurrency: SENT_AT_ONCE },
   );
+  assertNotStopped(context);
   return { sent, failed };
 }
 
@@ -244,26 +246,33 @@ async function sendOne(
 ): Promise<NotificationDocument | null> {
   const claimed = await claimNotification(context, found);
   if (claimed === null) return null;
-  const { _id, owner, news, foundAt } = claimed;
-  const ids = { notification: _id, owner, way: claimed.way, try: claimed.tries };
+  const outcome = await trySending(context, claimed, way);
+  const settled = await settleNotification(context, claimed, outcome);
+  const ids = { notification: claimed._id, owner: claimed.owner, way: claimed.way, try: claimed.tries };
+  if ('messageId' in outcome) context.log.info(ids, 'The owner was told.');
+  else if (settled.state === 'undelivered') context.log.error({ ...ids, ...outcome }, 'The owner could not be told.');
+  else context.log.warn({ ...ids, ...outcome }, 'The owner could not be told yet.');
+  return settled;
+}
+
+type Outcome = Parameters<typeof settleNotification>[2];
+
+async function trySending(
+  { installation, signal, log }: Context,
+  { _id, owner, news, foundAt, way: name }: NotificationDocument,
+  way: NotifyWay | null,
+): Promise<Outcome> {
+  // It may come back to moraine.yaml: a person says so.
+  if (way === null || way.addressOf(owner) === null) {
+    log.warn({ owner, way: name, code: 'NOTICE_REFUSED' }, 'moraine.yaml has no such way to the owner.');
+    return { code: 'NOTICE_REFUSED', isFinal: true };
+  }
   try {
-    // A way that moraine.yaml no longer names, or that no longer reaches the owner, may come back.
-    if (way === null || way.addressOf(owner) === null) {
-      throw new MoraineError('NOTICE_REFUSED', `moraine.yaml has no way ${claimed.way} to owner ${owner}.`);
-    }
-    const { id: installation, environment } = context.installation;
-    const telling = { id: _id, owner, installation, environment, at: foundAt, news };
-    const { messageId } = await way.send(telling, context.signal);
-    context.log.info(ids, 'The owner was told.');
-    return await settleNotification(context, claimed, { messageId });
+    const { id, environment } = installation;
+    return await way.send({ id: _id, owner, installation: id, environment, at: foundAt, news }, signal);
   } catch (error) {
-    if (errorClass(error) === 'bug') context.log.error({ ...ids, code: codeOf(error) }, 'Sending failed unexpectedly.');
     const isFinal = !['retry', 'later', 'unknown'].includes(errorClass(error));
-    const settled = await settleNotification(context, claimed, { code: codeOf(error), isFinal });
-    const text =
-      settled.state === 'undelivered' ? 'The owner could not be told: given up.' : 'The owner could not be told yet.';
-    context.log.warn({ ...ids, code: codeOf(error) }, text);
-    return settled;
+    return { code: codeOf(error), isFinal };
   }
 }
 

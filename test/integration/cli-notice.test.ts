@@ -100,6 +100,7 @@ test('a webhook that is away: exit code 1, tried again later; one that refuses: 
   expect(await send()).toMatchObject({ exitCode: 3, failed: [{ code: 'NOTICE_REFUSED', nextTryAt: null }] });
   const check = await world.moraine('check', '--json');
   expect(check.stdout).toContain('NOTICE_UNDELIVERED');
+  expect((await world.moraine('status')).stdout).toContain('1 notification to owners could not be delivered');
   hook.status = 200;
   hook.requests.length = 0;
   expect((await send('--again')).sent).toMatchObject([{ owner: 'zeta', way: 'hook' }]);

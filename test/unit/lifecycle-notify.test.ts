@@ -3,7 +3,10 @@ import { beforeEach, expect, test } from 'vitest';
 import { id, type OwnerId } from '../../src/ids.ts';
 import { NO_OUTCOMES } from '../../src/ledger/archive-document.ts';
 import { archives } from '../../src/ledger/archives.ts';
+import { auditEntries } from '../../src/ledger/audit.ts';
+import { type ExceptionDocument, exceptions } from '../../src/ledger/exceptions.ts';
 import { notificationsOf } from '../../src/ledger/notifications.ts';
+import { LEDGER_VERSION } from '../../src/ledger/versions.ts';
 import type { Context } from '../../src/lifecycle/context.ts';
 import { notifyOwners } from '../../src/lifecycle/notify.ts';
 import { MemoryWay } from '../../src/notify/memory-way.ts';
@@ -55,6 +58,36 @@ const purge = (news: News | undefined): PurgeNews => {
   if (news?.kind !== 'purge') throw new Error('not what was expected');
   return news;
 };
+
+const DAY_MS = 86_400_000;
+
+function anException(of: Partial<ExceptionDocument>): Omit<ExceptionDocument, 'rev'> {
+  const now = world.clock.now();
+  return {
+    _id: 'exception-1',
+    v: LEDGER_VERSION,
+    policy: 'chats',
+    effect: 'longer',
+    active: 'P5Y',
+    owner: null,
+    customer: null,
+    value: null,
+    reason: 'a claim',
+    requestedBy: 'person:jo',
+    from: null,
+    until: new Date(now.getTime() + 5 * DAY_MS),
+    state: 'granted',
+    requestedAt: now,
+    graceMs: 0,
+    approval: 'approval-1',
+    grantedBy: ['person:kim'],
+    grantedAt: now,
+    endedAt: null,
+    endedBy: null,
+    endReason: null,
+    ...of,
+  };
+}
 
 let sequence = 0;
 async function coming(name: string, owner: OwnerId, dueAt: string, records: number, customer = 'north') {
@@ -130,6 +163,52 @@ test('whoever could not be reached at first is told what is in force as soon as 
   expect(await notifyOwners(unreachable)).toEqual({ found: 0, sent: [], failed: [] });
   await notifyOwners(context());
   expect(inForce(newsTo(ACME)[0]).policies).toMatchObject([{ change: 'new' }]);
+});
+
+test('an exception is told when it is granted and when it ends: that it is there, not what it is about', async () => {
+  await world.publish(policyText('chats', '2 years'));
+  await notifyOwners(context());
+  const granted = anException({ owner: ZETA, value: { field: 'mail', is: ['jo@example.org'] }, reason: 'Jo v. Zeta' });
+  await exceptions(world.store).insert(granted);
+  await notifyOwners(context());
+  expect(newsTo(ACME)).toHaveLength(1);
+  expect(inForce(newsTo(ZETA)[1]).exceptions).toEqual({ inForce: 1, granted: 1, ended: 0 });
+  expect(JSON.stringify(mail.taken)).not.toMatch(/jo@example|Jo v/);
+  // Nobody ends it: its time is over.
+  world.clock.advance(10 * DAY_MS);
+  await notifyOwners(context());
+  expect(inForce(newsTo(ZETA)[2]).exceptions).toEqual({ inForce: 0, granted: 0, ended: 1 });
+});
+
+test('a reply that was lost: sent again under the same id, and the chain has both tries', async () => {
+  await world.publish(policyText('calls', '2 years', '{ value: zeta }'));
+  mail.faults.push('after');
+  expect((await notifyOwners(context())).failed).toHaveLength(1);
+  world.clock.advance(60_000);
+  expect((await notifyOwners(context())).sent).toHaveLength(1);
+  const ids = mail.taken.map(({ telling }) => telling.id);
+  expect([ids.length, new Set(ids).size]).toEqual([2, 1]);
+  const entries = [];
+  for await (const { phase, details } of auditEntries(world.store)) entries.push([phase, details['try']]);
+  expect(entries).toEqual([
+    ['intent', 1],
+    ['outcome', 1],
+    ['intent', 2],
+    ['outcome', 2],
+  ]);
+});
+
+test('told to stop: what was not begun waits, and is sent by the next look', async () => {
+  await world.publish(policyText('chats', '2 years'));
+  const stop = new AbortController();
+  const stopping = new MemoryWay('mail', (owner) => {
+    stop.abort(new Error('stop'));
+    return `${owner}@example.com`;
+  });
+  const stopped = { ...context(), signal: stop.signal, notifying: { ways: [stopping], beforePurge: null } };
+  await expect(notifyOwners(stopped)).rejects.toMatchObject({ code: 'WORK_STOPPED' });
+  await notifyOwners(context());
+  expect([newsTo(ACME).length, newsTo(ZETA).length]).toEqual([1, 1]);
 });
 
 test('a large purge is foretold with its numbers, once; what comes later is told later; small ones are not', async () => {

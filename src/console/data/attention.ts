@@ -29,6 +29,8 @@ export interface AttentionFacts {
         readonly problem: { readonly text: string; readonly hint: string } | null;
       }[]
     | null;
+  /** Notifications to owners that were given up. */
+  readonly undelivered: number;
   readonly queues: readonly QueueFigures[];
   readonly runs: readonly RunView[];
 }
@@ -48,6 +50,7 @@ export function attentionOf(facts: AttentionFacts, now: Date): readonly Attentio
     ...overduePurges(facts.overduePurges, now),
     ...overdueRecords(facts.oldestRecords ?? []),
     ...quarantined(facts.quarantine, now),
+    ...undelivered(facts.undelivered),
     ...failedRun(facts.runs),
     ...queues(facts.queues),
   ];
@@ -101,6 +104,12 @@ function quarantined(open: AttentionFacts['quarantine'], now: Date): Attention[]
   ].filter((part) => part !== null);
   const text = `${parts.join(' and ')} in quarantine, the oldest for ${span(now.getTime() - open.oldestAt.getTime())}.`;
   return [{ level: 'warning', text, hint: 'moraine quarantine list', page: '/quarantine' }];
+}
+
+function undelivered(count: number): Attention[] {
+  if (count === 0) return [];
+  const text = `${counted(count, 'notification')} to owners could not be delivered.`;
+  return [{ level: 'warning', text, hint: 'moraine notify list', page: null }];
 }
 
 /** Only the newest run of each command counts: a later one that went well has made up for it. */

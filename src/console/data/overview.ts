@@ -3,6 +3,7 @@ import { type AlarmDocument, openAlarms } from '../../ledger/alarms.ts';
 import type { Outcomes } from '../../ledger/archive-document.ts';
 import { auditHead } from '../../ledger/audit.ts';
 import { countHolds } from '../../ledger/holds.ts';
+import { countNotifications } from '../../ledger/notifications.ts';
 import { pausesShown } from '../../ledger/pauses.ts';
 import { openQuarantine } from '../../ledger/quarantine.ts';
 import type { ArchiveState } from '../../ledger/states.ts';
@@ -31,6 +32,8 @@ export interface Overview {
   readonly quarantine: { readonly records: number; readonly archives: number; readonly oldestAt: Date | null };
   readonly holds: number;
   readonly pauses: AttentionFacts['pauses'];
+  /** Notifications to owners that were given up. */
+  readonly undelivered: number;
   readonly alarms: readonly Pick<AlarmDocument, 'code' | 'text' | 'raisedAt'>[];
   readonly auditEntries: number;
   readonly runs: readonly RunView[];
@@ -42,22 +45,25 @@ const RUNS_SHOWN = 8;
 export async function readOverview(sight: Sight): Promise<Overview> {
   const { context, snapshot, oldest, queues } = sight;
   const { store, clock } = context;
-  const [figures, oldestRecords, quarantine, holds, pauses, alarms, head, runs, queueFigures] = await Promise.all([
-    snapshot.get(),
-    oldest.within(SOURCE_PATIENCE_MS),
-    openQuarantine(store),
-    countHolds(store),
-    pausesShown(store),
-    openAlarms(store),
-    auditHead(store),
-    latestRunViews(store, RUNS_SHOWN),
-    queues.get(),
-  ]);
+  const [figures, oldestRecords, quarantine, holds, pauses, notifications, alarms, head, runs, queueFigures] =
+    await Promise.all([
+      snapshot.get(),
+      oldest.within(SOURCE_PATIENCE_MS),
+      openQuarantine(store),
+      countHolds(store),
+      pausesShown(store),
+      countNotifications(store),
+      openAlarms(store),
+      auditHead(store),
+      latestRunViews(store, RUNS_SHOWN),
+      queues.get(),
+    ]);
   const now = clock.now();
   const ofPolicies = [...figures.policies.values()];
   const facts = {
     alarms: alarms.map(({ code, text, raisedAt }) => ({ code, text, raisedAt })),
     pauses: pauses.map(({ what, name, reason, askedAt }) => ({ what, name, reason, since: askedAt })),
+    undelivered: notifications.undelivered,
     quarantine,
     overduePurges: figures.overduePurges,
     oldestRecords:
