@@ -45,6 +45,7 @@ import {
   exemptRecords,
   findMarks,
   forgetMarks,
+  hasMarks,
   markQuarantined,
   releaseMark,
   removeSpentMarks,
@@ -53,6 +54,7 @@ import {
   endRetrieval,
   findRetrievals,
   getRetrieval,
+  liveRetrievals,
   markRetrievalReady,
   rememberRetrieval,
 } from '../../src/ledger/retrievals.ts';
@@ -213,6 +215,36 @@ describe('quarantine', () => {
     expect((await openQuarantine(world.store)).records).toBe(2);
   });
 
+  test('closed by a person while it was to be closed: as that person said', async () => {
+    await report(record(1));
+    world.advance(1_000);
+    let has = false;
+    const store = watched(world.store, async (collection, call) => {
+      if (has || collection !== 'quarantine' || call !== 'get') return;
+      has = true;
+      await close(1);
+    });
+    const unseen = { policy: 'chats', namespace: ACME.namespace, reasons: ['too-large'], since: now() };
+    await closeUnseenRecords(store, world.clock, unseen);
+    expect(await entryOf(1)).toMatchObject({ state: 'closed', closedBy: 'ann' });
+  });
+
+  test('closed and met again: open again, for the same reason too; open and met again: known', async () => {
+    await report(record(1));
+    expect(await report(record(1))).toEqual({ fresh: 0, known: 1, reopened: 0 });
+    await close(1);
+    expect(await report(record(1))).toEqual({ fresh: 0, known: 0, reopened: 1 });
+    expect(await entryOf(1)).toMatchObject({ state: 'open', timesSeen: 3, idBytes: record(1).idBytes });
+  });
+
+  test('more than one command holds: each is counted once', async () => {
+    const many = Array.from({ length: 1_001 }, (_, n) =>
+      record(0, { idBytes: Buffer.from([16, n & 255, n >> 8, 0, 0]) }),
+    );
+    expect(await report(...many)).toEqual({ fresh: 1_001, known: 0, reopened: 0 });
+    expect(await report(...many)).toEqual({ fresh: 0, known: 1_001, reopened: 0 });
+  });
+
   test('one that another worker inserted in between is known, not new', async () => {
     let has = false;
     const store = watched(world.store, async (collection, call) => {
@@ -244,8 +276,11 @@ describe('quarantine', () => {
     expect(await list(findQuarantine(world.store, {}, { limit: 2 }))).toHaveLength(2);
     await close(1);
     expect(await openQuarantine(world.store)).toEqual({ records: 2, archives: 0, oldestAt: seconds(1) });
+    // By a clock that is behind: written last, seen first.
+    await quarantineRecords(world.store, { ...world.clock, now: () => seconds(-1) }, [record(4), record(5)]);
+    expect((await openQuarantine(world.store)).oldestAt).toEqual(seconds(-1));
     expect([...(await oldestQuarantine(world.store, ['chats', 'mails', 'calls']))]).toEqual([
-      ['chats', seconds(2)],
+      ['chats', seconds(-1)],
       ['mails', seconds(1)],
     ]);
   });
@@ -286,6 +321,32 @@ describe('marks of records', () => {
     expect(await markOf('k')).toMatchObject({ exemptUntil: after(2_000) });
     await exemptRecords(world.store, scope, ['k'], after(3_000));
     expect(await markOf('k')).toMatchObject({ exemptUntil: after(3_000) });
+  });
+
+  test('changes in a row: the third archive tells, and each archive counts once', async () => {
+    const changed = (archive: string, ...keys: readonly string[]) =>
+      countChanged(world.store, scope, id.archive(archive), keys);
+    expect(await hasMarks(world.store, scope.partition)).toBe(false);
+    expect(await changed('a1', 'k', 'other')).toEqual([]);
+    expect(await hasMarks(world.store, scope.partition)).toBe(true);
+    expect(await hasMarks(world.store, id.partition('p2'))).toBe(false);
+    expect(await changed('a1', 'k', 'k')).toEqual([]);
+    expect(await changed('a2', 'k')).toEqual([]);
+    expect(await markOf('k')).toMatchObject(mark({ changedInARow: 2, changedIn: 'a2' }));
+    expect(await changed('a3', 'other', 'k')).toEqual(['k']);
+    expect(await changed('a3', 'other', 'k')).toEqual(['k']);
+    expect(await changed('a4', 'k')).toEqual(['k']);
+    expect(await markOf('k')).toMatchObject(mark({ changedInARow: 4, changedIn: 'a4' }));
+  });
+
+  test('more than one command holds: all are marked, found and forgotten', async () => {
+    const keys = Array.from({ length: 1_001 }, (_, n) => `k${n}`);
+    await markQuarantined(world.store, scope, keys.slice(0, 500));
+    await exemptRecords(world.store, scope, keys, after(1_000));
+    const found = await findMarks(world.store, scope, keys);
+    expect(found.size).toBe(1_001);
+    expect([...found.values()].filter(({ quarantined }) => quarantined)).toEqual([]);
+    expect(await forgetMarks(world.store, scope, keys)).toBe(1_001);
   });
 
   test('quarantine keeps what the mark says otherwise', async () => {
@@ -375,6 +436,26 @@ describe('retrievals', () => {
     expect(await endRetrieval(world.store, world.clock, 'r1', 'read')).toEqual(ended);
   });
 
+  test.each(['read', 'cancelled', 'expired'] as const)(
+    '%s is an end: no other follows, and its archive is free',
+    async (state) => {
+      await ask('r1');
+      await ask('r2', 'a2');
+      expect((await liveRetrievals(world.store, id.archive('a1'))).map(({ _id }) => _id)).toEqual(['r1']);
+      await markRetrievalReady(world.store, 'r1', { readyAt: now(), expiresAt: null });
+      expect(await liveRetrievals(world.store, id.archive('a1'))).toHaveLength(1);
+      await endRetrieval(world.store, world.clock, 'r1', state);
+      expect(await liveRetrievals(world.store, id.archive('a1'))).toEqual([]);
+      const illegal = { code: 'ILLEGAL_MOVE' };
+      await expect(markRetrievalReady(world.store, 'r1', { readyAt: now(), expiresAt: null })).rejects.toMatchObject(
+        illegal,
+      );
+      for (const other of (['read', 'cancelled', 'expired'] as const).filter((one) => one !== state))
+        await expect(endRetrieval(world.store, world.clock, 'r1', other)).rejects.toMatchObject(illegal);
+      expect(await getRetrieval(world.store, 'r1')).toMatchObject({ state });
+    },
+  );
+
   test('oldest first; one that is unknown says so', async () => {
     await ask('b');
     await ask('a');
@@ -455,6 +536,9 @@ describe('inventories', () => {
     await takeInventory(world.store, LOCATION, { jobId: 'j1', inventoryDate: after(1_000) });
     expect(await inventory()).toMatchObject({ inventoryDate: after(2_000), neededSince: after(9_000) });
     await requested(after(9_000));
+    await takeInventory(world.store, LOCATION, { jobId: 'j1', inventoryDate: after(3_000) });
+    expect(await inventory()).toMatchObject({ inventoryDate: after(3_000), neededSince: after(9_000) });
+    await requested(after(9_000));
     const undated = { jobId: 'j1', inventoryDate: new Date(Number.NaN) };
     await expect(takeInventory(world.store, LOCATION, undated)).rejects.toMatchObject({ code: 'INTERNAL' });
     expect(await inventory()).toMatchObject({ state: 'requested' });
@@ -462,6 +546,8 @@ describe('inventories', () => {
 
   test('a job of another worker is not ended by ours; one that is asked for is not ended at all', async () => {
     await requested();
+    await remember('j2');
+    expect(await inventory()).toMatchObject({ jobId: 'j1' });
     await takeInventory(world.store, LOCATION, { jobId: 'j2', inventoryDate: after(1) });
     await dropInventoryJob(world.store, LOCATION, 'j2');
     expect(await inventory()).toMatchObject({ state: 'requested', jobId: 'j1', inventoryDate: null });
