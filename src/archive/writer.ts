@@ -16,7 +16,7 @@ import { createHash, hash } from 'node:crypto';
 import { MoraineError } from '../errors.ts';
 import type { ArchiveKey, Signature, SigningPublicKey } from '../keys/port.ts';
 import { type AttachmentFacts, encodeAttachmentEntry } from './attachment-index.ts';
-import { containerEnd, HEADER_BYTES, packMember } from './container.ts';
+import { containerEnd } from './container.ts';
 import { corrupt } from './corrupt.ts';
 import { isOneDocument } from './documents.ts';
 import {
@@ -39,13 +39,14 @@ import {
   SIGNATURE_NAME,
   segmentName,
 } from './member-names.ts';
+import { type MemberFacts, MemberPipeline, plainFacts } from './member-pipeline.ts';
 import { MerkleTree } from './merkle.ts';
 import { piecesOf } from './pieces.ts';
 import { readmeText } from './readme.ts';
 import { RecordRun, type RunRecord } from './record-run.ts';
 import { openMember, sealMember } from './seal.ts';
 import { type ClosedSegment, type Placement, SegmentBuilder } from './segments.ts';
-import { MIB, TreeHasher } from './tree-hash.ts';
+import { MIB } from './tree-hash.ts';
 
 export { estimateFileBytes } from './size-estimate.ts';
 
@@ -93,8 +94,6 @@ export interface WrittenArchive {
   readonly members: readonly Member[];
 }
 
-type MemberFacts = Omit<Member, 'offset' | 'length' | 'sha256'>;
-
 export class ArchiveWriter {
   readonly #options: ArchiveWriterOptions;
   readonly #roots: RecordRun;
@@ -104,16 +103,12 @@ export class ArchiveWriter {
   readonly #attachmentMerkle = new MerkleTree();
   #attachments = 0;
   #attachmentBytes = 0;
-  readonly #treeHasher = new TreeHasher();
-  readonly #members: Member[] = [];
-  /** Emissions that have not ended, oldest first. Each starts when the one before it has ended. */
-  readonly #emissions: Promise<void>[] = [];
-  #lastEmission: Promise<void> = Promise.resolve();
-  #failure: { readonly error: unknown } | null = null;
+  readonly #pipeline: MemberPipeline;
   #phase: 'new' | 'open' | 'busy' | 'finished' = 'new';
 
   constructor(options: ArchiveWriterOptions) {
     this.#options = options;
+    this.#pipeline = new MemberPipeline(options.onBytes);
     this.#roots = new RecordRun(options.description.dataset, false);
   }
 
@@ -169,10 +164,10 @@ export class ArchiveWriter {
       file.update(piece);
       total += piece.byteLength;
       const name = attachmentName(ordinal, parts);
-      await this.#slot(ATTACHMENT_DEPTH);
-      if (this.#failure !== null) throw this.#failure.error;
+      await this.#pipeline.slot(ATTACHMENT_DEPTH);
+      this.#pipeline.assertSound();
       const member = { name, kind: 'attachment', plainBytes: piece.byteLength, attachment: ordinal } as const;
-      this.#emit({ ...member, records: 0, firstOrdinal: 0, segment: null }, this.#seal(name, piece));
+      this.#pipeline.emit({ ...member, records: 0, firstOrdinal: 0, segment: null }, this.#seal(name, piece));
       parts += 1;
     }
     const sha256 = file.digest();
@@ -197,17 +192,17 @@ export class ArchiveWriter {
     }
     const lastPage = this.#attachmentIndex.close();
     if (lastPage !== null) await this.#putAttachmentPage(lastPage);
-    await this.#lastEmission;
+    await this.#pipeline.flushed();
     const manifest = encodeManifest(this.#manifest(totals));
     await this.#putPlain(MANIFEST_NAME, 'manifest', manifest);
     const signature = encodeSignature(await this.#options.sign(manifest));
     await this.#putPlain(SIGNATURE_NAME, 'signature', signature);
-    await this.#lastEmission;
-    await this.#send(await containerEnd());
+    await this.#pipeline.flushed();
+    await this.#pipeline.send(await containerEnd());
     this.#phase = 'finished';
     return {
-      bytes: this.#treeHasher.bytes,
-      treeHash: this.#treeHasher.digest(),
+      bytes: this.#pipeline.bytes,
+      treeHash: this.#pipeline.treeHash(),
       records: this.#roots.records,
       plainBytes: this.#roots.plainBytes,
       segments: this.#roots.segmentCount,
@@ -215,7 +210,7 @@ export class ArchiveWriter {
       manifestSha256: hash('sha256', manifest, 'hex'),
       children: this.#childrenTotals(),
       attachments: this.#attachmentTotals(),
-      members: this.#members,
+      members: this.#pipeline.members,
     };
   }
 
@@ -224,12 +219,11 @@ export class ArchiveWriter {
    * is under way. Later calls of `add` and `finish` reject with `reason`.
    */
   async abandon(reason: unknown): Promise<void> {
-    this.#failure ??= { error: reason };
-    await this.#lastEmission.catch(() => undefined);
+    await this.#pipeline.abandon(reason);
   }
 
   #enter(): void {
-    if (this.#failure !== null) throw this.#failure.error;
+    this.#pipeline.assertSound();
     if (this.#phase === 'busy' || this.#phase === 'finished') {
       throw new MoraineError('INTERNAL', `An archive writer was called while it was ${this.#phase}.`);
     }
@@ -240,7 +234,7 @@ export class ArchiveWriter {
   #begin(): void {
     const { description, publicKeys } = this.#options;
     const readme = Buffer.from(readmeText(description, publicKeys), 'utf8');
-    this.#emit(plainFacts(README_NAME, 'readme', readme), Promise.resolve(readme));
+    this.#pipeline.emit(plainFacts(README_NAME, 'readme', readme), Promise.resolve(readme));
   }
 
   async #addTo(run: RecordRun, record: ArchiveRecord, root?: number): Promise<Placement> {
@@ -276,9 +270,9 @@ export class ArchiveWriter {
   }
 
   async #putSealed(member: MemberFacts, page: ClosedSegment, builder: SegmentBuilder): Promise<void> {
-    await this.#slot();
+    await this.#pipeline.slot(PIPELINE_DEPTH);
     const sealed = this.#seal(member.name, page.plain);
-    this.#emit(member, sealed);
+    this.#pipeline.emit(member, sealed);
     // After a failure the page is not used again: zlib may still be reading it.
     sealed.then(
       () => builder.reuse(page),
@@ -287,8 +281,8 @@ export class ArchiveWriter {
   }
 
   async #putPlain(name: string, kind: Member['kind'], data: Uint8Array): Promise<void> {
-    await this.#slot();
-    this.#emit(plainFacts(name, kind, data), Promise.resolve(data));
+    await this.#pipeline.slot(PIPELINE_DEPTH);
+    this.#pipeline.emit(plainFacts(name, kind, data), Promise.resolve(data));
   }
 
   /** Seals, then opens what was sealed as a reader would: the archive is verified before it is stored. */
@@ -302,51 +296,6 @@ export class ArchiveWriter {
       throw corrupt(name, 'right after sealing it does not open to the bytes that went in', { ids: { archive } });
     }
     return sealed;
-  }
-
-  /** Waits until fewer than `depth` members are in the making. */
-  async #slot(depth = PIPELINE_DEPTH): Promise<void> {
-    while (this.#emissions.length >= depth) await this.#emissions[0];
-  }
-
-  #emit(member: MemberFacts, data: Promise<Uint8Array>): void {
-    const before = this.#lastEmission;
-    // A later member may fail while an earlier one is still sent; its failure is met when its turn comes.
-    data.catch(() => undefined);
-    const emission = before
-      .then(async () => {
-        const bytes = await data;
-        const pieces = await packMember(member.name, bytes);
-        if (this.#failure !== null) throw this.#failure.error;
-        await this.#emitNow(member, bytes, pieces);
-      })
-      .catch((error: unknown) => {
-        this.#failure ??= { error };
-        throw error;
-      })
-      .finally(() => {
-        this.#emissions.shift();
-      });
-    // Whoever waits for a slot or for the end gets the error; so does every later call.
-    emission.catch(() => undefined);
-    this.#emissions.push(emission);
-    this.#lastEmission = emission;
-  }
-
-  /** `pieces`: the member as it stands in the file. */
-  async #emitNow(member: MemberFacts, data: Uint8Array, pieces: readonly Uint8Array[]): Promise<void> {
-    this.#members.push({
-      ...member,
-      offset: this.#treeHasher.bytes + HEADER_BYTES,
-      length: data.byteLength,
-      sha256: hash('sha256', data, 'hex'),
-    });
-    await this.#send(Buffer.concat(pieces));
-  }
-
-  async #send(chunk: Uint8Array): Promise<void> {
-    this.#treeHasher.update(chunk);
-    await this.#options.onBytes(chunk);
   }
 
   #manifest(totals: ArchiveTotals): Manifest {
@@ -369,7 +318,7 @@ export class ArchiveWriter {
       ...(addendumTo === undefined ? {} : { addendumTo }),
       ...(children.length === 0 ? {} : { children }),
       ...(attachments === null ? {} : { attachments }),
-      members: [...this.#members],
+      members: [...this.#pipeline.members],
     };
   }
 
@@ -396,8 +345,4 @@ function ofCollection(run: RecordRun): Pick<Member, 'collection'> {
 
 function facts(page: ClosedSegment): Pick<Member, 'plainBytes' | 'records' | 'firstOrdinal'> {
   return { plainBytes: page.plain.byteLength, records: page.records, firstOrdinal: page.firstOrdinal };
-}
-
-function plainFacts(name: string, kind: Member['kind'], data: Uint8Array): MemberFacts {
-  return { name, kind, plainBytes: data.byteLength, records: 0, firstOrdinal: 0, segment: null };
 }

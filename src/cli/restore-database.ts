@@ -8,8 +8,7 @@ import { exemptRecords } from '../ledger/record-marks.ts';
 import type { Context } from '../lifecycle/context.ts';
 import { markScope } from '../lifecycle/read-marks.ts';
 import type { RestoreTarget } from '../lifecycle/restore.ts';
-import type { AttachmentsPort } from '../source/attachments-port.ts';
-import type { SourcePort } from '../source/port.ts';
+import type { AttachmentsPort, SourcePort } from '../source/port.ts';
 import { idBytesOf } from '../source/raw-document.ts';
 
 export async function databaseTarget(

@@ -8,6 +8,7 @@
  */
 import { MoraineError } from '../errors.ts';
 import type { ArchiveId, Namespace } from '../ids.ts';
+import type { AttachedFile } from '../source/port.ts';
 import type { LedgerIndex } from './indexes.ts';
 import type { LedgerDocument, Store, StoreCollection } from './store.ts';
 
@@ -29,23 +30,11 @@ export interface UnitParent {
 }
 
 /** A file as it was archived. */
-export interface UnitAttachment {
+export type UnitAttachment = AttachedFile & {
   readonly root: number;
   /** Its number in the archive. */
   readonly ordinal: number;
-  readonly kind: 's3' | 'gridfs';
-  /** Name under `attachments` in moraine.yaml; empty for GridFS. */
-  readonly store: string;
-  /** S3: the bucket. GridFS: `database.bucket`. */
-  readonly bucket: string;
-  /** S3: the key. GridFS: type byte and value bytes of the file's `_id`, in hex. */
-  readonly key: string;
-  readonly version: string | null;
-  /** Tells whether it is still the same: ETag and size, or the SHA-256 of the file's document. */
-  readonly stamp: string;
-  readonly bytes: number;
-  readonly exclusive: boolean;
-}
+};
 
 export type UnitPage =
   | {

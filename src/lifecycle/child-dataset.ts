@@ -1,8 +1,7 @@
 /** A collection of children as a dataset of its own: for the guard, and for the archive of those that came too late. */
 import { MoraineError } from '../errors.ts';
 import type { ArchiveDocument } from '../ledger/archive-document.ts';
-import type { DatasetShape } from '../source/port.ts';
-import type { ChildShape } from '../source/unit-shape.ts';
+import type { ChildShape, DatasetShape } from '../source/port.ts';
 
 const made = new WeakMap<ChildShape, DatasetShape>();
 

@@ -20,7 +20,7 @@ import type { RecordOutcome } from '../ledger/archive-document.ts';
 import { type ClearingLease, type PageState, readPageState, settlePage, writePageIntent } from '../ledger/clearing.ts';
 import { childrenSubject, type UnitAttachment, type UnitPage } from '../ledger/unit-pages.ts';
 import type { ClearingWarrant } from '../ledger/warrants.ts';
-import type { ChildShape } from '../source/unit-shape.ts';
+import type { ChildShape } from '../source/port.ts';
 import { childDataset } from './child-dataset.ts';
 import { clearPage } from './clear-page.ts';
 import { type ClearedRoots, clearedRoots, type UnitScope } from './cleared-roots.ts';

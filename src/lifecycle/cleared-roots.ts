@@ -6,8 +6,7 @@ import type { Namespace } from '../ids.ts';
 import { readPageState } from '../ledger/clearing.ts';
 import { readRosterPage } from '../ledger/rosters.ts';
 import { type UnitPage, unitPagesOf } from '../ledger/unit-pages.ts';
-import type { DatasetShape } from '../source/port.ts';
-import type { Party } from '../source/unit-shape.ts';
+import type { DatasetShape, Party } from '../source/port.ts';
 import type { Context } from './context.ts';
 
 /** The records of an archive or a disposal, as far as what hangs on them goes. */

@@ -7,8 +7,7 @@ import type { ApprovalRules } from '../ledger/approval-document.ts';
 import type { AuditLog } from '../ledger/audit.ts';
 import type { Store } from '../ledger/store.ts';
 import type { Notifying } from '../notify/port.ts';
-import type { AttachmentsPort } from '../source/attachments-port.ts';
-import type { SourcePort } from '../source/port.ts';
+import type { AttachmentsPort, SourcePort } from '../source/port.ts';
 import type { VaultLocation, VaultPort } from '../vault/port.ts';
 import type { Placement } from './placement.ts';
 

@@ -8,9 +8,15 @@
  * - an attachment that is missing: the record counts as changed, and is quarantined at the third time in a row.
  */
 import { MoraineError } from '../errors.ts';
-import type { AttachmentsPort, FoundAttachment } from '../source/attachments-port.ts';
-import type { DatasetShape, RawRecord } from '../source/port.ts';
-import type { ChildRecord, ChildShape, Party } from '../source/unit-shape.ts';
+import type {
+  AttachmentsPort,
+  ChildRecord,
+  ChildShape,
+  DatasetShape,
+  FoundAttachment,
+  Party,
+  RawRecord,
+} from '../source/port.ts';
 import { childDataset } from './child-dataset.ts';
 import { assertNotStopped, type Context } from './context.ts';
 

@@ -1,14 +1,45 @@
 /** Files that hang on records, seen through the questions that the lifecycle asks: S3 objects and GridFS files alike. */
-import type { AttachmentFacts } from '../archive/attachment-index.ts';
-import type { UnitAttachment } from '../ledger/unit-pages.ts';
 import type { ClearingWarrant } from '../ledger/warrants.ts';
 import type { DatasetFinding, DatasetShape } from './port.ts';
 
+/** One version of a file, and where it is: enough to ask whether it is the same, and to delete exactly it. */
+export interface AttachedFile {
+  readonly kind: 's3' | 'gridfs';
+  /** Name under `attachments` in moraine.yaml; empty for GridFS. */
+  readonly store: string;
+  /** S3: the bucket. GridFS: `database.bucket`. */
+  readonly bucket: string;
+  /** S3: the key. GridFS: type byte and value bytes of the file's `_id`, in hex. */
+  readonly key: string;
+  readonly version: string | null;
+  /** Tells whether it is still the same: ETag and size, or the SHA-256 of the file's document. */
+  readonly stamp: string;
+  readonly bytes: number;
+  readonly exclusive: boolean;
+}
+
+/** What an archive says of a file. */
+export type AttachmentFacts =
+  | {
+      readonly kind: 's3';
+      readonly store: string;
+      readonly bucket: string;
+      readonly key: string;
+      readonly version: string | null;
+      /** A BSON document: content type, the object's own metadata. */
+      readonly about: Uint8Array;
+    }
+  | {
+      readonly kind: 'gridfs';
+      readonly bucket: string;
+      /** Type byte and value bytes of the file's `_id`. */
+      readonly key: Uint8Array;
+      /** Its document in `<bucket>.files`, as it was. */
+      readonly about: Uint8Array;
+    };
+
 /** A file as it is now. */
-export type FoundAttachment = Omit<UnitAttachment, 'root' | 'ordinal'> & {
-  /** What the archive says of it. */
-  readonly facts: AttachmentFacts;
-};
+export type FoundAttachment = AttachedFile & { readonly facts: AttachmentFacts };
 
 export type AttachmentProblem = 'attachment-missing' | 'attachment-unusable';
 
@@ -21,12 +52,9 @@ export interface AttachmentsPort {
   /** Its bytes, as they stream. Throws ATTACHMENT_CHANGED where it is not the file any more that was found. */
   read(found: FoundAttachment): AsyncIterable<Uint8Array>;
   /** Whether it is there and the same. */
-  isSame(attachment: Omit<UnitAttachment, 'root' | 'ordinal'>): Promise<boolean>;
+  isSame(attachment: AttachedFile): Promise<boolean>;
   /** Deletes exactly this version of it. Idempotent; one that changed stays. The warrant is looked at right before. */
-  remove(
-    attachment: Omit<UnitAttachment, 'root' | 'ordinal'>,
-    warrant: ClearingWarrant,
-  ): Promise<'deleted' | 'changed' | 'locked'>;
+  remove(attachment: AttachedFile, warrant: ClearingWarrant): Promise<'deleted' | 'changed' | 'locked'>;
   /** Puts a file of an archive back where it was, unless one is there. Returns whether it was new. */
   putBack(facts: AttachmentFacts, bytes: AsyncIterable<Uint8Array>): Promise<'inserted' | 'existing'>;
   /** What speaks against the places that the dataset's rules name. */

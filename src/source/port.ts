@@ -8,6 +8,15 @@ import type { RecordValues } from '../policy/values.ts';
 import type { LookUpPort } from './look-up-port.ts';
 import type { AttachmentShape, ChildRecord, ChildShape, ChildWeight, Party } from './unit-shape.ts';
 
+export type {
+  AttachedFile,
+  AttachmentFacts,
+  AttachmentProblem,
+  AttachmentsPort,
+  FoundAttachment,
+} from './attachments-port.ts';
+export type { AttachmentShape, ChildRecord, ChildShape, ChildWeight, Party } from './unit-shape.ts';
+
 /** A value from a field of the record (dotted path), or the same value for all records. */
 export type FieldOrValue = { readonly field: string } | { readonly value: string };
 
