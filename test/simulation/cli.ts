@@ -83,11 +83,26 @@ async function runAll(): Promise<void> {
       return true;
     },
   });
-  const { lives, steps, calls, deleted, confirmed, acts, faults, broken } = figures;
+  const { lives, steps, calls, deleted, treated, disposed, confirmed, acts, faults, broken } = figures;
   if (values.json) {
     const of = values.pairs ? { pairs: lives } : { firstSeed: seed };
     const seconds = (performance.now() - start) / 1_000;
-    console.log(JSON.stringify({ ...of, lives, seconds, steps, calls, deleted, confirmed, acts, faults, broken }));
+    console.log(
+      JSON.stringify({
+        ...of,
+        lives,
+        seconds,
+        steps,
+        calls,
+        deleted,
+        treated,
+        disposed,
+        confirmed,
+        acts,
+        faults,
+        broken,
+      }),
+    );
   } else {
     console.log(figures.text());
     console.log(`${perMinute()} lives a minute`);

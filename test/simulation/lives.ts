@@ -15,6 +15,8 @@ export interface LifeResult {
   readonly steps: number;
   readonly calls: number;
   readonly deleted: number;
+  readonly treated: number;
+  readonly disposed: number;
   readonly confirmed: number;
   readonly acts: Readonly<Record<string, number>>;
 }
@@ -74,17 +76,21 @@ export class Figures {
   steps = 0;
   calls = 0;
   deleted = 0;
+  treated = 0;
+  disposed = 0;
   confirmed = 0;
   readonly acts: Record<string, number> = {};
   readonly faults: Record<string, number> = {};
   /** Names of the lives that broke a property, by property. */
   readonly broken: Record<string, string[]> = {};
 
-  add(task: Task, { violations, faults, steps, calls, deleted, confirmed, acts }: LifeResult): void {
+  add(task: Task, { violations, faults, steps, calls, deleted, treated, disposed, confirmed, acts }: LifeResult): void {
     this.lives += 1;
     this.steps += steps;
     this.calls += calls;
     this.deleted += deleted;
+    this.treated += treated;
+    this.disposed += disposed;
     this.confirmed += confirmed;
     for (const [what, count] of Object.entries(acts)) this.acts[what] = (this.acts[what] ?? 0) + count;
     for (const { kind } of faults) this.faults[kind] = (this.faults[kind] ?? 0) + 1;
@@ -108,7 +114,7 @@ export class Figures {
     );
     return [
       `${this.lives} lives, ${this.steps} steps, ${this.calls} calls`,
-      `records deleted ${this.deleted}, archives confirmed ${this.confirmed}`,
+      `records deleted ${this.deleted}, without an archive ${this.disposed}, treated ${this.treated}, archives confirmed ${this.confirmed}`,
       `acts: ${list(this.acts)}`,
       `faults: ${list(this.faults)}`,
       broken.length === 0 ? 'no property broken' : ['properties broken:', ...broken].join('\n'),

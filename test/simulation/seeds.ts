@@ -34,7 +34,9 @@ export function testSeeds(file: number): void {
     expect(broken).toEqual([]);
     expect(figures.lives).toBe(each);
     // Lives in which nothing is done, or nothing goes wrong, would prove nothing.
-    expect(figures.deleted).toBeGreaterThan(2 * each);
+    expect(figures.deleted).toBeGreaterThan(each);
+    expect(figures.treated).toBeGreaterThan(each / 4);
+    expect(figures.disposed).toBeGreaterThan(each / 8);
     expect(figures.confirmed).toBeGreaterThan(each);
     expect(Object.keys(figures.acts)).toEqual(expect.arrayContaining([...COMMANDS]));
     expect(Object.keys(figures.faults)).toEqual(

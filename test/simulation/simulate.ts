@@ -24,6 +24,11 @@ import { ANSWERS } from './world/ports.ts';
 import { type Act, DAY_MS, HOUR_MS, QUIET_DAYS, type RecordPlan, type Scenario, START_MS } from './world/scenario.ts';
 import { Servers } from './world/servers.ts';
 
+interface TakenCounts {
+  readonly deleted?: number;
+  readonly treated?: number;
+}
+
 export interface LifeReport {
   readonly violations: readonly Violation[];
   /** Faults that came to pass, in order: a replay by list takes them. */
@@ -34,6 +39,10 @@ export interface LifeReport {
   readonly calls: Readonly<Record<string, number>>;
   readonly steps: number;
   readonly deleted: number;
+  /** In archives and without. */
+  readonly treated: number;
+  /** Deleted without an archive. */
+  readonly disposed: number;
   readonly confirmed: number;
   /** How commands and the product's log ended, by code: what a person would have read. */
   readonly said: Readonly<Record<string, number>>;
@@ -124,8 +133,9 @@ class Life {
         : [];
     const archives = [...servers.ledger.peek('archives').values()] as {
       state?: unknown;
-      outcomes?: { deleted?: number };
+      outcomes?: TakenCounts;
     }[];
+    const disposals = [...servers.ledger.peek('expirations').values()] as { outcomes?: TakenCounts | null }[];
     return {
       violations: [...judge.violations, ...endless],
       faults: this.#faults.done,
@@ -133,6 +143,8 @@ class Life {
       calls: this.#calls,
       steps: this.#timeline.steps,
       deleted: archives.reduce((sum, { outcomes }) => sum + (outcomes?.deleted ?? 0), 0),
+      treated: [...archives, ...disposals].reduce((sum, { outcomes }) => sum + (outcomes?.treated ?? 0), 0),
+      disposed: disposals.reduce((sum, { outcomes }) => sum + (outcomes?.deleted ?? 0), 0),
       confirmed: archives.filter(({ state }) => state === 'confirmed').length,
       said: this.#said,
     };

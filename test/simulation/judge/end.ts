@@ -14,6 +14,7 @@ import { leaseEnd } from './ledger-changes.ts';
 import type { Instant, Physical, PolicyFacts, RawDocument } from './observations.ts';
 import type { Report } from './properties.ts';
 import { isVoid } from './source-changes.ts';
+import { markerOf } from './treatment.ts';
 import { asBytes, asFields, asInstant, asList, asText } from './values.ts';
 
 export function judgeEnd(known: Known, report: Report, physical: Physical): void {
@@ -85,6 +86,8 @@ function isReadable(known: Known, archive: KnownArchive, record: KnownRecord): b
   return isThere && !(archive.outcomes !== null && isVoid(archive, record.key));
 }
 
+const DISPOSAL_ACTS = ['expired records delete', 'records delete', 'records treat'];
+
 function judgeAudit(known: Known, report: Report, physical: Physical): void {
   const fault = faultOfChain(physical.ledger('audit'));
   if (fault !== null) report('audit-chain-broken', `In the audit chain ${fault}.`);
@@ -104,7 +107,7 @@ function judgeAudit(known: Known, report: Report, physical: Physical): void {
     }
   }
   for (const { _id, state } of physical.ledger('expirations').map((each) => ({ ...each, state: each['state'] }))) {
-    if (state === 'done' && !tells(`expiration ${_id}`, 'expired records delete')) {
+    if (state === 'done' && !DISPOSAL_ACTS.some((act) => tells(`expiration ${_id}`, act))) {
       report('intent-without-outcome', `Expiration ${_id} is done, and the audit chain does not say so.`);
     }
   }
@@ -123,7 +126,14 @@ function isIn(physical: Physical, entry: unknown): boolean {
     .some((block) => asList(block['entries']).some((each) => asFields(each)['key'] === key));
 }
 
-const UNFIT_REASONS = ['owner-unusable', 'customer-unusable', 'trigger-unusable', 'not-canonical', 'too-large'];
+const UNFIT_REASONS = [
+  'owner-unusable',
+  'customer-unusable',
+  'trigger-unusable',
+  'not-canonical',
+  'too-large',
+  'not-treatable',
+];
 /** At the third change in a row a record goes to quarantine. */
 const CHANGES = 3;
 
@@ -266,7 +276,7 @@ function judgeSource(known: Known, report: Report, putAside: ReadonlySet<string>
     all.set(record.namespace, (all.get(record.namespace) ?? 0) + 1);
     const policy = inForce.get(record.namespace) ?? known.policyInForce(record.namespace);
     const { trigger } = record.facts;
-    if (policy === null || trigger === null || record.facts.isUnfit) continue;
+    if (policy === null || trigger === null || record.facts.isUnfit || isTreated(policy, record)) continue;
     const dueAt = trigger + policy.activeDays * DAY_MS;
     if (dueAt > now) continue;
     dueOf.set(record.namespace, (dueOf.get(record.namespace) ?? 0) + 1);
@@ -286,6 +296,11 @@ function judgeSource(known: Known, report: Report, putAside: ReadonlySet<string>
     if (since + policy.graceDays * DAY_MS + NEXT_RUN_MS <= now) report('kept-too-long', text);
     else report('work-not-finished', text);
   }
+}
+
+/** It carries the marker of some treatment, and the policy in force treats. (All versions of a life treat in the same way.) */
+function isTreated({ treat }: PolicyFacts, { bytes }: KnownRecord): boolean {
+  return treat !== undefined && bytes !== null && markerOf(bytes) !== null;
 }
 
 /** By the ledger: a publication that was cut after its effect was told to nobody. */

@@ -218,7 +218,7 @@ export class HandMade implements Physical {
     const records = options.records ?? [this.record(`${archive}-a`), this.record(`${archive}-b`)];
     for (const record of records) if (!this.#source.has(record.id)) await this.put(record);
     const party = { namespace: NAMESPACE, owner, customer, policy: 'chats', policyVersion: 'p1' };
-    const nothing = { archived: 0, deleted: 0, changed: 0, held: 0, gone: 0, quarantined: 0, pending: 0 };
+    const nothing = { archived: 0, deleted: 0, treated: 0, changed: 0, held: 0, gone: 0, quarantined: 0, pending: 0 };
     const verifyLevel = options.verify ?? 'checksum';
     await this.amend(archive, {
       ...party,
@@ -280,7 +280,7 @@ export class HandMade implements Physical {
 
   /** Writes the outcomes of an archive, one letter a record, and calls it cleared. */
   async settle(archive: string, letters: string): Promise<void> {
-    const names = { deleted: 'd', changed: 'c', held: 'h', gone: 'g', quarantined: 'q' };
+    const names = { deleted: 'd', treated: 't', changed: 'c', held: 'h', gone: 'g', quarantined: 'q' };
     const counts = Object.entries(names).map(([name, letter]) => [name, letters.split(letter).length - 1]);
     const outcomes = { archived: letters.length, pending: 0, ...asFields(Object.fromEntries(counts)) };
     await this.write('clearingPages', { _id: `${archive}:0`, archive, page: 0, intended: [], outcomes: letters });

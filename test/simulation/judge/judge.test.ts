@@ -165,6 +165,144 @@ describe('what keeps every promise is clean', () => {
   });
 });
 
+describe('records that are treated in place', () => {
+  const TREAT = [
+    { field: 'mail', how: 'pseudonymise' },
+    { field: 'text', how: 'redact' },
+  ];
+  const ONGOING = { _id: 'x1', kind: 'treat', namespace: NAMESPACE, owner: 'acme', customer: 'north', partition: 'p' };
+  const MARKER = { treated: 'p1', treatment: 't1', at: new Date(DUE) };
+  const TREATED = { mail: 'pseudonym:jo', text: '[redacted]', _moraine: MARKER };
+
+  /** A policy that treats is in force, and a disposal of the partition under way. */
+  async function treating(archive: object | null = null): Promise<HandMade> {
+    const world = await life();
+    const json = { active: 'P10D', archive, treat: TREAT, grace: 'P2D', limits: { records: 10, share: 1 } };
+    await world.write('policyVersions', { _id: 'p1', name: 'chats', namespace: NAMESPACE, json: JSON.stringify(json) });
+    await world.tell('records treat', 'intent', { expiration: 'x1' });
+    await world.write('expirations', { ...ONGOING, state: 'deleting', epoch: 1, outcomes: null });
+    return world;
+  }
+  const treat = (world: HandMade, id: string, fields: object = {}) =>
+    world.put(world.record(id, { ...TREATED, ...fields }), 'worker-1');
+
+  test('once, only what is named, under an order: clean; the same person keeps a pseudonym', async () => {
+    const world = await treating();
+    for (const id of ['a', 'b']) {
+      await world.put(world.record(id, { mail: id === 'a' ? 'jo@people.example' : 'JO@people.example ' }));
+      await treat(world, id);
+    }
+    await world.write('expirations', { ...ONGOING, state: 'done', epoch: 1, outcomes: null });
+    await world.tell('records treat', 'outcome', { expiration: 'x1' });
+    await world.end();
+    expect(world.judge.violations).toEqual([]);
+  });
+
+  test('archived and then treated: its copy is not void, and the outcome says so', async () => {
+    const world = await treating({ for: 'P30D', dueWindow: 'P1D', maxWait: 'P1D' });
+    const records = await world.archived('a1');
+    for (const [at, { id }] of records.entries()) await treat(world, id, { mail: `pseudonym:${at}` });
+    await world.settle('a1', 'tt');
+    expect(world.judge.violations).toEqual([]);
+    await world.see({
+      what: 'restored',
+      by: 'operator-1',
+      archive: 'a1',
+      records,
+      intoSource: false,
+      exemptUntil: null,
+    });
+    expect(world.judge.violations).toEqual([]);
+  });
+
+  test.each<[string, object]>([
+    ['a field that the policy does not name changes', { n: 7 }],
+    ['a field comes that was not there', { other: 1 }],
+    ['a named field stays as it was', { text: `${CANARY} a` }],
+  ])('%s', async (_, fields) => {
+    const world = await treating();
+    await world.put(world.record('a'));
+    await treat(world, 'a', fields);
+    expectBroken(world, 'treated-other-fields');
+  });
+
+  test('called changed although it was treated under its archive: its copy is void', async () => {
+    const world = await treating({ for: 'P30D', dueWindow: 'P1D', maxWait: 'P1D' });
+    const [record] = await world.archived('a1', { records: [world.record('a')] });
+    await treat(world, first(record === undefined ? [] : [record]).id);
+    await world.settle('a1', 'c');
+    expectBroken(world, 'outcomes-do-not-add-up');
+  });
+
+  test('nothing is under way', async () => {
+    const world = await treating();
+    await world.write('expirations', { ...ONGOING, state: 'done', epoch: 1, outcomes: null });
+    world.time += DAY;
+    await world.put(world.record('a'));
+    await treat(world, 'a');
+    expectBroken(world, 'treated-without-order');
+  });
+
+  test('a second time', async () => {
+    const world = await treating();
+    await world.put(world.record('a', TREATED));
+    await treat(world, 'a');
+    expectBroken(world, 'treated-twice');
+  });
+
+  test.each<[string, string, object]>([
+    ['one person, two pseudonyms', 'acme', { mail: 'pseudonym:other' }],
+    ['two owners, one pseudonym', 'zeta', {}],
+    ['no pseudonym at all', 'acme', { mail: 'x' }],
+  ])('%s', async (_, owner, fields) => {
+    const world = await treating();
+    await world.write('expirations', {
+      ...ONGOING,
+      _id: 'x2',
+      owner: 'zeta',
+      partition: 'q',
+      state: 'deleting',
+      epoch: 1,
+    });
+    await world.tell('records treat', 'intent', { expiration: 'x2' });
+    const mail = 'jo@people.example';
+    await world.put(world.record('a', { mail }));
+    await treat(world, 'a');
+    await world.put(world.record('b', { mail, owner }));
+    await treat(world, 'b', { owner, ...fields });
+    expectBroken(world, 'pseudonym-differs');
+  });
+
+  test('before it is due', async () => {
+    const world = await treating();
+    const fields = { at: new Date(world.time - DAY) };
+    await world.put(world.record('a', fields));
+    await treat(world, 'a', fields);
+    expectBroken(world, 'treated-not-due');
+  });
+
+  test('under a hold', async () => {
+    const world = await treating();
+    await world.put(world.record('a'));
+    await world.hold('h1', { ...ANY, owner: 'acme' });
+    await treat(world, 'a');
+    expectBroken(world, 'treated-under-brake');
+  });
+
+  test('a record that is to be treated is deleted', async () => {
+    const world = await treating({ for: 'P30D', dueWindow: 'P1D', maxWait: 'P1D' });
+    const [record] = await world.archived('a1', { records: [world.record('a')] });
+    if (record !== undefined) await world.remove(record);
+    expectBroken(world, 'deleted-instead-of-treated');
+  });
+
+  test('two disposals of one partition at once', async () => {
+    const world = await treating();
+    await world.write('expirations', { ...ONGOING, _id: 'x2', state: 'deleting', epoch: 1, outcomes: null });
+    expectBroken(world, 'two-disposals-at-once');
+  });
+});
+
 describe('promises 1 and 2', () => {
   test('deleted before the archive is verified', async () => {
     const world = await life();
@@ -283,7 +421,7 @@ test('what the application removed after it was seen present is called deleted, 
   const records = await world.archived('a1');
   const page = { _id: 'a1:0', archive: 'a1', page: 0, intended: [0, 1], outcomes: null };
   for (const record of records) await world.remove(record, record.id === 'a1-a' ? 'application' : 'worker-1');
-  const outcomes = { archived: 2, deleted: 2, changed: 0, held: 0, gone: 0, quarantined: 0, pending: 0 };
+  const outcomes = { archived: 2, deleted: 2, treated: 0, changed: 0, held: 0, gone: 0, quarantined: 0, pending: 0 };
   await world.write('clearingPages', { ...page, outcomes: 'dd' });
   await world.amend('a1', { state: 'cleared', outcomes });
   expect(world.judge.violations).toEqual([]);
@@ -497,7 +635,7 @@ describe('promises 5 and 6', () => {
   test('outcomes that do not add up', async () => {
     const world = await life();
     await world.stored('a1');
-    const outcomes = { archived: 2, deleted: 1, changed: 0, held: 0, gone: 0, quarantined: 0, pending: 0 };
+    const outcomes = { archived: 2, deleted: 1, treated: 0, changed: 0, held: 0, gone: 0, quarantined: 0, pending: 0 };
     await world.amend('a1', { outcomes });
     expectBroken(world, 'outcomes-do-not-add-up');
   });
@@ -533,7 +671,16 @@ describe('promises 5 and 6', () => {
     for (const { from = '', to = '' } of rows) {
       const world = new HandMade();
       const quarantinedFrom = { stored: 'verified', abandoned: 'stored' }[to] ?? to;
-      const outcomes = { archived: 0, deleted: 0, changed: 0, held: 0, gone: 0, quarantined: 0, pending: 0 };
+      const outcomes = {
+        archived: 0,
+        deleted: 0,
+        treated: 0,
+        changed: 0,
+        held: 0,
+        gone: 0,
+        quarantined: 0,
+        pending: 0,
+      };
       await world.write('archives', { _id: 'a', state: 'planned', outcomes });
       const written = { by: 'worker-1', collection: 'archives', id: 'a', what: 'ledger written' as const };
       await world.see({
@@ -655,7 +802,7 @@ describe('promises 10 and 11', () => {
     const world = await life();
     const records = await world.archived('a1');
     for (const record of records) await world.remove(record);
-    const outcomes = { archived: 2, deleted: 2, changed: 0, held: 0, gone: 0, quarantined: 0, pending: 0 };
+    const outcomes = { archived: 2, deleted: 2, treated: 0, changed: 0, held: 0, gone: 0, quarantined: 0, pending: 0 };
     await world.write('clearingPages', { _id: 'a1:0', archive: 'a1', page: 0, intended: [], outcomes: 'dd' });
     await world.write('archives', { ...world.ledger('archives')[0], _id: 'a1', state: 'cleared', outcomes });
     await world.unwrite('clearingPages', 'a1:0');

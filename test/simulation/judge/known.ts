@@ -23,6 +23,8 @@ export interface KnownRecord {
   putAt: Instant;
   exemptUntil: Instant | null;
   wasEverUnfit: boolean;
+  /** The archive under which it was treated last. */
+  treatedUnder: KnownArchive | null;
   /** Moraine removed it last, and nobody put it back. */
   deletedBy: Deletion | null;
 }
@@ -34,6 +36,8 @@ export interface Deletion {
   readonly at: Instant;
   readonly archive: KnownArchive | null;
   readonly attempt: string | null;
+  /** It stays, with some of its fields treated. */
+  readonly isTreated?: true;
 }
 
 export interface Parties {
@@ -68,7 +72,7 @@ export interface KnownArchive {
   /** Who made the write that raised the epoch last. */
   claimedBy: string | null;
   readonly everVerified: Set<string>;
-  /** Records that Moraine deleted under it, by record key; the last deletion counts. */
+  /** Records that Moraine deleted under it, or treated, by record key; the last time counts. */
   readonly deleted: Map<string, Deletion>;
   /** Deleted under it and put back by the application before it was cleared. */
   readonly putBack: Set<string>;
@@ -132,6 +136,9 @@ export class Known {
   readonly policyVersions = new Map<string, PolicyFacts[]>();
   /** What each process has put into the source since its last restore ended. */
   readonly returned = new Map<string, Set<string>>();
+  /** The pseudonym of a person: owner, NUL, text as it is compared. */
+  readonly pseudonyms = new Map<string, string>();
+  readonly personOf = new Map<string, string>();
   /** For how many recipients the newest key of an owner is wrapped; -1: it did not open. */
   readonly recipientsOf = new Map<string, number>();
   isLedgerSetBack = false;
@@ -187,6 +194,7 @@ export class Known {
         putAt: Number.NEGATIVE_INFINITY,
         exemptUntil: null,
         wasEverUnfit: facts.mayBeUnfit,
+        treatedUnder: null,
         deletedBy: null,
       };
       this.records.set(key, record);

@@ -25,9 +25,10 @@ const MOVES: Readonly<Record<string, readonly string[]>> = {
   quarantined: ['planned', 'storing', 'stored', 'cleared', 'purging', 'purged', 'abandoned'],
 };
 
-const OUTCOMES = ['deleted', 'changed', 'held', 'gone', 'quarantined', 'pending'] as const;
+const OUTCOMES = ['deleted', 'treated', 'changed', 'held', 'gone', 'quarantined', 'pending'] as const;
 const LETTERS: Readonly<Record<string, string>> = {
   d: 'deleted',
+  t: 'treated',
   c: 'changed',
   h: 'held',
   g: 'gone',
@@ -71,6 +72,12 @@ export function seeExpiration(known: Known, report: Report, { by, before, after 
     if (before !== null) known.expirations.delete(before._id);
     return;
   }
+  if (before === null && !known.isLedgerSetBack) {
+    for (const other of known.expirations.values()) {
+      if (other._id === after._id || other['partition'] !== after['partition'] || other['state'] === 'done') continue;
+      report('two-disposals-at-once', `Expiration ${after._id} was begun by ${by} beside ${other._id}.`);
+    }
+  }
   known.expirations.set(after._id, after);
   if (after['state'] === 'done' && before?.['state'] !== 'done') known.expirationDoneAt.set(after._id, now);
   if (isOlder(before, after))
@@ -89,21 +96,40 @@ export function seePolicyVersion(known: Known, after: RawDocument | null): void 
   const archive = asFields(fields['archive']);
   const limits = asFields(fields['limits']);
   const verify = archive['verify'] === 'inventory' ? 'inventory' : 'checksum';
+  const makesArchives = fields['archive'] !== null;
+  const treat = treatOf(fields['treat']);
+  const does = makesArchives ? (treat === null ? null : 'archive and treat') : treat === null ? 'delete' : 'treat';
   const policy: PolicyFacts = {
     name: asText(after['name']) ?? '',
     namespace: asText(after['namespace']) ?? '',
     activeDays: days(fields['active']),
-    archiveDays: days(archive['for']),
-    dueWindowDays: days(archive['dueWindow']),
-    maxWaitDays: days(archive['maxWait']),
+    archiveDays: makesArchives ? days(archive['for']) : NO_ARCHIVE.archiveDays,
+    dueWindowDays: makesArchives ? days(archive['dueWindow']) : NO_ARCHIVE.dueWindowDays,
+    maxWaitDays: makesArchives ? days(archive['maxWait']) : NO_ARCHIVE.maxWaitDays,
     graceDays: days(fields['grace']),
     verify,
+    ...(does === null ? {} : { does }),
+    ...(treat === null ? {} : { treat }),
     limits: { records: asNumber(limits['records']) ?? 0, share: asNumber(limits['share']) ?? 0 },
   };
   known.policyVersions.set(after._id, [policy]);
   const versions = known.policies.get(policy.name);
   if (versions === undefined) known.policies.set(policy.name, [policy]);
   else if (!versions.some((each) => isSame(each, policy))) versions.unshift(policy);
+}
+
+/** Of a policy that makes no archives: nothing is ever past its archive period, and nothing waits for more records. */
+export const NO_ARCHIVE = { archiveDays: 36_500, dueWindowDays: 1, maxWaitDays: 1 } as const;
+
+function treatOf(value: unknown): NonNullable<PolicyFacts['treat']> | null {
+  if (!Array.isArray(value)) return null;
+  return value.map((each) => {
+    const how = asFields(each)['how'];
+    return {
+      field: asText(asFields(each)['field']) ?? '',
+      how: how === 'redact' || how === 'pseudonymise' ? how : 'anonymise',
+    };
+  });
 }
 
 /** Whole days, as all periods of a simulated life are. */
@@ -259,12 +285,21 @@ function settle(known: Known, report: Report, archive: KnownArchive, after: RawD
       fault(`its pages say ${count} ${outcome}, the ledger says ${String(outcomes[outcome])}`);
   }
   for (const [at, [key, letter]] of [...archive.outcomes].entries()) {
-    const wasDeleted = archive.deleted.has(key);
+    const taken = archive.deleted.get(key);
+    const wasTreated = taken?.isTreated === true;
+    const wasDeleted = taken !== undefined && !wasTreated;
     const wasIntended = intended === null || intended.has(at);
     const mayBeDeleted = wasDeleted || (archive.removedByApplication.has(key) && wasIntended);
     const id = key.slice(key.indexOf('\0') + 1);
     if (letter === 'd' && !mayBeDeleted)
       fault(`record ${id} is called deleted; Moraine did not delete it under this archive`);
+    if (letter === 't' && !wasTreated)
+      fault(`record ${id} is called treated; Moraine did not treat it under this archive`);
+    if (letter !== 't' && wasTreated && !archive.putBack.has(key) && !archive.removedByApplication.has(key)) {
+      fault(
+        `record ${id} was treated under this archive, and is called ${LETTERS[letter] ?? letter}: its copy is void`,
+      );
+    }
     if (letter !== 'd' && wasDeleted && !archive.putBack.has(key)) {
       fault(
         `record ${id} was deleted under this archive, and is called ${LETTERS[letter] ?? letter}: its copy is void`,

@@ -129,6 +129,10 @@ export interface PolicyFacts {
   readonly maxWaitDays: number;
   readonly graceDays: number;
   readonly verify: 'checksum' | 'inventory';
+  /** What happens to what is due; left out: it is archived, and deleted. The archive's periods say nothing where none is made. */
+  readonly does?: 'delete' | 'treat' | 'archive and treat';
+  /** Fields of the first level, and what becomes of them, where records are treated. */
+  readonly treat?: readonly { readonly field: string; readonly how: 'anonymise' | 'redact' | 'pseudonymise' }[];
   /** Records and share that one run may take. */
   readonly limits: { readonly records: number; readonly share: number };
 }

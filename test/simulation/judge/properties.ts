@@ -39,6 +39,42 @@ export const PROPERTIES = {
       'The delete takes a record that changed since it was archived: the guard is left out, or compares too little.',
   },
   'source-overwritten': { promise: 2, catches: 'Moraine writes over a document that is in the source.' },
+  'treated-other-fields': {
+    promise: 2,
+    catches:
+      'Treating a record changes a field that the policy does not name (a change that came in between is overwritten), or leaves one that it names.',
+  },
+  'treated-without-order': {
+    promise: 1,
+    catches:
+      'A record is treated although no disposal of its partition is under way and no verified archive holds its bytes.',
+  },
+  'treated-twice': {
+    promise: 6,
+    catches: 'A record that carries the marker of a treatment is treated in the same way again.',
+  },
+  'two-disposals-at-once': {
+    promise: 6,
+    catches:
+      'A disposal of a partition is begun while another one is under way there: both would count the same records.',
+  },
+  'pseudonym-differs': {
+    promise: 9,
+    catches:
+      'The same person has two pseudonyms within one owner, two people share one, or two owners have the same for one.',
+  },
+  'treated-not-due': {
+    promise: 4,
+    catches: 'A record is treated although its active period is not over at true time.',
+  },
+  'treated-under-brake': {
+    promise: 3,
+    catches: 'A record is treated under a hold that was reported active, or a pause that was reported in force.',
+  },
+  'deleted-instead-of-treated': {
+    promise: 2,
+    catches: 'A record that its policy has treated in place is deleted.',
+  },
   'void-copy-restored': {
     promise: 2,
     catches:

@@ -13,6 +13,7 @@ import {
 import type { Instant, Observation, RawDocument } from './observations.ts';
 import type { Report } from './properties.ts';
 import { readRecord } from './record-facts.ts';
+import { isExempt, judgeTreatment, markerOf, type Treated } from './treatment.ts';
 import { asText, sameBytes } from './values.ts';
 
 type Put = Extract<Observation, { readonly what: 'source put' }>;
@@ -27,9 +28,15 @@ const RESTORE_LOOK_MS = 10 * 60_000;
 
 export function seePut(known: Known, report: Report, { by, record: put, before }: Put, now: Instant): void {
   const record = known.record(put);
+  if (by !== APPLICATION && before !== null) {
+    seeTreated(known, report, record, { by, record: put, before }, now);
+    return;
+  }
   if (by === APPLICATION) touched(known, record);
-  else if (before !== null) report('source-overwritten', `${by} wrote over record ${put.id} of ${put.namespace}.`);
   else judgeReturn(known, report, by, record, put.bytes);
+  // Written back as it was before it was treated: the page may be settled either way.
+  if (by === APPLICATION && record.treatedUnder?.clearedAt === null && markerOf(put.bytes) === null)
+    record.treatedUnder.putBack.add(record.key);
   if (by === APPLICATION && record.deletedBy?.archive?.clearedAt === null) {
     record.deletedBy.archive.putBack.add(record.key);
   }
@@ -39,6 +46,35 @@ export function seePut(known: Known, report: Report, { by, record: put, before }
   record.putBy = by === APPLICATION ? 'application' : 'moraine';
   record.putAt = now;
   record.deletedBy = null;
+}
+
+/** Moraine writes over a record only to treat it. */
+function seeTreated(known: Known, report: Report, record: KnownRecord, treated: Treated, now: Instant): void {
+  const facts = readRecord(treated.before);
+  const basis = basisOf(known, record, treated.before);
+  const archive = basis?.parties == null ? null : known.archive(basis.parties.archive);
+  const isChain =
+    archive !== null && known.policiesOf(archive, record.namespace).some(({ treat }) => treat !== undefined);
+  const disposal = isChain ? null : disposalOf(known, record, facts, now, 'treat');
+  const subject = isChain ? `archive ${archive.id}` : disposal === null ? null : `expiration ${disposal._id}`;
+  judgeTreatment(known, report, treated, subject === null ? null : { archive: isChain ? archive : null, subject }, now);
+  if (isExempt(record, now))
+    report('treated-not-due', `Record ${record.id} was restored and is exempt, and was treated.`);
+  if (isChain) {
+    const attempt = basis?.parties?.attempt ?? null;
+    archive.deleted.set(record.key, { bytes: treated.before, facts, at: now, archive, attempt, isTreated: true });
+    archive.putBack.delete(record.key);
+    record.treatedUnder = archive;
+  }
+  record.bytes = treated.record.bytes;
+  record.facts = readRecord(treated.record.bytes);
+}
+
+/** A file that holds these bytes and is safe: of an archive that is being cleared, where there is one. */
+function basisOf(known: Known, record: KnownRecord, bytes: Uint8Array): KnownFile | undefined {
+  const files = (known.filesOfRecord.get(record.key) ?? []).filter((file) => isSafe(known, file));
+  const same = files.filter((file) => sameBytes(file.bytesOf.get(record.key) ?? NOTHING, bytes));
+  return same.find((file) => stateOf(known, file) === 'verified') ?? same[0];
 }
 
 /** Moraine puts a record only where an archive holds it as deleted. Which one, the restore says when it has ended. */
@@ -99,7 +135,7 @@ export function seeRestored(known: Known, report: Report, seen: Restored, now: I
 /** A copy counts when its original was deleted under this archive and the page was settled so. */
 export function isVoid(archive: KnownArchive, key: string): boolean {
   const outcome = archive.outcomes?.get(key);
-  if (outcome !== undefined && outcome !== 'd') return true;
+  if (outcome !== undefined && outcome !== 'd' && outcome !== 't') return true;
   return !archive.deleted.has(key) && !archive.removedByApplication.has(key);
 }
 
@@ -113,10 +149,9 @@ function judgeDeletion(
   const facts = readRecord(removed.bytes);
   const which = `Record ${removed.id} of ${removed.namespace} (${by})`;
   const files = (known.filesOfRecord.get(record.key) ?? []).filter((file) => isSafe(known, file));
-  const same = files.filter((file) => sameBytes(file.bytesOf.get(record.key) ?? NOTHING, removed.bytes));
-  const basis = same.find((file) => stateOf(known, file) === 'verified') ?? same[0];
+  const basis = basisOf(known, record, removed.bytes);
   const archive = basis?.parties == null ? null : known.archive(basis.parties.archive);
-  const expiration = basis === undefined ? expirationOf(known, record, facts, now) : null;
+  const expiration = basis === undefined ? deletionOrderOf(known, record, facts, now) : null;
 
   if (basis === undefined && expiration === null) {
     if (files.length > 0)
@@ -131,6 +166,8 @@ function judgeDeletion(
   } else {
     record.deletedBy = { bytes: removed.bytes, facts, at: now, archive: null, attempt: null };
   }
+  if (archive !== null && known.policiesOf(archive, record.namespace).every(({ treat }) => treat !== undefined))
+    report('deleted-instead-of-treated', `${which} was deleted; its policy has it treated.`);
   judgeWhose(known, report, record, which, facts.isUnfit ? null : facts.owner);
   if (facts.trigger !== null) {
     const due = earliestDue(known.policiesOf(archive, record.namespace), facts.trigger);
@@ -206,8 +243,8 @@ function whyNot(known: Known, record: KnownRecord, bytes: Uint8Array): string {
     .join('; ');
 }
 
-/** The expiration that a person ordered and under which this record may go without an archive. */
-function expirationOf(
+/** What was ordered, by a person for what is expired or by a policy that deletes, and lets this record go without an archive. */
+function deletionOrderOf(
   known: Known,
   record: KnownRecord,
   facts: KnownRecord['facts'],
@@ -215,9 +252,24 @@ function expirationOf(
 ): RawDocument | null {
   if (facts.trigger === null) return null;
   const policies = known.policiesOf(null, record.namespace);
-  if (!policies.some(({ name }) => known.expiryOrdered.has(name))) return null;
-  if (earliestPurge(policies, facts.trigger) > now + CLOCK_TOLERANCE_MS) return null;
+  const isOrdered = policies.some(({ name }) => known.expiryOrdered.has(name));
+  if (isOrdered && earliestPurge(policies, facts.trigger) <= now + CLOCK_TOLERANCE_MS) {
+    const expiration = disposalOf(known, record, facts, now, 'expired');
+    if (expiration !== null) return expiration;
+  }
+  return policies.some(({ does }) => does === 'delete') ? disposalOf(known, record, facts, now, 'delete') : null;
+}
+
+/** One of this kind that is under way in the record's partition, or was until a moment ago. */
+function disposalOf(
+  known: Known,
+  record: KnownRecord,
+  facts: KnownRecord['facts'],
+  now: Instant,
+  kind: 'expired' | 'delete' | 'treat',
+): RawDocument | null {
   for (const expiration of known.expirations.values()) {
+    if ((expiration['kind'] ?? 'expired') !== kind) continue;
     if (expiration['namespace'] !== record.namespace) continue;
     if (expiration['owner'] !== facts.owner || expiration['customer'] !== facts.customer) continue;
     const doneAt = known.expirationDoneAt.get(expiration._id);

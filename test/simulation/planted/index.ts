@@ -18,6 +18,7 @@ import { DELETE_BUGS } from './bugs/deletes.ts';
 import { PERIOD_BUGS } from './bugs/periods.ts';
 import { SECRET_BUGS } from './bugs/secrets.ts';
 import { STEP_BUGS } from './bugs/steps.ts';
+import { TREATMENT_BUGS } from './bugs/treatments.ts';
 
 export const BUGS: readonly PlantedBug[] = [
   ...COPY_BUGS,
@@ -26,6 +27,7 @@ export const BUGS: readonly PlantedBug[] = [
   ...PERIOD_BUGS,
   ...STEP_BUGS,
   ...SECRET_BUGS,
+  ...TREATMENT_BUGS,
 ];
 
 /** Not among them: its text is nowhere, so that a test can see what happens then. */

@@ -21,7 +21,7 @@ import { type RestoreTarget, restoreArchive } from '../../../src/lifecycle/resto
 import { requestRetrieval } from '../../../src/lifecycle/retrieve.ts';
 import { runPolicy } from '../../../src/lifecycle/run-policy.ts';
 import { loadPolicy } from '../../../src/policy/load.ts';
-import { policyVersion } from '../../../src/policy/policy.ts';
+import { type Policy, policyVersion } from '../../../src/policy/policy.ts';
 import type { SimulatedProcess } from '../engine/process.ts';
 import type { PolicyFacts, Scope, SourceRecord } from '../judge/observations.ts';
 import type { Installed } from './context.ts';
@@ -161,6 +161,18 @@ limits: { records: ${facts.limits.records}, share: ${facts.limits.share} }
 `;
 }
 
+/** What the file of a person says of the disposition, in the normal form. */
+function dispositionOf({ does, treat }: PolicyFacts): Partial<Policy> {
+  switch (does) {
+    case 'delete':
+      return { disposition: 'delete', archive: null };
+    case 'treat':
+      return { disposition: 'treat', archive: null, ...(treat === undefined ? {} : { treat }) };
+    default:
+      return treat === undefined ? {} : { treat };
+  }
+}
+
 export async function publish(
   { store, clock }: Pick<Context, 'store' | 'clock'>,
   facts: PolicyFacts,
@@ -169,7 +181,7 @@ export async function publish(
 ): Promise<void> {
   const { loaded, problems } = loadPolicy('policy.yaml', policyYaml(facts, version));
   if (loaded === null) throw new Error(JSON.stringify(problems));
-  const { policy } = loaded;
+  const policy = { ...loaded.policy, ...dispositionOf(facts) };
   await publishPolicy(store, clock, {
     name: policy.name,
     namespace: policy.dataset.collection,

@@ -2,6 +2,7 @@
 import type { FaultKind } from '../engine/calls.ts';
 import { FAULT_KINDS } from '../engine/calls.ts';
 import { Random } from '../engine/random.ts';
+import { NO_ARCHIVE } from '../judge/ledger-changes.ts';
 import type { PolicyFacts, Scope } from '../judge/observations.ts';
 import {
   type Act,
@@ -82,7 +83,22 @@ function somePolicies(random: Random): Scenario['policies'] {
     limits: { records: 1_000, share: 1 },
   });
   const chats = { facts: of('chats', CHATS), version: random.chance(0.25) };
-  return random.chance(0.3) ? [chats, { facts: of('calls', CALLS), version: false }] : [chats];
+  const policies = random.chance(0.3) ? [chats, { facts: of('calls', CALLS), version: false }] : [chats];
+  const dispositions = random.branch('dispositions');
+  return policies.map(({ facts, version }) => ({ facts: disposing(facts, dispositions), version }));
+}
+
+/** Some policies delete, treat, or archive and then treat. */
+function disposing(facts: PolicyFacts, random: Random): PolicyFacts {
+  const treat = [
+    { field: 'mail', how: random.pick(['pseudonymise', 'pseudonymise', 'anonymise', 'redact'] as const) },
+    { field: 'text', how: 'redact' as const },
+  ];
+  const does = random.pick([null, null, null, null, 'delete', 'treat', 'treat', 'archive and treat'] as const);
+  if (does === null) return facts;
+  if (does === 'archive and treat') return { ...facts, does, treat };
+  const without = { ...facts, ...NO_ARCHIVE, verify: 'checksum' as const, does };
+  return does === 'treat' ? { ...without, treat } : without;
 }
 
 function someRecords(random: Random, policies: Scenario['policies']): RecordPlan[] {
@@ -206,6 +222,7 @@ function people(random: Random, records: readonly RecordPlan[], policies: Scenar
       activeDays: random.int(1, 3),
       archiveDays: random.int(2, 4),
       dueWindowDays: random.int(1, 2),
+      ...(facts.does === 'delete' || facts.does === 'treat' ? NO_ARCHIVE : {}),
     };
     script.push({ at: someTime(random), act: { what: 'publish', policy: changed, version } });
   }

@@ -179,7 +179,7 @@ export const DELETE_BUGS: readonly PlantedBug[] = [
     name: 'totals not updated',
     promise: 5,
     what: 'An archive becomes cleared without its outcomes.',
-    patches: [{ file: 'src/lifecycle/clear.ts', find: 'set: { outcomes }', replace: 'set: {}' }],
+    patches: [{ file: 'src/lifecycle/clear.ts', find: 'set: { outcomes', replace: 'set: { unsaid: outcomes' }],
     caughtBy: ['outcomes-do-not-add-up'],
     life: (seed) => life(seed),
   },
