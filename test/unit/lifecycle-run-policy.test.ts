@@ -399,6 +399,16 @@ describe('what cannot be handled', () => {
     expect(second.newlyQuarantined).toBe(0);
   });
 
+  test('found while its archive is cleared: counted as quarantined, and as new', async () => {
+    put('stubborn');
+    const base = contextOf();
+    const source = overlay(base.source, { deleteGuarded: async () => ({ deletedCount: 1 }) });
+    const done = await run({ ...base, source });
+    expect(done.totals).toMatchObject({ archived: 1, deleted: 0, unfit: 0, quarantined: 1, pending: 0 });
+    expect(done.newlyQuarantined).toBe(1);
+    expect(world.idsIn(policy)).toEqual(['stubborn']);
+  });
+
   test('found while its archive is sealed: counted once as unfit and once as quarantined', async () => {
     put('a');
     put('large');
