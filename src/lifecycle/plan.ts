@@ -2,6 +2,7 @@
  * Plan: what a policy would do now, for each owner and customer, and why the rest stays. Reads only. The plan that is
  * printed is the plan that `run` takes; it is bound to the policy's version and made anew for each run.
  */
+
 import pMap from 'p-map';
 import { MoraineError } from '../errors.ts';
 import type { CustomerId, Namespace, OwnerId, PolicyVersion } from '../ids.ts';
@@ -18,6 +19,7 @@ import type { DatasetReport, Partition, UnfitReason } from '../source/port.ts';
 import { compileInForce } from './compile-in-force.ts';
 import { assertNotStopped, type Context, dueNow } from './context.ts';
 import { countPartition, type PartitionCounts } from './count-partition.ts';
+import { inspectDataset } from './inspect-dataset.ts';
 import { assertLookUpsUsable } from './look-ups.ts';
 
 export interface PartitionPlan {
@@ -77,12 +79,12 @@ const PLANNED_AT_ONCE = 4;
 export async function planPolicy(context: Context, policy: Policy, options: PlanOptions): Promise<PolicyPlan> {
   const compiled = await compileInForce(context, policy);
   const { shape } = compiled;
-  const report = await context.source.inspect(shape);
+  const report = await inspectDataset(context, shape);
   assertUsable(policy, report);
   await assertLookUpsUsable(context, compiled);
   const pauses = options.pauses ?? (await pausesInForce(context.store));
   const asOf = dueNow(context);
-  const found = context.source.partitions(shape, compiled.superset(asOf.getTime()).dueBefore);
+  const found = context.source.partitions(shape, announcedBefore(compiled, asOf.getTime()));
   const unfitCounted = countUnfit(context, compiled);
   // Awaited below; until then a failure of the other is the one to report.
   unfitCounted.catch(() => undefined);
@@ -114,6 +116,15 @@ export async function planPolicy(context: Context, policy: Policy, options: Plan
     unfit,
     caps: checkCaps({ taken, documents: report.documents, limits: policy.limits }),
   };
+}
+
+/** No record with a trigger from here on (ms) is due, or will be when an exception bites that was granted already. */
+function announcedBefore(compiled: CompiledPolicy, now: number): number {
+  const bites = compiled.given.exceptions.flatMap(({ effect, from, bitesAt }) =>
+    effect === 'shorter' ? [Math.max(from, bitesAt)] : [],
+  );
+  const instants = [now, ...bites.filter((at) => at > now)];
+  return Math.max(...instants.map((at) => compiled.superset(at).dueBefore));
 }
 
 export async function planPartition(
