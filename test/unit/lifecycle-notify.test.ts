@@ -3,15 +3,16 @@ import { beforeEach, expect, test } from 'vitest';
 import { id, type OwnerId } from '../../src/ids.ts';
 import { NO_OUTCOMES } from '../../src/ledger/archive-document.ts';
 import { archives } from '../../src/ledger/archives.ts';
-import { auditEntries } from '../../src/ledger/audit.ts';
+import { AuditLog, auditEntries } from '../../src/ledger/audit.ts';
 import { type ExceptionDocument, exceptions } from '../../src/ledger/exceptions.ts';
-import { notificationsOf } from '../../src/ledger/notifications.ts';
+import { notificationsOf, SENDING_LASTS_MS } from '../../src/ledger/notifications.ts';
 import { LEDGER_VERSION } from '../../src/ledger/versions.ts';
 import type { Context } from '../../src/lifecycle/context.ts';
 import { notifyOwners } from '../../src/lifecycle/notify.ts';
 import { MemoryWay } from '../../src/notify/memory-way.ts';
 import type { InForceNews, News, PurgeNews } from '../../src/notify/telling.ts';
 import { anArchive } from '../harness/an-archive.ts';
+import { watched } from '../harness/ledger-world.ts';
 import { MemoryWorld } from '../simulation/memory-world.ts';
 
 const ACME = id.owner('acme');
@@ -196,6 +197,37 @@ test('a reply that was lost: sent again under the same id, and the chain has bot
     ['intent', 2],
     ['outcome', 2],
   ]);
+});
+
+test('cut after any call to the ledger: nobody is left out, and what arrives twice has the same id and an intent before', async () => {
+  let hadFaults = 0;
+  for (let cutAt = 0; cutAt < 60; cutAt++) {
+    world = await MemoryWorld.open();
+    mail.taken.length = 0;
+    hook.taken.length = 0;
+    await world.publish(policyText('chats', '2 years'));
+    let calls = 0;
+    const store = watched(world.store, () => {
+      calls += 1;
+      if (calls > cutAt) throw new Error('cut');
+    });
+    const audit = new AuditLog(store, world.clock, { actor: 'person:test' });
+    const cut = await notifyOwners({ ...context(), store, audit }).then(
+      () => 0,
+      () => 1,
+    );
+    hadFaults += cut;
+    world.clock.advance(SENDING_LASTS_MS + 1_000);
+    await notifyOwners(context());
+    const after = `cut after ${cutAt}`;
+    const arrived = [...mail.taken, ...hook.taken].map(({ to, telling }) => `${to} ${telling.id}`);
+    expect(new Set(arrived).size, after).toBe(3);
+    let intents = 0;
+    for await (const { phase } of auditEntries(world.store)) if (phase === 'intent') intents += 1;
+    expect(arrived.length, after).toBeLessThanOrEqual(intents);
+    expect(await notifyOwners(context()), after).toEqual({ found: 0, sent: [], failed: [] });
+  }
+  expect(hadFaults).toBeGreaterThan(20);
 });
 
 test('told to stop: what was not begun waits, and is sent by the next look', async () => {
