@@ -694,6 +694,21 @@ describe('policies', () => {
     expect(await policyHistory(world.store, 'unknown')).toEqual([]);
   });
 
+  test('the first, the same again, another one: each says what it was', async () => {
+    await expect(policyInForce(world.store, 'chats')).rejects.toMatchObject({ code: 'POLICY_NOT_PUBLISHED' });
+    expect(await publish('v1')).toEqual({ outcome: 'published', previous: null });
+    expect(await publish('v1')).toEqual({ outcome: 'unchanged', previous: 'v1' });
+    expect(await policyHistory(world.store, 'chats')).toHaveLength(1);
+    expect(await publish('v2')).toEqual({ outcome: 'published', previous: 'v1' });
+  });
+
+  test('a version of one policy never becomes that of another, also when its collection is free', async () => {
+    await publish('v1');
+    await publish('v2', { namespace: id.namespace('data.talks') });
+    await expect(publish('v1', { name: 'mails' })).rejects.toMatchObject({ code: 'INTERNAL' });
+    await expect(policyInForce(world.store, 'mails')).rejects.toMatchObject({ code: 'POLICY_NOT_PUBLISHED' });
+  });
+
   test('by name; moved to another collection, the first one is free', async () => {
     await publish('w1', { name: 'mails', namespace: id.namespace('data.mails') });
     await publish('v1');
@@ -751,6 +766,12 @@ describe('runs and certificates', () => {
     world.advance(1_000);
     await endRun(world.store, world.clock, 'r1', { totals: {}, error: 'INTERNAL' });
     expect(await list(latestRuns(world.store, { limit: 1 }))).toEqual([{ ...run, rev: 1, ...end }]);
+  });
+
+  test('a run that failed says so, and by which code', async () => {
+    await startRun(world.store, world.clock, { id: 'r1', command: 'run', by: 'ann', asOf: null, policies: [] });
+    await endRun(world.store, world.clock, 'r1', { totals: {}, error: 'VAULT_VETO' });
+    expect(await list(latestRuns(world.store, { limit: 1 }))).toMatchObject([{ state: 'failed', error: 'VAULT_VETO' }]);
   });
 
   test('runs of one command, newest first, of one instant by id', async () => {
