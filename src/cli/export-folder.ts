@@ -8,9 +8,16 @@ import { createReadStream, existsSync } from 'node:fs';
 import { type FileHandle, mkdir, open, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { MoraineError } from '../errors.ts';
-import type { Namespace } from '../ids.ts';
-import type { ExportFolder, ExportSink } from '../lifecycle/export-customer.ts';
-import { EXPORT_MANIFEST, EXPORT_SIGNATURE, type ExportFile, type ExportFormat } from '../lifecycle/export-manifest.ts';
+import type { ArchiveId, Namespace } from '../ids.ts';
+import type { AttachmentLine, AttachmentSink, ExportFolder, ExportSink } from '../lifecycle/export-customer.ts';
+import {
+  ATTACHMENTS_FOLDER,
+  ATTACHMENTS_INDEX,
+  EXPORT_MANIFEST,
+  EXPORT_SIGNATURE,
+  type ExportFile,
+  type ExportFormat,
+} from '../lifecycle/export-manifest.ts';
 import { extendedJson } from '../source/extended-json.ts';
 import type { RawRecord } from '../source/port.ts';
 import { pagesIn } from './bson-file.ts';
@@ -19,7 +26,7 @@ import { assertEmpty, dumpPath, writeAll } from './restore-folder.ts';
 /** What the export holds is the customer's: nobody else on this machine reads it. */
 const FOLDER_MODE = 0o700;
 const FILE_MODE = 0o600;
-export const ARCHIVES_FOLDER = 'moraine-archives';
+const ARCHIVES_FOLDER = 'moraine-archives';
 
 /** Throws RESTORE_TARGET_NOT_EMPTY before anything is written. `mark` tells this export's temporary folder from others'. */
 export async function exportFolder(
@@ -32,16 +39,29 @@ export async function exportFolder(
   await assertCanBeNamed(directory);
   const temporary = `${directory}.partial-${mark}`;
   await mkdir(temporary, { recursive: true, mode: FOLDER_MODE });
+  const sinks: { readonly archive: ArchiveId | null; readonly sink: { discard(): Promise<void> } }[] = [];
+  const kept = <T extends { discard(): Promise<void> }>(archive: ArchiveId | null, sink: T): T => {
+    sinks.push({ archive, sink });
+    return sink;
+  };
   return {
     formats,
-    open: async (of) => new FolderSink(temporary, of, formats),
+    open: async (of) => kept(of.archive, new FolderSink(temporary, of, formats)),
+    attachments: (archive) => kept(archive, new AttachmentFolder(temporary, attachmentsPath(archive))),
+    discardArchive: async (archive) => {
+      for (const { archive: of, sink } of sinks) if (of === archive) await sink.discard();
+      await rm(join(temporary, ARCHIVES_FOLDER, archive), { recursive: true, force: true });
+    },
     finish: async (manifest, signature) => {
       await writeWhole(join(temporary, EXPORT_SIGNATURE), signature);
       await writeWhole(join(temporary, EXPORT_MANIFEST), manifest);
       await assertEmpty(directory);
       await rename(temporary, directory);
     },
-    discard: async () => await rm(temporary, { recursive: true, force: true }),
+    discard: async () => {
+      for (const { sink } of sinks) await sink.discard();
+      await rm(temporary, { recursive: true, force: true });
+    },
   };
 }
 
@@ -65,6 +85,10 @@ async function assertCanBeNamed(directory: string): Promise<void> {
 function pathOf({ archive, namespace }: Part): string {
   const path = dumpPath(namespace).replace(/\.bson$/, '');
   return archive === null ? path : `${ARCHIVES_FOLDER}/${archive}/${path}`;
+}
+
+function attachmentsPath(archive: ArchiveId | null): string {
+  return archive === null ? ATTACHMENTS_FOLDER : `${ARCHIVES_FOLDER}/${archive}/${ATTACHMENTS_FOLDER}`;
 }
 
 type Part = Parameters<ExportFolder['open']>[0];
@@ -122,6 +146,43 @@ class FolderSink implements ExportSink {
     for (const file of [this.#bson, this.#lines]) await file?.discard();
     this.#bson = null;
     this.#lines = null;
+  }
+}
+
+/** Files by their number, and an index that has a line for each. */
+class AttachmentFolder implements AttachmentSink {
+  readonly #folder: string;
+  readonly #path: string;
+  #index: HashedFile | null = null;
+  #files = 0;
+
+  constructor(folder: string, path: string) {
+    this.#folder = folder;
+    this.#path = path;
+  }
+
+  async write(about: AttachmentLine, parts: AsyncIterable<Uint8Array>): Promise<{ readonly bytes: number }> {
+    this.#index ??= await HashedFile.create(this.#folder, `${this.#path}/${ATTACHMENTS_INDEX}`);
+    const file = await HashedFile.create(this.#folder, `${this.#path}/${String(this.#files).padStart(8, '0')}`);
+    this.#files += 1;
+    try {
+      for await (const part of parts) await file.write([part]);
+    } catch (error) {
+      await file.discard();
+      throw error;
+    }
+    const { path, bytes, sha256 } = await file.close(1);
+    const line = JSON.stringify({ file: basename(path), bytes, sha256, ...about });
+    await this.#index.write([Buffer.from(`${line}\n`, 'utf8')]);
+    return { bytes };
+  }
+
+  async close(): Promise<readonly ExportFile[]> {
+    return this.#index === null ? [] : [await this.#index.close(this.#files)];
+  }
+
+  async discard(): Promise<void> {
+    await this.#index?.discard();
   }
 }
 

@@ -2,14 +2,17 @@
 import { createHash, type Hash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
-import { join, relative, resolve, sep } from 'node:path';
+import { dirname, join, relative, resolve, sep } from 'node:path';
+import { createInterface } from 'node:readline';
 import {
+  decodeAttachmentLine,
   decodeExportManifest,
   EXPORT_MANIFEST,
   EXPORT_SIGNATURE,
   type ExportFile,
   type ExportManifest,
   exportCorrupt,
+  isAttachmentsIndex,
 } from '../lifecycle/export-manifest.ts';
 import type { WrittenExport } from '../lifecycle/verified-export.ts';
 import { pagesIn } from './bson-file.ts';
@@ -39,10 +42,16 @@ export async function verifyExport(folder: string, signal?: AbortSignal): Promis
   for (const file of manifest.files) {
     signal?.throwIfAborted();
     listed.add(file.path);
-    // Only what the folder itself was seen to hold is opened, whatever a forged manifest names.
-    if (!there.has(file.path)) findings.push({ path: file.path, problem: 'missing' });
-    else if (!(await isAsListed(join(directory, file.path), file)))
-      findings.push({ path: file.path, problem: 'changed' });
+    const problem = await problemOf(directory, there, file);
+    if (problem !== null) findings.push({ path: file.path, problem });
+    else if (isAttachmentsIndex(file.path)) {
+      for await (const attachment of attachmentsIn(directory, file.path)) {
+        signal?.throwIfAborted();
+        listed.add(attachment.path);
+        const wrong = await problemOf(directory, there, attachment);
+        if (wrong !== null) findings.push({ path: attachment.path, problem: wrong });
+      }
+    }
   }
   for (const path of there) if (!listed.has(path)) findings.push({ path, problem: 'not listed' });
   const manifestSha256 = createHash('sha256').update(bytes).digest('hex');
@@ -88,13 +97,38 @@ async function readManifest(directory: string): Promise<Uint8Array> {
   }
 }
 
+/** Only what the folder itself was seen to hold is opened, whatever a forged manifest names. */
+async function problemOf(
+  directory: string,
+  there: ReadonlySet<string>,
+  file: Pick<ExportFile, 'path' | 'bytes' | 'sha256'>,
+): Promise<'missing' | 'changed' | null> {
+  if (!there.has(file.path)) return 'missing';
+  return (await isAsListed(join(directory, file.path), file)) ? null : 'changed';
+}
+
+/** The files that an index stands for. */
+async function* attachmentsIn(
+  directory: string,
+  index: string,
+): AsyncGenerator<Pick<ExportFile, 'path' | 'bytes' | 'sha256'>> {
+  const lines = createInterface({
+    input: createReadStream(join(directory, index)),
+    crlfDelay: Number.POSITIVE_INFINITY,
+  });
+  for await (const line of lines) {
+    const { file, bytes, sha256 } = decodeAttachmentLine(index, line);
+    yield { path: `${dirname(index)}/${file}`, bytes, sha256 };
+  }
+}
+
 async function filesBelow(directory: string): Promise<ReadonlySet<string>> {
   const entries = await readdir(directory, { recursive: true, withFileTypes: true });
   const files = entries.filter((entry) => !entry.isDirectory());
   return new Set(files.map((entry) => relative(directory, join(entry.parentPath, entry.name)).split(sep).join('/')));
 }
 
-async function isAsListed(file: string, { bytes, sha256 }: ExportFile): Promise<boolean> {
+async function isAsListed(file: string, { bytes, sha256 }: Pick<ExportFile, 'bytes' | 'sha256'>): Promise<boolean> {
   const hash = createHash('sha256');
   let seen = 0;
   for await (const chunk of createReadStream(file)) {

@@ -96,8 +96,8 @@ function planText(plan: OffboardPlan, folder: string): string {
     `${plan.customer} of ${plan.owner} leaves (${plan.reason}). Export ${plan.export} in ${folder} is verified, manifest ${short(plan.manifestSha256)}.`,
     'What it holds is destroyed:',
     table(
-      ['collection', 'records'],
-      plan.collections.map(({ collection, records }) => [collection, count(records)]),
+      ['collection', 'what', 'count'],
+      plan.collections.map(({ collection, part, records }) => [collection, part, count(records)]),
       FEW_ROWS,
     ),
     ...(plan.exportedArchives.length > 0

@@ -33,11 +33,14 @@ import {
 import { partitionId } from '../ledger/partitions.ts';
 import { assertNotPaused } from '../ledger/pauses.ts';
 import { readRosterPage, removeRoster, removeRosterFrom, writeRosterPage } from '../ledger/rosters.ts';
+import { childrenSubject } from '../ledger/unit-pages.ts';
 import { compile } from '../policy/compile.ts';
 import { type Policy, policyVersion, toShape } from '../policy/policy.ts';
-import type { Position, Treatment } from '../source/port.ts';
+import type { DatasetShape, Position, Treatment } from '../source/port.ts';
 import { certify } from './certificate.ts';
+import { clearUnits } from './clear-children.ts';
 import { type ClearingSubject, clearPage } from './clear-page.ts';
+import type { UnitScope } from './cleared-roots.ts';
 import { compileInForce } from './compile-in-force.ts';
 import { type Context, dueNow, type Environment } from './context.ts';
 import { markOutcomes } from './mark-outcomes.ts';
@@ -200,9 +203,27 @@ async function dispose(context: Context, lease: DisposalLease, policy: Policy): 
     }
     await lease.write((document) => ({ ...document, scanned: true }));
   }
+  const units =
+    treatment === null
+      ? await clearUnits(context, { ...unitScope(lease.document, shape), lease, ...subject, late: 'delete' })
+      : null;
   // Not after a failure: a command whose reply was lost may still be on its way, and a hold must wait for it.
   await permit.end();
+  // It stays open: what hangs on deleted records is taken up again, by whoever comes next.
+  if (units?.kind === 'held') throw unitsHeld(_id, units.holds);
   return await finish(context, lease, treatment);
+}
+
+/** What hangs on the records of a disposal. Its pages belong to it as those of an archive do to an attempt. */
+function unitScope({ _id, owner, customer, policy, pages }: DisposalDocument, shape: DatasetShape): UnitScope {
+  return { shape, owner, customer, policy, subject: _id, attempt: _id, pages };
+}
+
+function unitsHeld(disposal: string, holds: readonly string[]): MoraineError {
+  return new MoraineError('HELD', `What hangs on records that were deleted is held by ${holds.join(', ')}.`, {
+    changed: 'The records are deleted; their children and attachments stay until the release.',
+    ids: { disposal },
+  });
 }
 
 async function treatmentFor(context: Context, policy: Policy, owner: OwnerId, at: Date): Promise<Treatment> {
@@ -273,6 +294,7 @@ async function end({ store, clock }: Context, lease: DisposalLease, outcomes: Ou
   const { _id, owner, customer, unfit } = lease.document;
   await removeRoster(store, _id);
   await removeClearingPages(store, _id);
+  await removeClearingPages(store, childrenSubject(_id));
   await lease.write((document) => ({ ...document, state: 'done', endedAt: clock.now() }));
   const certificate = await getCertificate(store, _id);
   return { kind: kindOf(lease.document), owner, customer, certificate: certificate?._id ?? null, outcomes, unfit };

@@ -1,12 +1,14 @@
 /** The part of an export that comes out of archives: those that are retrieved, opened with an administrator's identity. */
 import { errorClass, isMoraineError } from '../errors.ts';
-import type { ArchiveDocument } from '../ledger/archive-document.ts';
+import type { Namespace } from '../ids.ts';
+import { type ArchiveDocument, collectionOfArchive } from '../ledger/archive-document.ts';
 import { liveRetrievals } from '../ledger/retrievals.ts';
 import { RETRIEVABLE_STATES } from '../ledger/states.ts';
 import type { Context } from './context.ts';
 import type { ExportFolder, ExportSink, OpenKey } from './export-customer.ts';
 import type { ExportedArchive, ExportFile } from './export-manifest.ts';
-import { restoreArchive } from './restore.ts';
+import { attachmentLine } from './export-source.ts';
+import { type RestoreTarget, restoreArchive } from './restore.ts';
 import { refreshRetrieval } from './retrieve.ts';
 
 export interface ArchiveExport {
@@ -24,38 +26,48 @@ export async function exportArchive(
   if (archive.state === 'purged' || archive.state === 'confirmed') return null;
   const why = await obstacle(context, archive, openKey);
   if (why !== null || openKey === null) return { told: told(archive, why ?? 'no identity', 0, []), files: [] };
-  const sink = await folder.open({ archive: archive._id, namespace: archive.namespace });
+  const { sinks, target } = targetOf(archive, folder);
   try {
-    const { files, left } = await readOut(context, archive, sink, openKey);
-    return { told: told(archive, 'exported', left, files), files };
+    const report = await restoreArchive(context, archive._id, openKey, target, 'files');
+    const files = await sinks.files();
+    return { told: told(archive, 'exported', report.void, files), files };
   } catch (error) {
     if (errorClass(error) !== 'quarantine') throw error;
     context.log.error({ archive: archive._id }, `It cannot be read: ${String(error)}`);
-    await sink.discard();
+    await folder.discardArchive(archive._id);
     return { told: told(archive, 'damaged', 0, []), files: [] };
   }
 }
 
-async function readOut(
-  context: Context,
-  archive: ArchiveDocument,
-  sink: ExportSink,
-  openKey: OpenKey,
-): Promise<{ readonly files: readonly ExportFile[]; readonly left: number }> {
-  let files: readonly ExportFile[] = [];
-  const target = {
-    write: async (records: readonly Uint8Array[]) => {
-      await sink.write(records);
-      return { inserted: records.length, existing: 0 };
+/** A target that writes the collections of one archive, and the files that hang on its records. */
+function targetOf(archive: ArchiveDocument, folder: ExportFolder) {
+  const open = new Map<Namespace, ExportSink>();
+  const attachments = folder.attachments(archive._id);
+  const write = async (namespace: Namespace, records: readonly Uint8Array[]) => {
+    const sink = open.get(namespace) ?? (await folder.open({ archive: archive._id, namespace }));
+    open.set(namespace, sink);
+    await sink.write(records);
+    return { inserted: records.length, existing: 0 };
+  };
+  const target: RestoreTarget = {
+    write: (records) => write(collectionOfArchive(archive), records),
+    unit: {
+      write,
+      attachment: async ({ root, facts }, parts) => {
+        await attachments.write({ record: root, ...attachmentLine(facts) }, parts);
+        return 'inserted';
+      },
     },
-    finish: async () => {
-      files = await sink.close();
-    },
-    // Whoever opened the sink discards it.
+    finish: async () => undefined,
+    // Whoever began the export discards it.
     discard: async () => undefined,
   };
-  const report = await restoreArchive(context, archive._id, openKey, target, 'files');
-  return { files, left: report.void };
+  const files = async () => {
+    const all: ExportFile[] = [];
+    for (const sink of open.values()) all.push(...(await sink.close()));
+    return [...all, ...(await attachments.close())];
+  };
+  return { target, sinks: { files } };
 }
 
 /** What stands in the way of reading the archive, or null. */
@@ -102,7 +114,7 @@ function told(
     archive: archive._id,
     policy: archive.policy,
     policyVersion: archive.policyVersion,
-    collection: archive.namespace,
+    collection: collectionOfArchive(archive),
     state: archive.state,
     outcome,
     records: archive.stored?.records ?? 0,

@@ -10,7 +10,7 @@ import type { ArchiveId, CustomerId, Namespace, OwnerId } from '../ids.ts';
 import type { ArchiveKey, WrappedKey } from '../keys/port.ts';
 import { findArchives } from '../ledger/archives.ts';
 import { auditHead } from '../ledger/audit.ts';
-import { type Policy, policyVersion, toShape } from '../policy/policy.ts';
+import { policyVersion, toShape } from '../policy/policy.ts';
 import type { DatasetShape, Partition, RawRecord } from '../source/port.ts';
 import { assertNotStopped, type Context } from './context.ts';
 import { exportArchive } from './export-archive.ts';
@@ -21,6 +21,7 @@ import {
   type ExportFormat,
   encodeExportManifest,
 } from './export-manifest.ts';
+import { type ReadCollection, SourceReading } from './export-source.ts';
 import { policiesToRun } from './published.ts';
 
 /** The documents of one collection, in every format of the export. */
@@ -31,8 +32,16 @@ export interface ExportSink {
   close(): Promise<readonly ExportFile[]>;
   /** After `close`: what was written, in order, at most 1,000 documents at a time. */
   readBack(): AsyncIterable<readonly RawRecord[]>;
-  /** Removes what was written. */
-  discard(): Promise<void>;
+}
+
+/** What is known of a file that hangs on a record, as a line of the index has it. */
+export type AttachmentLine = Readonly<Record<string, string | number | null>>;
+
+export interface AttachmentSink {
+  /** Writes one file as it streams, and its line. */
+  write(about: AttachmentLine, parts: AsyncIterable<Uint8Array>): Promise<{ readonly bytes: number }>;
+  /** Nothing more comes. The index alone is returned: it has the hash of every file. */
+  close(): Promise<readonly ExportFile[]>;
 }
 
 /** Where an export goes. Until `finish` nothing has the name that was asked for. */
@@ -40,6 +49,10 @@ export interface ExportFolder {
   readonly formats: readonly ExportFormat[];
   /** A collection of the source, or the part of one that an archive holds. */
   open(of: { readonly archive: ArchiveId | null; readonly namespace: Namespace }): Promise<ExportSink>;
+  /** Files that hang on records of the source, or of an archive. */
+  attachments(archive: ArchiveId | null): AttachmentSink;
+  /** Removes what was written of an archive that turned out to be damaged. */
+  discardArchive(archive: ArchiveId): Promise<void>;
   /** Everything is written: puts manifest and signature beside it and gives it its name. */
   finish(manifest: Uint8Array, signature: Uint8Array): Promise<void>;
   discard(): Promise<void>;
@@ -63,7 +76,7 @@ export interface ExportReport extends ExportSubject {
 }
 
 /** Every trigger that there is. */
-const EVER = Number.MAX_VALUE;
+export const EVER = Number.MAX_VALUE;
 
 /** Writes everything of the customer into the folder. Throws CUSTOMER_UNKNOWN where there is nothing. */
 export async function exportCustomer(
@@ -89,7 +102,7 @@ export async function exportCustomer(
   if (read.length === 0 && archives.length === 0) throw customerUnknown(subject);
   const collections: ExportedCollection[] = [];
   for (const one of read) collections.push(await lookAgain(context, one));
-  const files = [...read.flatMap((one) => one.files), ...archives.flatMap((one) => one.files)];
+  const files = distinct([...read.flatMap((one) => one.files), ...archives.flatMap((one) => one.files)]);
   const head = await auditHead(context.store);
   const manifest = encodeExportManifest({
     installation: context.installation.id,
@@ -102,7 +115,7 @@ export async function exportCustomer(
     audit: head === null ? null : { seq: head.seq, hash: head.hash },
     collections,
     archives: archives.map(({ told }) => told),
-    files,
+    files: [...files],
   });
   const signature = encodeSignature(await context.keys.sign(manifest));
   await folder.finish(manifest, signature);
@@ -131,30 +144,17 @@ export async function ownersOfCustomer(context: Context, customer: CustomerId): 
   return [...owners].sort();
 }
 
-interface ReadCollection {
-  readonly policy: Policy;
-  readonly partition: Partition;
-  readonly sink: ExportSink;
-  readonly records: number;
-  /** Of them: those with a trigger, which can be counted at the server. */
-  readonly counted: number;
-  readonly bytes: number;
-  readonly files: readonly ExportFile[];
-}
-
 async function readSource(
   context: Context,
   subject: ExportSubject,
   folder: ExportFolder,
 ): Promise<readonly ReadCollection[]> {
-  const read: ReadCollection[] = [];
+  const reading = new SourceReading(context, folder);
   for (const policy of await policiesToRun(context.store, null)) {
     const partition = partitionOf(toShape(policy), subject);
-    if (partition === null) continue;
-    const found = await readPartition(context, policy, partition, folder);
-    if (found !== null) read.push(found);
+    if (partition !== null) await reading.read(policy, partition);
   }
-  return read;
+  return await reading.end();
 }
 
 /** Null where the dataset belongs to another owner or customer as a whole. */
@@ -162,32 +162,6 @@ export function partitionOf(dataset: DatasetShape, { owner, customer }: ExportSu
   if ('value' in dataset.owner && dataset.owner.value !== owner) return null;
   if ('value' in dataset.customer && dataset.customer.value !== customer) return null;
   return { dataset, owner, customer };
-}
-
-async function readPartition(
-  context: Context,
-  policy: Policy,
-  partition: Partition,
-  folder: ExportFolder,
-): Promise<ReadCollection | null> {
-  const sink = await folder.open({ archive: null, namespace: partition.dataset.namespace });
-  const totals = { records: 0, counted: 0, bytes: 0 };
-  const take = async (batch: readonly RawRecord[]) => {
-    assertNotStopped(context);
-    await sink.write(batch.map(({ raw }) => raw));
-    totals.records += batch.length;
-    for (const { raw } of batch) totals.bytes += raw.length;
-  };
-  for await (const batch of everyRecord(context, partition)) await take(batch);
-  totals.counted = totals.records;
-  for await (const batch of withoutTrigger(context, partition)) await take(batch);
-  const files = await sink.close();
-  return files.length === 0 ? null : { policy, partition, sink, ...totals, files };
-}
-
-/** Every record of the partition that has a trigger, due or not. */
-function everyRecord(context: Context, partition: Partition): AsyncIterable<readonly RawRecord[]> {
-  return context.source.scan(partition, { after: null, upTo: null, before: EVER }, context.signal);
 }
 
 /** Records of the owner and customer whose trigger cannot be used: no policy would ever find them, and they are theirs. */
@@ -205,14 +179,24 @@ export async function* withoutTrigger(
 
 /** Compares what was written with what is there now. */
 async function lookAgain(context: Context, read: ReadCollection): Promise<ExportedCollection> {
-  const { policy, partition, sink, records, counted, bytes } = read;
-  const { namespace } = partition.dataset;
+  const { policy, partition, collection, part, sink, records, counted, bytes, leftOut } = read;
+  const told = {
+    policy: policy.name,
+    policyVersion: policyVersion(policy),
+    collection,
+    part,
+    records,
+    bytes,
+    leftOut,
+    files: read.files.map(({ path }) => path),
+  };
+  if (sink === null) return { ...told, whileItRan: { changed: 0, gone: 0, came: 0 } };
   let changed = 0;
   let gone = 0;
   for await (const batch of sink.readBack()) {
     assertNotStopped(context);
     const now = await context.source.readByIds(
-      namespace,
+      collection,
       batch.map(({ idBytes }) => idBytes),
     );
     for (const { key, raw } of batch) {
@@ -221,21 +205,18 @@ async function lookAgain(context: Context, read: ReadCollection): Promise<Export
       else if (!digest(there.raw).equals(digest(raw))) changed += 1;
     }
   }
+  if (part !== 'records') return { ...told, whileItRan: { changed, gone, came: 0 } };
   const { records: there } = await context.source.summarise(partition, { before: EVER });
-  return {
-    policy: policy.name,
-    policyVersion: policyVersion(policy),
-    collection: namespace,
-    part: 'records',
-    records,
-    bytes,
-    whileItRan: { changed, gone, came: Math.max(0, there - (counted - gone)) },
-    files: read.files.map(({ path }) => path),
-  };
+  return { ...told, whileItRan: { changed, gone, came: Math.max(0, there - (counted - gone)) } };
 }
 
 function digest(raw: Uint8Array): Buffer {
   return createHash('sha256').update(raw).digest();
+}
+
+/** Two policies may have children in one collection: its files are one. */
+function distinct(files: readonly ExportFile[]): readonly ExportFile[] {
+  return [...new Map(files.map((file) => [file.path, file])).values()];
 }
 
 function figuresOf({ collections, archives, files, manifestSha256 }: ExportReport) {

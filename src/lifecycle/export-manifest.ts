@@ -8,6 +8,9 @@ import { MoraineError } from '../errors.ts';
 export const EXPORT_MANIFEST = 'manifest.json';
 export const EXPORT_SIGNATURE = 'manifest.sig';
 const FORMAT = 'moraine-export';
+/** Holds files by their number, and an index with a line for each, which stands for it in the manifest. */
+export const ATTACHMENTS_FOLDER = 'moraine-attachments';
+export const ATTACHMENTS_INDEX = 'index.jsonl';
 export const EXPORT_FORMATS = ['bson', 'jsonl'] as const;
 export type ExportFormat = (typeof EXPORT_FORMATS)[number];
 
@@ -24,6 +27,9 @@ const fileSchema = z.strictObject({
   records: count,
 });
 
+/** A line of the index of attachments: where the file is in the export, and where it was. */
+const attachmentLineSchema = z.object({ file: name, bytes: count, sha256 });
+
 const collectionSchema = z.strictObject({
   policy: name,
   policyVersion: name,
@@ -32,7 +38,9 @@ const collectionSchema = z.strictObject({
   part: z.enum(['records', 'children', 'attachments']),
   records: count,
   bytes: count,
-  /** Since they were read, by a second look when everything was written. */
+  /** Children of another owner or customer, and attachments that are missing: the export does not hold them. */
+  leftOut: count,
+  /** Since they were read, by a second look when everything was written. `came`: of records only. */
   whileItRan: z.strictObject({ changed: count, gone: count, came: count }),
   files: z.array(name),
 });
@@ -84,6 +92,19 @@ export type ExportFile = Readonly<z.infer<typeof fileSchema>>;
 export type ExportedCollection = Readonly<z.infer<typeof collectionSchema>>;
 export type ExportedArchive = Readonly<z.infer<typeof archiveSchema>>;
 export type ExportManifest = Readonly<z.infer<typeof manifestSchema>>;
+
+export function isAttachmentsIndex(path: string): boolean {
+  return `/${path}`.endsWith(`/${ATTACHMENTS_FOLDER}/${ATTACHMENTS_INDEX}`);
+}
+
+/** A line of `index.jsonl`. Throws EXPORT_CORRUPT. */
+export function decodeAttachmentLine(path: string, line: string): z.infer<typeof attachmentLineSchema> {
+  try {
+    return attachmentLineSchema.parse(JSON.parse(line));
+  } catch (cause) {
+    throw exportCorrupt(path, 'a line of it is not one of the index', cause);
+  }
+}
 
 export function encodeExportManifest(manifest: Omit<ExportManifest, 'format' | 'version'>): Uint8Array {
   const value = manifestSchema.parse({ format: FORMAT, version: 1, ...manifest });

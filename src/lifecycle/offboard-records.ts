@@ -33,6 +33,8 @@ import { ensureSafeToDestroy } from './preflight.ts';
 import { pinnedPolicy } from './published.ts';
 import { quarantineRecord } from './quarantine-record.ts';
 import { type PartitionHolds, partitionHolds } from './record-holds.ts';
+import { UnitReader, type WholeUnit } from './unit-reader.ts';
+import { UnitRoster } from './unit-roster.ts';
 import type { VerifiedExport } from './verified-export.ts';
 
 export interface OffboardedCollection {
@@ -56,6 +58,23 @@ export interface OffboardedCollection {
 /** Who ordered a disposal of an offboarding, in its document, its certificate and the audit chain. */
 export function orderedBy({ saidBy, _id }: OffboardingDocument): string {
   return `${saidBy}, ${_id}`;
+}
+
+/** Of children and attachments, which go with their records: what is still there of what the export holds. */
+export async function countChildren(
+  context: Context,
+  exported: VerifiedExport,
+  of: ExportedCollection,
+): Promise<OffboardedCollection> {
+  let left = 0;
+  for await (const records of exported.documents(of.files)) {
+    assertNotStopped(context);
+    const ids = records.map(({ idBytes }) => idBytes);
+    left += (await context.source.readByIds(id.namespace(of.collection), ids)).size;
+  }
+  const { policy, collection, records } = of;
+  const nothing = { held: 0, changed: 0, unfit: 0, holds: [] };
+  return { policy, collection, exported: records, deleted: records - left, left, ...nothing };
 }
 
 /** Deletes what may go of one collection. Throws PAUSED, LEASE_HELD, EXPORT_CORRUPT. */
@@ -115,9 +134,12 @@ async function orderDeletion(
   of: ExportedCollection,
   policy: Policy,
 ): Promise<Ordered> {
-  const { store } = context;
+  const { store, source } = context;
   const { owner, customer } = offboarding;
   const shape = toShape(policy);
+  const scope = { owner, customer, policy: policy.name };
+  const reader = new UnitReader(context, shape, { owner, customer });
+  let roster: UnitRoster | null = null;
   // Read before the records: a hold that comes later is not left out, and stops all of them.
   const holds = await partitionHolds(context, { dataset: shape, owner, customer });
   const sorted = { held: 0, changed: 0, unfit: 0 };
@@ -125,15 +147,24 @@ async function orderDeletion(
   try {
     for await (const records of exported.documents(of.files)) {
       assertNotStopped(context);
-      const page: RosterRecord[] = [];
+      await reader.expect(records);
+      const page: RawRecord[] = [];
+      const units: (WholeUnit | null)[] = [];
       for (const { record, stays } of await sort(context, offboarding, shape, holds, records)) {
-        if (stays === 'gone') continue;
-        if (stays !== null) sorted[stays] += 1;
-        else page.push({ id: record.idBytes, sha256: sha256(record.raw), segment: 0 });
-        if (stays === 'unfit') await quarantineUnguarded(context, offboarding, policy, record);
+        const unit = stays === null ? await reader.prepare(record) : null;
+        const reason = unit?.kind === 'unfit' ? unit.reason : source.fitness(shape, record.raw);
+        if (unit !== null && unit.kind !== 'unfit') {
+          page.push(record);
+          units.push(unit.kind === 'whole' ? unit : null);
+        } else if (stays === 'unfit' || unit !== null) {
+          sorted.unfit += 1;
+          await quarantineRecord(context, { ...scope, namespace: shape.namespace }, record, reason ?? 'not-canonical');
+        } else if (stays === 'held' || stays === 'changed') sorted[stays] += 1;
       }
       if (page.length === 0) continue;
       lease ??= await begin(context, offboarding, policy, of.records, holds.ids);
+      roster ??= unitRoster(context, lease);
+      await writeUnits(context, lease, shape, roster, page, units);
       await writePage(context, lease, page);
     }
     // Only now is the file known to be the one that was exported: nothing acts on what was ordered before this.
@@ -217,27 +248,45 @@ async function begin(
   return lease;
 }
 
-async function writePage(context: Context, lease: DisposalLease, records: readonly RosterRecord[]): Promise<void> {
+async function writePage(context: Context, lease: DisposalLease, records: readonly RawRecord[]): Promise<void> {
   await lease.keep();
-  const { subject, epoch } = lease;
   const { pages } = lease.document;
-  await writeRosterPage(context.store, { archive: subject, attempt: subject, epoch }, pages, records);
-  await lease.write((document) => ({
-    ...document,
-    pages: pages + 1,
-    records: document.records + records.length,
-  }));
+  const roster = records.map(({ idBytes, raw }): RosterRecord => ({ id: idBytes, sha256: sha256(raw), segment: 0 }));
+  await writeRosterPage(context.store, pagesOf(lease), pages, roster);
+  await lease.write((document) => ({ ...document, pages: pages + 1, records: document.records + records.length }));
 }
 
-async function quarantineUnguarded(
+function pagesOf({ subject, epoch }: DisposalLease) {
+  return { archive: subject, attempt: subject, epoch };
+}
+
+function unitRoster(context: Context, lease: DisposalLease): UnitRoster {
+  return new UnitRoster(context.store, pagesOf(lease));
+}
+
+/**
+ * What is needed to find what hangs on a page of records when they are gone: what children name them by, where that is not
+ * the `_id`, and their files. The children themselves are looked for then.
+ */
+async function writeUnits(
   context: Context,
-  { owner, customer }: OffboardingDocument,
-  policy: Policy,
-  record: RawRecord,
+  { document }: DisposalLease,
+  { children = [] }: DatasetShape,
+  roster: UnitRoster,
+  records: readonly RawRecord[],
+  units: readonly (WholeUnit | null)[],
 ): Promise<void> {
-  const reason = context.source.fitness(toShape(policy), record.raw) ?? 'not-canonical';
-  const namespace = policy.dataset.collection;
-  await quarantineRecord(context, { namespace, owner, customer, policy: policy.name }, record, reason);
+  await roster.atPage(document.pages);
+  for (const [at, { raw }] of records.entries()) {
+    const root = document.records + at;
+    for (const child of children) {
+      const value = child.parent === '_id' ? null : context.source.parentOf(child, raw);
+      if (value !== null) roster.parent(child.collection, { root, value });
+    }
+    for (const [ordinal, { facts: _, ...file }] of (units[at]?.attachments ?? []).entries())
+      await roster.attachment({ ...file, root, ordinal });
+  }
+  await roster.flush();
 }
 
 /** Of all disposals of this offboarding in the partition: how many records they deleted, and the outcomes of the last. */

@@ -28,9 +28,15 @@ import { type ApprovalRequest, requireApproval } from './approval.ts';
 import { certify } from './certificate.ts';
 import { assertNotStopped, type Context } from './context.ts';
 import { type ExportSubject, partitionOf } from './export-customer.ts';
-import type { ExportManifest } from './export-manifest.ts';
+import type { ExportedCollection, ExportManifest } from './export-manifest.ts';
 import { type OffboardedArchive, offboardArchives } from './offboard-archives.ts';
-import { countRecords, type OffboardedCollection, offboardCollection, orderedBy } from './offboard-records.ts';
+import {
+  countChildren,
+  countRecords,
+  type OffboardedCollection,
+  offboardCollection,
+  orderedBy,
+} from './offboard-records.ts';
 import { ensureSafeToDestroy } from './preflight.ts';
 import { policiesToRun } from './published.ts';
 import type { VerifiedExport } from './verified-export.ts';
@@ -48,7 +54,11 @@ export interface OffboardPlan extends ExportSubject {
   readonly manifestSha256: string;
   readonly reason: string;
   readonly records: number;
-  readonly collections: readonly { readonly collection: string; readonly records: number }[];
+  readonly collections: readonly {
+    readonly collection: string;
+    readonly part: ExportedCollection['part'];
+    readonly records: number;
+  }[];
   readonly exportedArchives: readonly { readonly archive: string; readonly records: number }[];
   /** Destroyed although the export does not hold them. */
   readonly withoutArchives: readonly { readonly archive: string; readonly records: number; readonly why: string }[];
@@ -73,14 +83,14 @@ export function planOffboarding(exported: VerifiedExport, order: OffboardOrder):
   if (!manifest.formats.includes('bson')) throw notWhole(manifest, 'it has no BSON, by which records are compared');
   const others = manifest.archives.filter(({ outcome }) => outcome !== 'exported');
   if (others.length > 0 && !order.withoutArchives) throw archivesMissing(manifest, others);
-  const collections = manifest.collections.map(({ collection, records }) => ({ collection, records }));
+  const collections = manifest.collections.map(({ collection, part, records }) => ({ collection, part, records }));
   return {
     owner: order.owner,
     customer: order.customer,
     export: manifest.export,
     manifestSha256,
     reason: order.reason,
-    records: collections.reduce((total, { records }) => total + records, 0),
+    records: collections.reduce((total, { part, records }) => total + (part === 'records' ? records : 0), 0),
     collections,
     exportedArchives: manifest.archives
       .filter(({ outcome }) => outcome === 'exported')
@@ -163,6 +173,8 @@ async function begin(context: Context, plan: OffboardPlan, order: OffboardOrder)
   });
 }
 
+const PARTS: readonly ExportedCollection['part'][] = ['records', 'children', 'attachments'];
+
 async function destroy(
   context: Context,
   offboarding: OffboardingDocument,
@@ -173,10 +185,13 @@ async function destroy(
   }
   const collections: OffboardedCollection[] = [];
   const problems: { collection: string; code: string; text: string }[] = [];
-  for (const of of exported.manifest.collections) {
+  // Records before what hangs on them, which goes with them and is counted then.
+  const order = [...exported.manifest.collections].sort((a, b) => PARTS.indexOf(a.part) - PARTS.indexOf(b.part));
+  for (const of of order) {
     assertNotStopped(context);
     try {
-      collections.push(await offboardCollection(context, offboarding, exported, of));
+      if (of.part === 'records') collections.push(await offboardCollection(context, offboarding, exported, of));
+      if (of.part === 'children') collections.push(await countChildren(context, exported, of));
     } catch (error) {
       if (!(error instanceof MoraineError) || error.code === 'WORK_STOPPED') throw error;
       if (error.class === 'bug' || error.class === 'retry') throw error;

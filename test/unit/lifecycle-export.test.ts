@@ -7,6 +7,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { documentsIn } from '../../src/cli/bson-file.ts';
 import { exportInto } from '../../src/cli/export.ts';
 import { verifyExport } from '../../src/cli/export-verify.ts';
+import { MoraineError } from '../../src/errors.ts';
 import { id } from '../../src/ids.ts';
 import { unwrapArchiveKey } from '../../src/keys/administrator.ts';
 import { newIdentity, openIdentity } from '../../src/keys/identity-file.ts';
@@ -17,6 +18,7 @@ import type { ExportFormat } from '../../src/lifecycle/export-manifest.ts';
 import { requestRetrieval } from '../../src/lifecycle/retrieve.ts';
 import { runPolicy } from '../../src/lifecycle/run-policy.ts';
 import type { Policy } from '../../src/policy/policy.ts';
+import type { AttachmentsPort } from '../../src/source/attachments-port.ts';
 import type { SourcePort } from '../../src/source/port.ts';
 import { overlay } from '../harness/overlay.ts';
 import { MemoryWorld } from '../simulation/memory-world.ts';
@@ -197,6 +199,50 @@ describe('export', () => {
     expect(idsOf(await documentsOf(`moraine-archives/${archive._id}/data/chats.bson`))).toEqual(['old']);
     expect(idsOf(await documentsOf('data/chats.bson'))).toEqual(['young']);
     expect((await verifyExport(out())).findings).toEqual([]);
+  });
+
+  test('files that hang on records are in it, with an index of where they were; missing ones are counted', async () => {
+    const tickets = await world.publish(
+      policyText('tickets', 'data.tickets').replace(
+        'customer: { field: tenant } }',
+        'customer: { field: tenant }, attachments: [{ gridfs: fs, file: photo, exclusive: true }] }',
+      ),
+    );
+    for (const _id of ['whole', 'missing', 'changes', 'plain']) put(tickets, _id, { photo: _id });
+    const facts = { kind: 'gridfs', bucket: 'data.fs', key: new Uint8Array([1]), about: new Uint8Array([2]) } as const;
+    const file = { kind: 'gridfs', store: '', bucket: 'data.fs', key: '01', version: null, stamp: 's' } as const;
+    const attachments: AttachmentsPort = {
+      find: async (_, raw) => {
+        const { photo } = BSON.deserialize(raw);
+        if (photo === 'missing') return { problem: 'attachment-missing' };
+        return { found: photo === 'plain' ? [] : [{ ...file, facts, version: photo, bytes: 6, exclusive: true }] };
+      },
+      read: async function* ({ version }) {
+        yield Buffer.from('abc');
+        if (version === 'changes') throw new MoraineError('ATTACHMENT_CHANGED', 'It is another one now.');
+        yield Buffer.from('def');
+      },
+      isSame: async () => true,
+      remove: async () => 'deleted',
+      putBack: async () => 'inserted',
+      inspect: async () => [],
+    };
+    const report = await give({ on: { ...context, attachments } });
+    expect(report.collections).toMatchObject([
+      { part: 'records', records: 4 },
+      { part: 'attachments', records: 1, bytes: 6, leftOut: 2 },
+    ]);
+    const [line = '', ...others] = readFileSync(join(out(), 'moraine-attachments/index.jsonl'), 'utf8')
+      .trim()
+      .split('\n');
+    expect(others).toEqual([]);
+    const { file: name } = JSON.parse(line);
+    expect(JSON.parse(line)).toMatchObject({ bytes: 6, kind: 'gridfs', bucket: 'data.fs', id: '01', about: '02' });
+    expect(readFileSync(join(out(), 'moraine-attachments', name), 'utf8')).toBe('abcdef');
+    expect(readdirSync(join(out(), 'moraine-attachments')).sort()).toEqual([name, 'index.jsonl']);
+    expect((await verifyExport(out())).findings).toEqual([]);
+    writeFileSync(join(out(), 'moraine-attachments', name), 'abcdeg');
+    expect((await verifyExport(out())).findings).toEqual([{ path: `moraine-attachments/${name}`, problem: 'changed' }]);
   });
 
   test('a folder with files, and a customer of whom nothing is kept, are refused; nothing is left', async () => {

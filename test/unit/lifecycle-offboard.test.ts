@@ -2,7 +2,7 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { BSON } from 'bson';
+import { BSON } from 'bson';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { exportInto } from '../../src/cli/export.ts';
 import { writtenExport } from '../../src/cli/export-verify.ts';
@@ -364,6 +364,80 @@ describe('offboard', () => {
     expect(await leave()).toMatchObject({ state: 'done', collections: [{ deleted: 1_500 }] });
   });
 
+  test('children go with their record and are in the export; one of another customer keeps its record, and stays', async () => {
+    const tickets = await world.publish(
+      policyText('tickets').replace(
+        'customer: { field: tenant } }',
+        'customer: { field: tenant }, children: [{ collection: data.comments, key: ticket, parent: number, customer: { field: tenant } }] }',
+      ),
+    );
+    const comment = (_id: string, ticket: number, tenant = 'north') =>
+      world.source.put(id.namespace('data.comments'), BSON.serialize({ _id, ticket, tenant }));
+    const comments = () =>
+      world.source.all(id.namespace('data.comments')).map((raw) => String(BSON.deserialize(raw)['_id']));
+    put(tickets, 'one', { number: 1 });
+    put(tickets, 'two', { number: 2 });
+    put(tickets, 'south', { number: 3, tenant: 'south' });
+    comment('a', 1);
+    comment('b', 1);
+    comment('c', 2);
+    comment('strange', 2, 'south');
+    comment('d', 3, 'south');
+    const exported = await give();
+    expect(exported.collections).toMatchObject([
+      { collection: 'data.tickets', part: 'records', records: 2 },
+      { collection: 'data.comments', part: 'children', records: 3, leftOut: 1, whileItRan: { changed: 0, gone: 0 } },
+    ]);
+    expect(readFileSync(join(out(), 'data/comments.jsonl'), 'utf8')).not.toContain('strange');
+    const report = await leaveGranted();
+    expect(report).toMatchObject({
+      state: 'open',
+      collections: [
+        { collection: 'data.tickets', deleted: 1, unfit: 1, left: 1 },
+        { collection: 'data.comments', deleted: 2, left: 1 },
+      ],
+    });
+    expect(world.idsIn(tickets)).toEqual(['south', 'two']);
+    expect(comments().sort()).toEqual(['c', 'd', 'strange']);
+    expect(await world.all('unitPages')).toEqual([]);
+    world.source.remove(id.namespace('data.comments'), idOf('strange'));
+    expect(await leave()).toMatchObject({ state: 'done' });
+    expect(comments()).toEqual(['d']);
+  });
+
+  test('a hold between a record and its children stops the children; after it they go, too', async () => {
+    const tickets = await world.publish(
+      policyText('tickets').replace(
+        'customer: { field: tenant } }',
+        'customer: { field: tenant }, children: [{ collection: data.comments, key: ticket }] }',
+      ),
+    );
+    put(tickets, 'one');
+    world.source.put(id.namespace('data.comments'), BSON.serialize({ _id: 'a', ticket: 'one' }));
+    await give();
+    let isPlaced = false;
+    const on = around({
+      deleteGuarded: async (...args) => {
+        const answer = await context.source.deleteGuarded(...args);
+        // The announcement of the page runs out before the children are looked at.
+        if (!isPlaced) {
+          isPlaced = true;
+          await holds(world.store).insert(aHold({ ...NORTH, namespace: null, _id: 'hold-3' }));
+          world.clock.advance(60_000);
+        }
+        return answer;
+      },
+    });
+    const report = await leaveGranted({ on });
+    expect(report).toMatchObject({ state: 'open', problems: [{ code: 'HELD' }] });
+    expect(world.idsIn(tickets)).toEqual([]);
+    expect(world.source.all(id.namespace('data.comments')).length).toBe(1);
+    await holds(world.store).remove('hold-3', 0);
+    world.letLeasesEnd();
+    expect(await leave()).toMatchObject({ state: 'done' });
+    expect(world.source.all(id.namespace('data.comments'))).toEqual([]);
+  });
+
   test('an entry in quarantine of a record that went is closed', async () => {
     put(chats, 'no-trigger', { at: 'yesterday' });
     await runPolicy(context, chats, { flush: true, expired: null });
@@ -373,3 +447,8 @@ describe('offboard', () => {
     expect(await world.all('quarantine')).toMatchObject([{ state: 'closed', idBytes: null }]);
   });
 });
+
+function idOf(text: string): Uint8Array {
+  const raw = BSON.serialize({ _id: text });
+  return Uint8Array.from([2, ...raw.subarray(9, raw.length - 1)]);
+}
