@@ -63,7 +63,7 @@ const person = z
 const approvals = z.strictObject({
   required: z.array(z.enum(APPROVAL_KINDS)).optional().meta({
     description:
-      'What needs a second person; by default everything in production. Exceptions and early purges always do.',
+      'What needs a second person; by default everything in production. Exceptions, early purges and offboarding always do.',
   }),
   expire: period
     .default('P7D')

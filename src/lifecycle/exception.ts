@@ -9,7 +9,7 @@ import { canonicalJson, type Json } from '../canonical-json.ts';
 import { MoraineError } from '../errors.ts';
 import { isRightlyGranted, useApproval } from '../ledger/approval-decisions.ts';
 import { type ApprovalDocument, isLive } from '../ledger/approval-document.ts';
-import { approvalHash, newestRound } from '../ledger/approvals.ts';
+import { approvalHash, getApproval, newestRound } from '../ledger/approvals.ts';
 import {
   type ExceptionDocument,
   type ExceptionText,
@@ -36,15 +36,21 @@ export async function requestException(context: Context, text: ExceptionText): P
   if (policy === undefined) throw new MoraineError('POLICY_NOT_PUBLISHED', `Policy ${text.policy} is not in force.`);
   const now = dueNow(context).getTime();
   const graceMs = addPeriod(now, periodOf(policy.grace), policy.zone) - now;
-  const exception = (await findSame(context, text)) ?? (await writeException(context, text, graceMs));
+  const known = await findSame(context, text);
+  const exception =
+    known === null ? await writeException(context, text, graceMs) : await settleException(context, known);
+  if (exception.approval !== null) return { exception, approval: await getApproval(context.store, exception.approval) };
   const approval = await ask(context, exceptionAsked(exception), text.requestedBy);
   return { exception: await settleException(context, exception), approval };
 }
 
-/** One that is still asked for, in the same words by the same person. */
+/** One that is asked for or in force, in the same words by the same person. */
 async function findSame(context: Context, text: ExceptionText): Promise<ExceptionDocument | null> {
   const wanted = fingerprint(text);
-  for await (const found of exceptions(context.store).find({ policy: text.policy, state: 'requested' }))
+  for await (const found of exceptions(context.store).find({
+    policy: text.policy,
+    state: { $in: ['requested', 'granted'] },
+  }))
     if (fingerprint(found) === wanted) return found;
   return null;
 }
@@ -87,15 +93,15 @@ export async function settleException(context: Context, exception: ExceptionDocu
   }
   if (approval === null || !isRightlyGranted(approval)) return exception;
   const facts = grantFacts(approval);
-  const granted = await update(
+  // Before the document says so: nobody comes back to one that does.
+  await tell(context, exception, 'grant', 'outcome', { by: facts.grantedBy, approval: approval._id });
+  if (approval.state === 'spent' || isLive(approval, await store.serverTime()))
+    await useApproval(context, approval._id, { hash: approval.hash, spendFor: exception._id });
+  return await update(
     exceptions(store),
     exception._id,
     (now): ExceptionDocument => (now.state === 'requested' ? { ...now, ...facts, state: 'granted' } : now),
   );
-  await tell(context, granted, 'grant', 'outcome', { by: facts.grantedBy, approval: approval._id });
-  if (isLive(approval, await store.serverTime()))
-    await useApproval(context, approval._id, { hash: approval.hash, spendFor: exception._id });
-  return granted;
 }
 
 /**

@@ -11,7 +11,7 @@ import { canonicalJson, type Json } from '../canonical-json.ts';
 import type { ArchiveId } from '../ids.ts';
 import { isRightlyGranted } from '../ledger/approval-decisions.ts';
 import type { ApprovalDocument, ApprovalKind } from '../ledger/approval-document.ts';
-import { getApproval, liveApprovalsOf } from '../ledger/approvals.ts';
+import { approvals, liveApprovalsOf } from '../ledger/approvals.ts';
 import type { ArchiveDocument } from '../ledger/archive-document.ts';
 import { ask, isApprovalRequired, shownOf } from './approval.ts';
 import type { Context } from './context.ts';
@@ -132,17 +132,16 @@ function verdict(said: readonly ApprovalDocument[]): Reviewed {
     : { state: 'requested', approval: requested._id };
 }
 
-/** Somebody asked about it by name, and it was granted. */
-async function earlyApproved(context: Context, { early }: ArchiveDocument): Promise<Reviewed | null> {
-  if (early === undefined) return null;
-  const approval = await getApproval(context.store, early.approval);
-  return NAMES_ARCHIVES.includes(approval.kind) && isRightlyGranted(approval)
-    ? { state: 'granted', approval: approval._id }
-    : null;
-}
-
-/** Approvals of kinds that show the very archives that are purged before their date. */
+/** Approvals that name the archives that are to go: each is a review of them. */
 const NAMES_ARCHIVES: readonly ApprovalKind[] = ['early-purge', 'offboard'];
+
+/** Somebody asked about it by name, and it was granted. */
+async function earlyApproved(context: Context, { _id, early }: ArchiveDocument): Promise<Reviewed | null> {
+  const approval = early === undefined ? null : await approvals(context.store).get(early.approval);
+  if (approval === null || !NAMES_ARCHIVES.includes(approval.kind) || !isRightlyGranted(approval)) return null;
+  if (approval.kind === 'early-purge' && !approval.items.includes(_id)) return null;
+  return { state: 'granted', approval: approval._id };
+}
 
 /** Why an archive that is about to be claimed stays; null: it may go. Looked at where the vault is asked, too. */
 export async function waitsForReview(context: Context, archive: ArchiveDocument): Promise<string | null> {

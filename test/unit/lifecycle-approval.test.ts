@@ -76,7 +76,7 @@ describe('what is required', () => {
     installation: { id: 'i', environment: name },
   });
   const required = (ctx: Context) => APPROVAL_KINDS.filter((kind) => isApprovalRequired(ctx, kind));
-  const always = ['exception', 'early-purge'];
+  const always = ['exception', 'early-purge', 'offboard'];
 
   test('in production everything but the review of each purge; elsewhere only what always is', () => {
     expect(required(environment('production'))).toEqual(APPROVAL_KINDS.filter((kind) => kind !== 'purge'));
@@ -89,7 +89,12 @@ describe('what is required', () => {
   test('moraine.yaml names others, and never less than what always is; stages ask for the review', () => {
     expect(required(environment('production', { required: [] }))).toEqual(always);
     expect(required(environment('sandbox', { required: ['cap'] }))).toEqual(['cap', ...always]);
-    expect(required(environment('sandbox', { purgeStages: [['bob']] }))).toEqual([...always, 'purge']);
+    expect(required(environment('sandbox', { purgeStages: [['bob']] }))).toEqual([
+      'exception',
+      'early-purge',
+      'purge',
+      'offboard',
+    ]);
   });
 });
 
