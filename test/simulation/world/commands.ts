@@ -21,7 +21,7 @@ import { type RestoreTarget, restoreArchive } from '../../../src/lifecycle/resto
 import { requestRetrieval } from '../../../src/lifecycle/retrieve.ts';
 import { runPolicy } from '../../../src/lifecycle/run-policy.ts';
 import { loadPolicy } from '../../../src/policy/load.ts';
-import { type Policy, policyVersion } from '../../../src/policy/policy.ts';
+import { policyVersion } from '../../../src/policy/policy.ts';
 import type { SimulatedProcess } from '../engine/process.ts';
 import type { PolicyFacts, Scope, SourceRecord } from '../judge/observations.ts';
 import type { Installed } from './context.ts';
@@ -154,22 +154,28 @@ dataset:
   facets: { subject: { field: mail } }
 ${version ? '  version: { field: n }\n' : ''}trigger: { field: at }
 active: ${facts.activeDays} days
-then: archive
-archive: { for: ${facts.archiveDays} days, vault: cold, verify: ${facts.verify}, dueWindow: ${facts.dueWindowDays} days, maxWait: ${facts.maxWaitDays} days }
-grace: ${facts.graceDays} days
+${dispositionLines(facts)}grace: ${facts.graceDays} days
 limits: { records: ${facts.limits.records}, share: ${facts.limits.share} }
 `;
 }
 
-/** What the file of a person says of the disposition, in the normal form. */
-function dispositionOf({ does, treat }: PolicyFacts): Partial<Policy> {
+/** The lines that say what happens to what is due. */
+function dispositionLines(facts: PolicyFacts): string {
+  const { does, treat = [] } = facts;
+  const hows = [...new Set(treat.map(({ how }) => how))];
+  const fields = hows.map(
+    (how) => `${how}: [${treat.flatMap((each) => (each.how === how ? [each.field] : [])).join(', ')}]\n`,
+  );
+  const archive = `archive: { for: ${facts.archiveDays} days, vault: cold, verify: ${facts.verify}, dueWindow: ${facts.dueWindowDays} days, maxWait: ${facts.maxWaitDays} days }\n`;
   switch (does) {
     case 'delete':
-      return { disposition: 'delete', archive: null };
+      return 'then: delete\n';
     case 'treat':
-      return { disposition: 'treat', archive: null, ...(treat === undefined ? {} : { treat }) };
+      return `then: [${hows.join(', ')}]\n${fields.join('')}`;
+    case 'archive and treat':
+      return `then: [archive, ${hows.join(', ')}]\n${fields.join('')}${archive}`;
     default:
-      return treat === undefined ? {} : { treat };
+      return `then: archive\n${archive}`;
   }
 }
 
@@ -181,7 +187,7 @@ export async function publish(
 ): Promise<void> {
   const { loaded, problems } = loadPolicy('policy.yaml', policyYaml(facts, version));
   if (loaded === null) throw new Error(JSON.stringify(problems));
-  const policy = { ...loaded.policy, ...dispositionOf(facts) };
+  const { policy } = loaded;
   await publishPolicy(store, clock, {
     name: policy.name,
     namespace: policy.dataset.collection,

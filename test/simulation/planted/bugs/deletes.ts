@@ -47,8 +47,8 @@ export const DELETE_BUGS: readonly PlantedBug[] = [
     patches: [
       {
         file: 'src/lifecycle/clear-page.ts',
-        find: 'else if (isSame(record.sha256, now.raw)) present.push',
-        replace: 'else if (isSame(record.sha256, now.raw) || true) present.push',
+        find: 'else if (isSame(record.sha256, now.raw))',
+        replace: 'else if (isSame(record.sha256, now.raw) || true)',
       },
     ],
     caughtBy: ['deleted-other-bytes'],
