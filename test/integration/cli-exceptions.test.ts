@@ -33,6 +33,12 @@ const request = (...args: readonly string[]) =>
 const list = async (...args: readonly string[]) =>
   (await world.moraine('exception', 'list', ...args, ...AT, '--json')).json;
 
+const planned = z.object({ policies: z.array(z.object({ totals: z.object({ due: z.number() }) })) });
+const dueAt = async (asOf: string) => {
+  const { json } = await world.moraine('plan', '--as-of', asOf, '--json');
+  return planned.parse(json).policies[0]?.totals.due;
+};
+
 test('what cannot be an exception is refused before anything is written', async () => {
   for (const args of [
     ['--customer', 'north', '--open-ended'],
@@ -76,11 +82,15 @@ test('longer: nothing before its grant, in force after it, seen; its end takes a
   ).toBe(id);
   expect(await list()).toMatchObject([{ id, state: 'requested', text: `waits for ${approval}` }]);
   expect((await world.moraine('approve', 'grant', approval, ...ALICE)).exitCode).toBe(3);
+  expect(await dueAt('2022-06-01')).toBe(2);
   const granted = await world.moraine('approve', 'grant', approval, ...AT, ...BOB);
   expect(granted.json).toMatchObject({ state: 'granted', exceptionInForce: id });
   expect(await list()).toMatchObject([
     { id, state: 'granted', text: 'in force', grantedBy: ['person:bob'], requestedBy: 'person:alice' },
   ]);
+  expect(await dueAt('2022-06-01')).toBe(1);
+  const explained = await world.moraine('explain', world.namespace('calls'), '1', ...AT);
+  expect(explained.stdout).toContain(id);
   const shown = await world.moraine('exception', 'show', id, ...AT);
   expect(shown.stdout).toContain('longer: P3Y for customer north');
   expect(shown.stdout).toContain('granted by person:bob');
@@ -101,6 +111,9 @@ test('longer: nothing before its grant, in force after it, seen; its end takes a
     endedBy: 'person:alice',
     endedAt: '2022-06-01T00:00:00.000Z',
   });
+  // Nothing goes on the day that it ends; the grace of the policy later it does.
+  expect(await dueAt('2022-06-01')).toBe(1);
+  expect(await dueAt('2022-07-15')).toBe(2);
   expect(await list()).toEqual([]);
   expect(await list('calls', '--all')).toMatchObject([{ id, text: 'ended by person:alice' }]);
 }, 120_000);
@@ -113,6 +126,9 @@ test('shorter: bites after the grace, ends at once; refused, it is withdrawn', a
     { id, value: { field: 'topic', is: ['sale', 'trial'] }, bitesAt: expect.stringMatching(/^2022-06-/) },
   ]);
   expect((await world.moraine('exception', 'list', ...AT)).stdout).toContain('bites from 2022-06-');
+  // Retained by the grace of the longer one that ended, record 1 stays; 2 is due by the shorter one once that bites.
+  expect(await dueAt('2022-06-01')).toBe(1);
+  expect(await dueAt('2022-07-15')).toBe(3);
   const ended = await world.moraine('exception', 'end', id, '--reason', 'not needed', ...AT, ...ALICE);
   expect(ended).toMatchObject({ exitCode: 0, json: { state: 'ended' } });
 
