@@ -39,6 +39,10 @@ export const METRICS = {
     help: 'How long the oldest record in the source has been overdue (past due date and grace); 0 when none is',
     labels: ['policy'],
   },
+  moraine_oldest_pending_record_seconds: {
+    help: 'Age of the oldest record that waits for an event or a value of its own; 0 when none does',
+    labels: ['policy'],
+  },
   moraine_overdue_purges: { help: 'Archives past their purge date and grace', labels: ['policy'] },
   moraine_oldest_overdue_purge_seconds: {
     help: 'How long ago the oldest overdue purge was due; 0 when none is overdue',

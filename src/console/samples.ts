@@ -107,7 +107,12 @@ function oldestSamples(oldest: OldestRecord, now: Date): readonly Sample[] {
   const ms = overdueMs(oldest, now);
   return [
     { name: 'moraine_source_readable', value: ms === null ? 0 : 1, labels },
-    ...(ms === null ? [] : [{ name: 'moraine_oldest_overdue_record_seconds', value: ms / 1_000, labels } as const]),
+    ...(ms === null
+      ? []
+      : ([
+          { name: 'moraine_oldest_overdue_record_seconds', value: ms / 1_000, labels },
+          { name: 'moraine_oldest_pending_record_seconds', value: secondsSince(oldest.pendingSince, now), labels },
+        ] as const)),
   ];
 }
 
