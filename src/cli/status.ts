@@ -5,6 +5,7 @@ import { waitingApprovals } from '../ledger/approvals.ts';
 import { archives, findArchives } from '../ledger/archives.ts';
 import { countHolds, holds } from '../ledger/holds.ts';
 import { countNotifications } from '../ledger/notifications.ts';
+import { openOffboardings } from '../ledger/offboardings.ts';
 import { pausesShown, targetText } from '../ledger/pauses.ts';
 import { openQuarantine } from '../ledger/quarantine.ts';
 import { latestRuns } from '../ledger/runs.ts';
@@ -64,6 +65,9 @@ async function statusOf(context: Context) {
       return { id: _id, kind, subject, by: requestedBy, since: requestedAt, until: expiresAt };
     }),
     notifications: await countNotifications(store),
+    offboardings: (await openOffboardings(store)).map(({ _id, owner, customer, saidBy, startedAt }) => {
+      return { id: _id, owner, customer, by: saidBy, since: startedAt };
+    }),
     alarms: await openAlarms(store),
     runs,
   };
@@ -164,6 +168,10 @@ function statusText(status: Status): readonly string[] {
       : [
           `! ${counted(status.notifications.undelivered, 'notification')} to owners could not be delivered: \`moraine notify list\`.`,
         ]),
+    ...status.offboardings.map(
+      ({ owner, customer, since }) =>
+        `! ${customer} of ${owner} leaves since ${instant(since)}, and something of it is left: \`moraine offboard\` carries it on.`,
+    ),
     ...status.alarms.map(({ code, text }) => `✗ Alarm ${code}: ${text}`),
     ...(status.runs.length === 0
       ? []

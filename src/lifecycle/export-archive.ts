@@ -32,10 +32,11 @@ export async function exportArchive(
     const files = await sinks.files();
     return { told: told(archive, 'exported', report.void, files), files };
   } catch (error) {
-    if (errorClass(error) !== 'quarantine') throw error;
+    const isBusy = isMoraineError(error, 'LEASE_HELD');
+    if (!isBusy && errorClass(error) !== 'quarantine') throw error;
     context.log.error({ archive: archive._id }, `It cannot be read: ${String(error)}`);
     await folder.discardArchive(archive._id);
-    return { told: told(archive, 'damaged', 0, []), files: [] };
+    return { told: told(archive, isBusy ? 'being cleared' : 'damaged', 0, []), files: [] };
   }
 }
 

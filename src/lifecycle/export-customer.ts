@@ -169,12 +169,7 @@ export async function* withoutTrigger(
   { source }: Context,
   { dataset, owner, customer }: Partition,
 ): AsyncGenerator<readonly RawRecord[]> {
-  for await (const batch of source.unfit(dataset)) {
-    yield batch.filter(({ raw }) => {
-      const facts = source.facts(dataset, raw);
-      return facts.owner === owner && facts.customer === customer;
-    });
-  }
+  yield* source.unfit(dataset, { owner, customer });
 }
 
 /** Compares what was written with what is there now. */

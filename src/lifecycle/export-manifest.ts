@@ -54,6 +54,7 @@ export const ARCHIVE_EXPORTS = [
   'not retrieved',
   'retrieval not ready',
   'in quarantine',
+  'being cleared',
   'being purged',
   'not sealed',
 ] as const;

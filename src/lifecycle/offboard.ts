@@ -134,7 +134,8 @@ export async function askToOffboard(context: Context, plan: OffboardPlan, saidBy
 function requestOf(plan: OffboardPlan): ApprovalRequest {
   const { owner, customer } = plan;
   const shown = JSON.parse(JSON.stringify(plan));
-  return { kind: 'offboard', subject: { owner, customer, export: plan.export }, shown };
+  const items = [...plan.exportedArchives, ...plan.withoutArchives].map(({ archive }) => archive);
+  return { kind: 'offboard', subject: { owner, customer, export: plan.export }, shown, items };
 }
 
 async function begin(context: Context, plan: OffboardPlan, order: OffboardOrder): Promise<OffboardingDocument> {

@@ -28,6 +28,7 @@ import type {
   GuardedReplace,
   Partition,
   PartitionSummary,
+  Party,
   Position,
   RawRecord,
   Replacement,
@@ -151,8 +152,12 @@ export class MemorySource extends PureAnswers implements SourcePort {
     signal?.throwIfAborted();
   }
 
-  async *unfit(dataset: DatasetShape): AsyncGenerator<readonly RawRecord[]> {
-    const unfit = this.#walkable(dataset).filter((raw) => factsOf(dataset, raw).unfit.length > 0);
+  async *unfit(dataset: DatasetShape, of?: Party): AsyncGenerator<readonly RawRecord[]> {
+    const unfit = this.#walkable(dataset).filter((raw) => {
+      const facts = factsOf(dataset, raw);
+      if (facts.unfit.length === 0) return false;
+      return of === undefined || (facts.owner === of.owner && facts.customer === of.customer);
+    });
     for (let at = 0; at < unfit.length; at += BATCH_DOCUMENTS) {
       yield unfit.slice(at, at + BATCH_DOCUMENTS).map(rawRecord);
     }

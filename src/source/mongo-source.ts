@@ -10,7 +10,7 @@ import { findOne, readByIds, serverTime, summarise } from './mongo-read.ts';
 import { type ScanRange, scanPartition } from './mongo-scan.ts';
 import { unfitRecords } from './mongo-unfit.ts';
 import { deleteGuarded, insertMissing, replaceGuarded } from './mongo-write.ts';
-import type { DatasetShape, Partition, RawRecord, Replacement, SourcePort, TriggerRange } from './port.ts';
+import type { DatasetShape, Partition, Party, RawRecord, Replacement, SourcePort, TriggerRange } from './port.ts';
 import { PureAnswers } from './pure-answers.ts';
 import type { ChildShape } from './unit-shape.ts';
 
@@ -43,8 +43,8 @@ export class MongoSource extends PureAnswers implements SourcePort {
     return scanPartition(this.#client, partition, range, signal);
   }
 
-  unfit(dataset: DatasetShape) {
-    return unfitRecords(this.#client, dataset);
+  unfit(dataset: DatasetShape, of?: Party) {
+    return unfitRecords(this.#client, dataset, of);
   }
 
   readByIds(namespace: Namespace, idBytes: readonly Uint8Array[]) {

@@ -11,12 +11,22 @@ import { translateMongoError } from './driver-errors.ts';
 import { customersOf, FIRST_UUID, LAST_UUID, ownersOf } from './mongo-partitions.ts';
 import { collectionOf, partitionFilter, partyFilter, READ_RAW } from './mongo-query.ts';
 import { batchesOf } from './mongo-scan.ts';
-import type { DatasetShape, FieldOrValue, RawRecord, UnfitReason } from './port.ts';
+import type { DatasetShape, FieldOrValue, Party, RawRecord, UnfitReason } from './port.ts';
 import { factsOf, recordsFrom } from './raw-document.ts';
 
 /** See `SourcePort.unfit`. Each record comes once, at the first of owner, customer and trigger that is not usable. */
-export async function* unfitRecords(client: MongoClient, dataset: DatasetShape): AsyncGenerator<readonly RawRecord[]> {
+export async function* unfitRecords(
+  client: MongoClient,
+  dataset: DatasetShape,
+  of?: Party,
+): AsyncGenerator<readonly RawRecord[]> {
   const arrays = await mayHoldArrays(client, dataset);
+  if (of !== undefined) {
+    const within = partitionFilter({ dataset, ...of });
+    for await (const batch of matching(client, dataset, unusableTrigger(dataset, within, arrays), 'trigger-unusable'))
+      yield batch.filter(({ raw }) => isOf(dataset, raw, of));
+    return;
+  }
   if ('field' in dataset.owner) {
     yield* matching(client, dataset, unusableParty(dataset.owner, {}, arrays), 'owner-unusable');
   }
@@ -30,6 +40,11 @@ export async function* unfitRecords(client: MongoClient, dataset: DatasetShape):
       yield* matching(client, dataset, unusableTrigger(dataset, within, arrays), 'trigger-unusable');
     }
   }
+}
+
+function isOf(dataset: DatasetShape, raw: Uint8Array, { owner, customer }: Party): boolean {
+  const facts = factsOf(dataset, raw);
+  return facts.owner === owner && facts.customer === customer;
 }
 
 /** Types that are neither of the usable ones. `null` is asked for by value, which finds missing fields too. */

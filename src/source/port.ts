@@ -170,8 +170,11 @@ export interface SourcePort extends LookUpPort {
     range: { readonly after: Position | null; readonly upTo: Position | null; readonly before: number },
     signal?: AbortSignal,
   ): AsyncIterable<readonly RawRecord[]>;
-  /** Records whose owner, customer or trigger cannot be used, by index ranges over the types that are not usable. */
-  unfit(dataset: DatasetShape): AsyncIterable<readonly RawRecord[]>;
+  /**
+   * Records whose owner, customer or trigger cannot be used, by index ranges over the types that are not usable; with `of`
+   * only those of this owner and customer, of which nothing but the trigger is not.
+   */
+  unfit(dataset: DatasetShape, of?: Party): AsyncIterable<readonly RawRecord[]>;
   /** Owner, customer and trigger of a record, from its bytes. Cheap and pure. */
   facts(dataset: DatasetShape, raw: Uint8Array): RecordFacts;
   /**

@@ -367,6 +367,15 @@ export function sourceContract(name: string, makeWorld: () => Promise<SourceWorl
       add('usable too', new UUID('11111111-2222-4333-8444-555555555555').toBinary(), new ObjectId(), TRIGGER);
       const { made } = await filled(raws);
       expect(await unfit(made)).toEqual(wrong);
+      const ofNorth = { owner: id.owner('acme'), customer: id.customer('north') };
+      const theirs: string[] = [];
+      for await (const batch of source.unfit(made, ofNorth)) theirs.push(...batch.map((record) => record.key));
+      const expected = raws.filter((raw) => {
+        const { owner, customer, unfit: reasons } = source.facts(made, raw);
+        return owner === ofNorth.owner && customer === ofNorth.customer && reasons.length > 0;
+      });
+      expect(expected.length).toBeGreaterThan(0);
+      expect(theirs.sort()).toEqual(expected.map((raw) => source.keyOf(idBytesOf(raw))).sort());
       expect(source.facts(made, raws[0]!)).toMatchObject({ owner: null, customer: 'north', unfit: ['owner-unusable'] });
       expect((await scanned(north(made))).map((record) => record.key)).toEqual(['s:usable']);
     });

@@ -146,6 +146,8 @@ test('a hold stops it and is named: exit 3; what is not held goes; after the rel
   });
   expect((await stored('chats', 'north')).size).toBe(1_201);
   expect(await stored('calls', 'north')).toEqual(new Map());
+  const status = async () => (await world.moraine('status', '--json')).json;
+  expect(await status()).toMatchObject({ offboardings: [{ owner: 'acme', customer: 'north' }] });
   await ledger().collection('holds').deleteMany({});
   const done = await offboard('north', 'north', '--yes');
   expect(done.exitCode).toBe(0);
@@ -155,6 +157,7 @@ test('a hold stops it and is named: exit 3; what is not held goes; after the rel
     archives: [{ destroyed: true, state: 'purged' }],
   });
   expect(await stored('chats', 'north')).toEqual(new Map());
+  expect(await status()).toMatchObject({ offboardings: [] });
   expect((await archivesOf('north')).map(({ state }) => state)).toEqual(['purged']);
 });
 

@@ -164,8 +164,8 @@ export function sourcePort(process: SimulatedProcess, servers: Servers): SourceP
         yield batch;
       }
     },
-    async *unfit(dataset) {
-      yield* await reading('unfit', (source) => all(source.unfit(dataset)));
+    async *unfit(dataset, of) {
+      yield* await reading('unfit', (source) => all(source.unfit(dataset, of)));
     },
     readByIds: (namespace, ids) =>
       reading(
