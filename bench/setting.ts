@@ -33,6 +33,7 @@ export async function openSetting(name?: string): Promise<Setting> {
     redis: null,
     keys: { first: { url: urls.mongodb, database: `${database}_ledger` }, second: null, backupMaxAge: null },
     signingKeyPem: null,
+    attachments: new Map(),
     contacts: new Map(),
     vaults: new Map([
       [

@@ -15,9 +15,10 @@ import { connectMongoStore, type MongoStore } from './ledger/mongo-store.ts';
 import type { ActLog, Context, Progress } from './lifecycle/context.ts';
 import { createWay } from './notify/create-ways.ts';
 import type { Notifying } from './notify/port.ts';
+import { Attachments } from './source/attachments.ts';
 import { connectMongo } from './source/mongo-connect.ts';
 import { MongoSource } from './source/mongo-source.ts';
-import type { SourcePort } from './source/port.ts';
+import type { AttachmentsPort, SourcePort } from './source/port.ts';
 import { createVault } from './vault/create-vault.ts';
 import type { VaultPort } from './vault/port.ts';
 
@@ -59,6 +60,8 @@ export async function openApp(config: Config, options: AppOptions): Promise<App>
     const client = await connectMongo({ url: config.mongodb.url, appName: 'moraine' });
     closing.push(() => client.close());
     const source = new MongoSource(client);
+    const attachments = new Attachments(client, config.attachments);
+    closing.push(async () => attachments.close());
     const vaults = new Map<Parameters<typeof createVault>[0], VaultPort>();
     for (const [key, entry] of config.vaults) vaults.set(key, createVault(key, entry, { clock }));
     const notifying = openWays(config, clock, closing);
@@ -94,6 +97,7 @@ export async function openApp(config: Config, options: AppOptions): Promise<App>
           store,
           audit: auditFor(asOf),
           source,
+          attachments,
           keys,
           vaults,
           owners: new Set(config.owners.keys()),
@@ -118,9 +122,18 @@ export async function openApp(config: Config, options: AppOptions): Promise<App>
 }
 
 /** Another MongoDB server, for a restore. Throws MONGODB_UNAVAILABLE and CONFIG_INVALID as {@link openApp} does. */
-export async function openSource(url: string): Promise<{ readonly source: SourcePort; close(): Promise<void> }> {
+export async function openSource(
+  url: string,
+  config: Pick<Config, 'attachments'>,
+): Promise<{ readonly source: SourcePort; readonly attachments: AttachmentsPort; close(): Promise<void> }> {
   const client = await connectMongo({ url, appName: 'moraine-restore' });
-  return { source: new MongoSource(client), close: () => client.close() };
+  // GridFS files go where the records go, S3 objects back to their own store.
+  const attachments = new Attachments(client, config.attachments);
+  const close = async () => {
+    attachments.close();
+    await client.close();
+  };
+  return { source: new MongoSource(client), attachments, close };
 }
 
 function openWays(config: Config, clock: Clock, closing: (() => Promise<void>)[]): Notifying {

@@ -18,6 +18,7 @@ import type { Placement } from './lifecycle/placement.ts';
 import type { NotifyConfig } from './notify/notify-config.ts';
 import type { PolicyFile } from './policy/load.ts';
 import { addPeriod, periodOf } from './policy/period.ts';
+import type { AttachmentStore } from './source/attachment-store.ts';
 import type { VaultConfig } from './vault/vault-config.ts';
 import { checkYaml, problemsError, readYaml, type YamlProblem, type YamlSource } from './yaml-problems.ts';
 
@@ -45,6 +46,8 @@ export interface Config {
   /** Text of `signingKey: FILE`, an Ed25519 private key. */
   readonly signingKeyPem: string | null;
   readonly vaults: ReadonlyMap<VaultKey, VaultConfig>;
+  /** Stores of S3 objects that hang on records, by name. */
+  readonly attachments: ReadonlyMap<string, AttachmentStore>;
   /** By owner id (`src/ids.ts`). */
   readonly owners: ReadonlyMap<OwnerId, readonly Administrator[]>;
   /** Who looks at what is in quarantine and whom mail goes to, where moraine.yaml says so. */
@@ -93,6 +96,7 @@ export function loadConfig(
     keys: { ...keys.stores, backupMaxAge: config.keys.backupMaxAge ?? null },
     signingKeyPem: signingKey.pem,
     vaults: new Map(Object.entries(config.vaults).map(([name, vault]) => [id.vaultKey(name), vault])),
+    attachments: new Map(Object.entries(config.attachments)),
     contacts: new Map(
       Object.entries(config.owners).flatMap(([name, { contact }]): [OwnerId, string][] =>
         contact === undefined ? [] : [[id.owner(name), contact]],

@@ -1,4 +1,5 @@
 /** What `moraine check` looks at, one finding each. A server that is away hides nothing of the others. */
+
 import { connectRedis } from '../../jobs/redis.ts';
 import type { Config } from '../config.ts';
 import { ERROR_KINDS, errorClass, isMoraineError } from '../errors.ts';
@@ -6,6 +7,7 @@ import { openAlarms } from '../ledger/alarms.ts';
 import { assertClocksAgree, observeTime } from '../ledger/installation.ts';
 import { countNotifications } from '../ledger/notifications.ts';
 import type { Context } from '../lifecycle/context.ts';
+import { inspectDataset } from '../lifecycle/inspect-dataset.ts';
 import { canMeet } from '../lifecycle/owner-in-force.ts';
 import { placementFaults } from '../lifecycle/placement.ts';
 import { vaultWitness } from '../lifecycle/preflight.ts';
@@ -94,7 +96,7 @@ async function attempt(about: string, look: () => Promise<readonly Finding[]>): 
 }
 
 async function checkDataset(context: Context, { policy }: LoadedPolicy): Promise<readonly Finding[]> {
-  const { findings, index, documents, explain } = await context.source.inspect(toShape(policy));
+  const { findings, index, documents, explain } = await inspectDataset(context, toShape(policy));
   const problems = findings.map(({ level, text, remedy, code }): Finding => {
     const hint = remedy === undefined ? {} : { hint: remedy };
     const exit = level === 'error' ? { exit: EXIT.usage } : {};

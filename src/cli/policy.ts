@@ -1,10 +1,12 @@
 /** `moraine policy publish|show|list`: what is in force, and how it gets there. */
+
 import type { Command } from 'commander';
 import type { Json } from '../canonical-json.ts';
 import type { PolicyVersion } from '../ids.ts';
 import { policiesInForce, policyHistory, policyInForce, publishPolicy } from '../ledger/policies.ts';
 import type { Context } from '../lifecycle/context.ts';
 import { dueNow } from '../lifecycle/context.ts';
+import { inspectDataset } from '../lifecycle/inspect-dataset.ts';
 import { type PolicyPlan, planPolicy } from '../lifecycle/plan.ts';
 import { pinnedPolicy } from '../lifecycle/published.ts';
 import type { LoadedPolicy } from '../policy/load.ts';
@@ -97,7 +99,7 @@ async function preview(context: Context, loaded: LoadedPolicy, previous: PolicyV
 
 /** The version in force may have lost its index or its collection: then there is nothing to compare with. */
 async function planIfPossible(context: Context, policy: Policy): Promise<PolicyPlan | null> {
-  const { findings } = await context.source.inspect(toShape(policy));
+  const { findings } = await inspectDataset(context, toShape(policy));
   if (findings.some(({ level }) => level === 'error')) return null;
   return await planPolicy(context, policy, { flush: false });
 }

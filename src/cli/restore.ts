@@ -121,7 +121,7 @@ async function targetOf(
   if (session.config.environment === 'sandbox' && !isLoopbackMongodb(into)) {
     throw new MoraineError('ENVIRONMENT_MISMATCH', 'A sandbox restores to addresses on this machine only.');
   }
-  const { source, close } = await openSource(into);
+  const { source, attachments, close } = await openSource(into, session.config);
   session.atEnd(close);
-  return await databaseTarget(context, source, archive, exemptUntil);
+  return await databaseTarget(context, source, archive, exemptUntil, attachments);
 }

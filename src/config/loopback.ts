@@ -20,6 +20,9 @@ export function outsideLoopback(source: YamlSource, config: ConfigText): readonl
   for (const [name, vault] of Object.entries(config.vaults)) {
     look(['vaults', name, 'endpoint'], vault.endpoint !== undefined && isLoopback(vault.endpoint));
   }
+  for (const [name, store] of Object.entries(config.attachments)) {
+    look(['attachments', name, 'endpoint'], store.endpoint !== undefined && isLoopback(store.endpoint));
+  }
   for (const [name, way] of Object.entries(config.notify?.ways ?? {})) {
     const field = way.kind === 'smtp' || way.kind === 'webhook' ? 'url' : 'endpoint';
     const address = wayAddress(way);

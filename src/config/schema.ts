@@ -5,6 +5,7 @@ import { recipientProblem } from '../keys/recipients.ts';
 import { APPROVAL_KINDS, personKey } from '../ledger/approval-document.ts';
 import { notifyConfigSchema } from '../notify/notify-config.ts';
 import { isoPeriod, parsePeriod } from '../policy/period.ts';
+import { attachmentStoreSchema } from '../source/attachment-store.ts';
 import { vaultConfigSchema } from '../vault/vault-config.ts';
 import type { YamlPath } from '../yaml-problems.ts';
 
@@ -119,6 +120,10 @@ export const configSchema = z.strictObject({
   vaults: z
     .record(z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'lower-case letters, digits and "-"'), vaultConfigSchema)
     .refine((vaults) => Object.keys(vaults).length > 0, 'at least one vault'),
+  attachments: z
+    .record(z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'lower-case letters, digits and "-"'), attachmentStoreSchema)
+    .default({})
+    .meta({ description: 'Stores of S3 objects that hang on records, by the name that policies give them.' }),
   owners: z
     .record(
       z.string().min(1),

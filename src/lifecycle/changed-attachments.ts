@@ -1,22 +1,28 @@
 /** Records of a page of which an attachment is missing or another one now: they count as changed, and nothing of them goes. */
 import pMap from 'p-map';
+import type { ArchiveDocument } from '../ledger/archive-document.ts';
+import { readRosterPage } from '../ledger/rosters.ts';
 import { unitPagesOf } from '../ledger/unit-pages.ts';
-import type { UnitScope } from './cleared-roots.ts';
+import type { DatasetShape } from '../source/port.ts';
 import type { Context } from './context.ts';
 import { attachmentsOf } from './unit-reader.ts';
 
 /** Questions to the stores at once. */
 const AT_ONCE = 8;
 
-/** Places in the roster page. `first`: the ordinal of its first record. */
+/** Places in the roster page. */
 export async function changedAttachments(
   context: Context,
-  { shape, attempt }: Pick<UnitScope, 'shape' | 'attempt'>,
+  { attempt, stored }: Pick<ArchiveDocument, 'attempt' | 'stored'>,
+  shape: DatasetShape,
   page: number,
-  first: number,
 ): Promise<ReadonlySet<number>> {
   const changed = new Set<number>();
-  if ((shape.attachments ?? []).length === 0) return changed;
+  if ((shape.attachments ?? []).length === 0 || attempt === null || (stored?.attachments ?? 0) === 0) return changed;
+  let first = 0;
+  for (let before = 0; before < page; before++) {
+    first += (await readRosterPage(context.store, attempt, before))?.records.length ?? 0;
+  }
   for await (const unit of unitPagesOf(context.store, attempt, page)) {
     if (unit.kind !== 'attachments') continue;
     await pMap(

@@ -39,6 +39,8 @@ export interface ClearingSubject {
   readonly shape: DatasetShape;
   /** What is done to the records in place; null: they are deleted. */
   readonly treatment: Treatment | null;
+  /** Places in the page of records that count as changed although they are the same: what hangs on them is not. */
+  readonly changedUnits?: ReadonlySet<number>;
   /** Announces and looks; a warrant to delete or replace until its end, or the holds that forbid it. */
   askWarrant(): Promise<{ readonly warrant: ClearingWarrant } | { readonly holds: readonly string[] }>;
   /** Writes which records were seen present, and the hashes of what they are to become, before the command goes out. */
@@ -161,7 +163,7 @@ class Intended {
 /** Reads the records without an outcome again; gives outcomes to those that are absent, treated or changed and returns those that still are what was archived. */
 async function look(
   context: Context,
-  { shape, treatment }: ClearingSubject,
+  { shape, treatment, changedUnits }: ClearingSubject,
   roster: readonly RosterRecord[],
   outcomes: (RecordOutcome | null)[],
   intended: Intended,
@@ -175,8 +177,10 @@ async function look(
   for (const { record, at } of open) {
     const now = found.get(context.source.keyOf(record.id));
     if (now === undefined) outcomes[at] = treatment === null && intended.has(at) ? 'deleted' : 'gone';
-    else if (isSame(record.sha256, now.raw)) present.push({ at, record: now });
-    else outcomes[at] = isTreated(context, treatment, intended, at, now) ? 'treated' : 'changed';
+    else if (isSame(record.sha256, now.raw)) {
+      if (changedUnits?.has(at)) outcomes[at] = 'changed';
+      else present.push({ at, record: now });
+    } else outcomes[at] = isTreated(context, treatment, intended, at, now) ? 'treated' : 'changed';
   }
   return present;
 }

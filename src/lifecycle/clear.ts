@@ -21,6 +21,7 @@ import {
 import { type RosterRecord, readRosterPage, removeRostersOf, shrinkRoster } from '../ledger/rosters.ts';
 import { childrenSubject } from '../ledger/unit-pages.ts';
 import type { DatasetShape, Treatment } from '../source/port.ts';
+import { changedAttachments } from './changed-attachments.ts';
 import { clearUnits } from './clear-children.ts';
 import { type ClearingSubject, clearPage } from './clear-page.ts';
 import type { Context } from './context.ts';
@@ -110,7 +111,8 @@ async function clearOnePage(
   const state = await readPageState(context.store, archive._id, page);
   if (state.outcomes !== null) return;
   const roster = await rosterOf(context, archive, page);
-  countProgress(context, await clearPage(context, subject, page, roster, state));
+  const changedUnits = await changedAttachments(context, lease.document, subject.shape, page);
+  countProgress(context, await clearPage(context, { ...subject, changedUnits }, page, roster, state));
 }
 
 async function rosterOf(context: Context, archive: ArchiveDocument, page: number): Promise<readonly RosterRecord[]> {

@@ -3,6 +3,7 @@
  * does not know of cannot be told by it. One look at the head of each partition, by the index that the policy needs;
  * a policy without that index is not looked at, for nothing ever scans a collection silently.
  */
+
 import { MoraineError } from '../errors.ts';
 import { policiesInForce } from '../ledger/policies.ts';
 import type { CompiledPolicy, Times } from '../policy/compile.ts';
@@ -11,6 +12,7 @@ import { overdueAfter } from '../policy/window.ts';
 import type { Partition } from '../source/port.ts';
 import { compileInForce } from './compile-in-force.ts';
 import { type Context, dueNow } from './context.ts';
+import { inspectDataset } from './inspect-dataset.ts';
 import { factsReader } from './look-ups.ts';
 import { assertUsable } from './plan.ts';
 import { pinnedPolicy } from './published.ts';
@@ -65,7 +67,7 @@ async function oldestOf(context: Context, policy: Policy): Promise<OldestRecord>
   const readAt = context.clock.now();
   const compiled = await compileInForce(context, policy);
   const { shape } = compiled;
-  assertUsable(policy, await context.source.inspect(shape));
+  assertUsable(policy, await inspectDataset(context, shape));
   const now = dueNow(context).getTime();
   let times: Times | null = null;
   let pendingSince: number | null = null;

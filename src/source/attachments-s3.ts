@@ -20,16 +20,10 @@ import { deserialize, serialize } from 'bson';
 import { MoraineError } from '../errors.ts';
 import type { ClearingWarrant } from '../ledger/warrants.ts';
 import { namedObjects } from './attachment-fields.ts';
+import type { AttachmentStore } from './attachment-store.ts';
 import type { AttachedFile, AttachmentFacts, AttachmentProblem, FoundAttachment } from './attachments-port.ts';
 import type { DatasetFinding } from './port.ts';
 import type { AttachmentShape } from './unit-shape.ts';
-
-/** One entry of `attachments:` in moraine.yaml. */
-export interface AttachmentStore {
-  readonly region: string;
-  readonly endpoint: string | undefined;
-  readonly credentials: { readonly accessKeyId: string; readonly secretAccessKey: string } | undefined;
-}
 
 type S3Rule = Extract<AttachmentShape, { readonly kind: 's3' }>;
 type S3Facts = Extract<AttachmentFacts, { readonly kind: 's3' }>;
@@ -108,7 +102,8 @@ export class S3Attachments {
       await this.#client(file.store).send(new DeleteObjectCommand(placeOf(file)));
       return 'deleted';
     } catch (error) {
-      if (isMissing(error)) return 'deleted';
+      // Where it went before and only the reply was lost, services differ in what they say to the second try.
+      if (isMissing(error) || (await this.#head(file)) === null) return 'deleted';
       // Object Lock says so; missing rights do too, and a person finds either by the report.
       if (error instanceof S3ServiceException && error.name === 'AccessDenied') return 'locked';
       throw unavailable(file, error);

@@ -1,6 +1,7 @@
 /** Attachments of both kinds behind one port. */
 import type { MongoClient } from 'mongodb';
 import type { ClearingWarrant } from '../ledger/warrants.ts';
+import type { AttachmentStore } from './attachment-store.ts';
 import { GridFsAttachments } from './attachments-gridfs.ts';
 import type {
   AttachedFile,
@@ -9,7 +10,7 @@ import type {
   AttachmentsPort,
   FoundAttachment,
 } from './attachments-port.ts';
-import { type AttachmentStore, S3Attachments } from './attachments-s3.ts';
+import { S3Attachments } from './attachments-s3.ts';
 import type { DatasetFinding, DatasetShape } from './port.ts';
 
 export class Attachments implements AttachmentsPort {

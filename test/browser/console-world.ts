@@ -52,6 +52,7 @@ export async function openConsoleWorld(names: TestNames, options: ConsoleWorldOp
     redis: { url: redis },
     keys: { first: { url: mongodb, database: ledger }, second: null, backupMaxAge: null },
     signingKeyPem: null,
+    attachments: new Map(),
     contacts: new Map(),
     vaults: new Map([
       [

@@ -66,6 +66,7 @@ export async function openWorld(names: TestNames, options: WorldOptions = {}): P
     redis: { url: urls.redis },
     keys: { first: { url: urls.mongodb, database: ledger }, second: null, backupMaxAge: 'P30D' },
     signingKeyPem: null,
+    attachments: new Map(),
     contacts: new Map(),
     vaults: new Map([
       [
