@@ -15,6 +15,7 @@ const QUIET: AttentionFacts = {
   quarantine: { records: 0, archives: 0, oldestAt: null },
   overduePurges: [],
   oldestRecords: [{ policy: 'chats', overdueSeconds: 0, isExpired: false, problem: null }],
+  approvals: [],
   undelivered: 0,
   queues: [],
   runs: [],
@@ -46,6 +47,7 @@ function overview(changes: Partial<Overview>): Overview {
     quarantine: QUIET.quarantine,
     holds: 0,
     pauses: [],
+    approvals: [],
     undelivered: 0,
     alarms: [],
     auditEntries: 0,
@@ -93,6 +95,7 @@ describe('what needs a person', () => {
       {
         ...QUIET,
         quarantine: { records: 2, archives: 0, oldestAt: ago(3) },
+        approvals: [ago(5), ago(1)],
         undelivered: 1,
         pauses: [{ what: 'owner', name: 'acme', reason: 'look first', since: ago(2) }],
         alarms: [{ code: 'LEDGER_BEHIND_VAULT', text: 'The ledger is old.' }],
@@ -107,8 +110,10 @@ describe('what needs a person', () => {
       ['alarm', 'moraine run chats'],
       ['warning', 'moraine resume owner acme'],
       ['warning', 'moraine quarantine list'],
+      ['warning', 'moraine approve list'],
       ['warning', 'moraine notify list'],
     ]);
+    expect(all[5]?.text).toBe('2 approvals waiting for a second person, the oldest for 5 days.');
     expect(all[3]?.text).toBe('Paused for 2 days: owner acme, because: look first');
     expect(all[4]?.text).toBe('2 records in quarantine, the oldest for 3 days.');
   });

@@ -29,6 +29,8 @@ export interface AttentionFacts {
         readonly problem: { readonly text: string; readonly hint: string } | null;
       }[]
     | null;
+  /** When each approval that waits for a person was asked for, the oldest first. */
+  readonly approvals: readonly Date[];
   /** Notifications to owners that were given up. */
   readonly undelivered: number;
   readonly queues: readonly QueueFigures[];
@@ -50,6 +52,7 @@ export function attentionOf(facts: AttentionFacts, now: Date): readonly Attentio
     ...overduePurges(facts.overduePurges, now),
     ...overdueRecords(facts.oldestRecords ?? []),
     ...quarantined(facts.quarantine, now),
+    ...approvals(facts.approvals, now),
     ...undelivered(facts.undelivered),
     ...failedRun(facts.runs),
     ...queues(facts.queues),
@@ -68,6 +71,14 @@ function paused(pauses: AttentionFacts['pauses'], now: Date): Attention[] {
     hint: `moraine resume ${targetText(pause)}`,
     page: null,
   }));
+}
+
+function approvals(waiting: readonly Date[], now: Date): Attention[] {
+  const [oldest] = waiting;
+  if (oldest === undefined) return [];
+  const since = span(now.getTime() - oldest.getTime());
+  const text = `${counted(waiting.length, 'approval')} waiting for a second person, the oldest for ${since}.`;
+  return [{ level: 'warning', text, hint: 'moraine approve list', page: null }];
 }
 
 function overduePurges(overdue: readonly PurgeDate[], now: Date): Attention[] {

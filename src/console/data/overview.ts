@@ -1,5 +1,6 @@
 /** What the first page and `/api/overview` show. */
 import { type AlarmDocument, openAlarms } from '../../ledger/alarms.ts';
+import { waitingApprovals } from '../../ledger/approvals.ts';
 import type { Outcomes } from '../../ledger/archive-document.ts';
 import { auditHead } from '../../ledger/audit.ts';
 import { countHolds } from '../../ledger/holds.ts';
@@ -33,6 +34,7 @@ export interface Overview {
   readonly holds: number;
   readonly pauses: AttentionFacts['pauses'];
   /** Notifications to owners that were given up. */
+  readonly approvals: readonly Date[];
   readonly undelivered: number;
   readonly alarms: readonly Pick<AlarmDocument, 'code' | 'text' | 'raisedAt'>[];
   readonly auditEntries: number;
@@ -45,13 +47,14 @@ const RUNS_SHOWN = 8;
 export async function readOverview(sight: Sight): Promise<Overview> {
   const { context, snapshot, oldest, queues } = sight;
   const { store, clock } = context;
-  const [figures, oldestRecords, quarantine, holds, pauses, notifications, alarms, head, runs, queueFigures] =
+  const [figures, oldestRecords, quarantine, holds, pauses, waiting, notifications, alarms, head, runs, queueFigures] =
     await Promise.all([
       snapshot.get(),
       oldest.within(SOURCE_PATIENCE_MS),
       openQuarantine(store),
       countHolds(store),
       pausesShown(store),
+      waitingApprovals(store),
       countNotifications(store),
       openAlarms(store),
       auditHead(store),
@@ -63,6 +66,7 @@ export async function readOverview(sight: Sight): Promise<Overview> {
   const facts = {
     alarms: alarms.map(({ code, text, raisedAt }) => ({ code, text, raisedAt })),
     pauses: pauses.map(({ what, name, reason, askedAt }) => ({ what, name, reason, since: askedAt })),
+    approvals: waiting.map(({ requestedAt }) => requestedAt),
     undelivered: notifications.undelivered,
     quarantine,
     overduePurges: figures.overduePurges,
