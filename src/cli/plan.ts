@@ -93,6 +93,8 @@ function planDocument(planned: Planned): Record<string, unknown> {
       bytes: partition.bytes,
       oldest: partition.oldest,
       held: partition.held,
+      pending: partition.pending ?? 0,
+      oldestPending: partition.oldestPending ?? null,
       paused: partition.paused,
       expired: partition.expired,
       sealed: partition.seal.seal,

@@ -1,4 +1,4 @@
-/** What speaks against a dataset: its collection and indexes, those of its children, and the places of its attachments. */
+/** What speaks against a dataset: its collection and indexes, those of its children and look-ups, and the places of its attachments. */
 import type { DatasetReport, DatasetShape } from '../source/port.ts';
 import type { Context } from './context.ts';
 
@@ -7,6 +7,10 @@ export async function inspectDataset(
   dataset: DatasetShape,
 ): Promise<DatasetReport> {
   const report = await source.inspect(dataset);
-  if ((dataset.attachments ?? []).length === 0 || attachments === undefined) return report;
-  return { ...report, findings: [...report.findings, ...(await attachments.inspect(dataset))] };
+  const findings = [...report.findings];
+  for (const { collection, key } of dataset.lookUps ?? [])
+    findings.push(...(await source.inspectLookUp(collection, key)));
+  if ((dataset.attachments ?? []).length > 0 && attachments !== undefined)
+    findings.push(...(await attachments.inspect(dataset)));
+  return { ...report, findings };
 }

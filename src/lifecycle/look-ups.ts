@@ -132,7 +132,7 @@ class LookUpReader implements FactsReader {
 }
 
 /** Throws INDEX_MISSING or DATASET_UNFIT where a look-up cannot be made. */
-export async function assertLookUpsUsable({ source }: Context, compiled: CompiledPolicy): Promise<void> {
+async function assertLookUpsUsable({ source }: Context, compiled: CompiledPolicy): Promise<void> {
   const { policy } = compiled;
   for (const { name, of } of inOrder(compiled)) {
     const finding = (await source.inspectLookUp(of.collection, of.key)).find(({ level }) => level === 'error');

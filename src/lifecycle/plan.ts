@@ -20,7 +20,6 @@ import { compileInForce } from './compile-in-force.ts';
 import { assertNotStopped, type Context, dueNow } from './context.ts';
 import { countPartition, type PartitionCounts } from './count-partition.ts';
 import { inspectDataset } from './inspect-dataset.ts';
-import { assertLookUpsUsable } from './look-ups.ts';
 
 export interface PartitionPlan {
   readonly owner: OwnerId;
@@ -81,7 +80,6 @@ export async function planPolicy(context: Context, policy: Policy, options: Plan
   const { shape } = compiled;
   const report = await inspectDataset(context, shape);
   assertUsable(policy, report);
-  await assertLookUpsUsable(context, compiled);
   const pauses = options.pauses ?? (await pausesInForce(context.store));
   const asOf = dueNow(context);
   const found = context.source.partitions(shape, announcedBefore(compiled, asOf.getTime()));

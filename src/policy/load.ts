@@ -6,6 +6,7 @@ import type { MoraineError } from '../errors.ts';
 import type { PolicyVersion } from '../ids.ts';
 import { problemsError, readYaml, type YamlPath, type YamlProblem, type YamlSource } from '../yaml-problems.ts';
 import { acrossFields, acrossParts } from './check-fields.ts';
+import { neverApplies } from './never-applies.ts';
 import { normalise } from './normalise.ts';
 import { type Policy, policyVersion } from './policy.ts';
 import { policySchema } from './schema.ts';
@@ -17,7 +18,7 @@ export interface LoadedPolicy {
   readonly file: string;
   readonly policy: Policy;
   readonly version: PolicyVersion;
-  /** The policy is in order, but somebody should know: caps that let nothing through. */
+  /** The policy is in order, but somebody should know: caps that let nothing through, rules that can never apply. */
   readonly warnings: readonly PolicyProblem[];
   /** The line of a field, for whoever finds a problem later (a vault or an owner that moraine.yaml does not have). */
   problemAt(path: YamlPath, expected: string, hint?: string): PolicyProblem;
@@ -49,7 +50,7 @@ export function loadPolicy(file: string, text: string): PolicyResult {
       file,
       policy,
       version: policyVersion(policy),
-      warnings: capWarnings(source, policy),
+      warnings: [...capWarnings(source, policy), ...neverApplies(source, policy)],
       problemAt: source.problemAt,
     },
     problems: [],

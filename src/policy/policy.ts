@@ -190,6 +190,9 @@ export function toShape(policy: Policy, fields: readonly string[] = []): Dataset
     facets: dataset.facets,
     ...(dataset.children === undefined ? {} : { children: dataset.children }),
     ...(dataset.attachments === undefined ? {} : { attachments: dataset.attachments }),
+    ...(dataset.lookUps === undefined
+      ? {}
+      : { lookUps: Object.values(dataset.lookUps).map(({ collection, key }) => ({ collection, key })) }),
     ...(values.length === 0 ? {} : { values }),
     ...(policy.treat === undefined ? {} : { treatment: treatmentId(policy.treat) }),
   };

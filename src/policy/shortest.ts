@@ -44,12 +44,17 @@ function shortestOf(rule: PeriodRule): readonly string[] {
   return [...Object.values(rule.of), rule.otherwise].flatMap(shortestOf);
 }
 
+/** The first period (ISO 8601) ends never before the second, on any day and in any zone. False also where that depends on the day. */
+export function isAtLeast(a: string, b: string): boolean {
+  return reaches(periodOf(a), periodOf(b));
+}
+
 function shortest(periods: readonly string[]): string | undefined {
-  return periods.find((one) => periods.every((other) => reaches(periodOf(other), periodOf(one))));
+  return periods.find((one) => periods.every((other) => isAtLeast(other, one)));
 }
 
 function longest(periods: readonly string[]): string | undefined {
-  return periods.find((one) => periods.every((other) => reaches(periodOf(one), periodOf(other))));
+  return periods.find((one) => periods.every((other) => isAtLeast(one, other)));
 }
 
 /** `a` ends never before `b`, on any day and in any zone. */

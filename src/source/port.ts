@@ -34,6 +34,8 @@ export interface DatasetShape {
   /** What hangs on a record; absent: nothing does. */
   readonly children?: readonly ChildShape[];
   readonly attachments?: readonly AttachmentShape[];
+  /** Where look-ups find their documents, and by which field; absent: there are none. */
+  readonly lookUps?: readonly { readonly collection: Namespace; readonly key: string }[];
   /** Further fields that decisions look at (dotted paths); absent: none. */
   readonly values?: readonly string[];
   /** Id of the treatment that records are treated with, once; absent: they are not. */

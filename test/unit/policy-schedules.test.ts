@@ -351,3 +351,37 @@ describe('the unit', () => {
     expect(problems).toMatchObject([{ file: 'notes.yaml', field: 'dataset.collection' }]);
   });
 });
+
+describe('what can never matter is a warning, and no mistake', () => {
+  const warned = (rules: string, from = 'owner: { field: owner }', to = 'owner: { field: owner }') =>
+    loadPolicy(
+      'contacts.yaml',
+      schedule(`trigger: { field: at }\nactive: 1 year\nrules:\n${rules}`).replace(from, to),
+    ).loaded?.warnings.map(
+      ({ line, field, expected, hint }) => `${line} ${field}: ${expected}${hint === undefined ? '' : `. ${hint}`}`,
+    );
+
+  test.each([
+    ['  - { name: a, when: { customer: x }, delete: 5 years }', []],
+    [
+      '  - { name: a, delete: 5 years }\n  - { name: b, scope: dataset, delete: 6 years }',
+      [
+        '8 active: a period that can count: rule a is about every record and takes its place',
+        '10 rules[0].delete: a date that can count: rule b is about every record and decides before it',
+      ],
+    ],
+    [
+      '  - { name: a, when: { field: label, is: x }, retain: 3 years }\n  - { name: b, retain: 4 years }',
+      ['10 rules[0].retain: a retention that can count: rule b retains every record for longer'],
+    ],
+    ['  - { name: a, when: { field: label, is: x }, retain: 30 days }\n  - { name: b, retain: 1 month }', []],
+  ])('%s', (rules, warnings) => {
+    expect([...(warned(rules) ?? [])].sort()).toEqual([...warnings].sort());
+  });
+
+  test('a rule about another owner than the dataset has', () => {
+    expect(
+      warned('  - { name: a, when: { owner: umbra }, retain: 2 years }', '{ field: owner }', '{ value: acme }'),
+    ).toEqual(['10 rules[0].when: owner: acme, as the dataset says. The rule is about no record.']);
+  });
+});
