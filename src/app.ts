@@ -19,6 +19,7 @@ import { Attachments } from './source/attachments.ts';
 import { connectMongo } from './source/mongo-connect.ts';
 import { MongoSource } from './source/mongo-source.ts';
 import type { AttachmentsPort, SourcePort } from './source/port.ts';
+import { productionLedgers } from './source/production-ledgers.ts';
 import { createVault } from './vault/create-vault.ts';
 import type { VaultPort } from './vault/port.ts';
 
@@ -125,7 +126,13 @@ export async function openApp(config: Config, options: AppOptions): Promise<App>
 export async function openSource(
   url: string,
   config: Pick<Config, 'attachments'>,
-): Promise<{ readonly source: SourcePort; readonly attachments: AttachmentsPort; close(): Promise<void> }> {
+): Promise<{
+  readonly source: SourcePort;
+  readonly attachments: AttachmentsPort;
+  /** Databases there that hold a ledger of production. */
+  productionLedgers(): Promise<readonly string[]>;
+  close(): Promise<void>;
+}> {
   const client = await connectMongo({ url, appName: 'moraine-restore' });
   // GridFS files go where the records go, S3 objects back to their own store.
   const attachments = new Attachments(client, config.attachments);
@@ -133,7 +140,7 @@ export async function openSource(
     attachments.close();
     await client.close();
   };
-  return { source: new MongoSource(client), attachments, close };
+  return { source: new MongoSource(client), attachments, productionLedgers: () => productionLedgers(client), close };
 }
 
 function openWays(config: Config, clock: Clock, closing: (() => Promise<void>)[]): Notifying {

@@ -76,7 +76,7 @@ export const ERROR_KINDS = {
   ENVIRONMENT_MISMATCH: {
     class: 'usage',
     meaning:
-      'moraine.yaml names another environment than the one stamped into the ledger, or a sandbox has an address outside loopback.',
+      'moraine.yaml names another environment than the one stamped into the ledger, a sandbox has an address outside loopback, or a non-production installation would restore into a server of production.',
     hint: 'Use the configuration that belongs to this ledger.',
   },
   BY_REFUSED: {
@@ -351,7 +351,8 @@ export const ERROR_KINDS = {
   },
   CHILD_UNFIT: {
     class: 'retry',
-    meaning: 'A record that was being archived got a child of another owner or customer, or one that cannot be guarded.',
+    meaning:
+      'A record that was being archived got a child of another owner or customer, or one that cannot be guarded.',
     hint: 'Nothing to do; at the next try the record is quarantined, and the rest goes on.',
   },
   ATTACHMENT_CHANGED: {

@@ -121,7 +121,18 @@ async function targetOf(
   if (session.config.environment === 'sandbox' && !isLoopbackMongodb(into)) {
     throw new MoraineError('ENVIRONMENT_MISMATCH', 'A sandbox restores to addresses on this machine only.');
   }
-  const { source, attachments, close } = await openSource(into, session.config);
+  const { source, attachments, productionLedgers, close } = await openSource(into, session.config);
   session.atEnd(close);
+  if (session.config.environment === 'non-production') refuseProduction(await productionLedgers());
   return await databaseTarget(context, source, archive, exemptUntil, attachments);
+}
+
+/** Records of a non-production installation never go into production. A server on which a ledger of production lies is one. */
+function refuseProduction(ledgers: readonly string[]): void {
+  if (ledgers.length === 0) return;
+  throw new MoraineError(
+    'ENVIRONMENT_MISMATCH',
+    `That is a server of production: database ${ledgers[0]} there is the ledger of a production installation.`,
+    { hint: 'Restore a non-production installation into a non-production server, or with --out into files.' },
+  );
 }

@@ -2,8 +2,9 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { anArchive } from '../harness/an-archive.ts';
 import { type CliWorld, openCliWorld } from '../harness/cli.ts';
-import { testNames } from '../harness/stack.ts';
+import { stackUrls, testNames } from '../harness/stack.ts';
 
 const names = testNames(import.meta.filename);
 let world: CliWorld;
@@ -194,6 +195,43 @@ test('archive, then treat: the vault has the whole record, the source a treated 
   expect(bson.includes('+31 20 123')).toBe(true);
   expect(bson.includes('kim@example.org')).toBe(true);
 }, 180_000);
+
+describe('a non-production installation', () => {
+  test('what its policy archives is deleted: nothing goes into a vault; and nothing is restored into a server of production', async () => {
+    const staging = await openCliWorld({ ...names, database: `${names.database}_staging` });
+    try {
+      staging.configure({ environment: 'non-production' });
+      const calls = staging.collection('calls');
+      await calls.createIndex({ tenant: 1, at: 1, _id: 1 });
+      await calls.insertMany([person('old'), person('young', { at: new Date() })] as never[]);
+      staging.writePolicy(
+        'calls',
+        policy('calls', 'then: archive\narchive: { for: 1 year, vault: cold }').replace(
+          world.namespace('calls'),
+          staging.namespace('calls'),
+        ),
+      );
+      expect((await staging.moraine('policy', 'publish', '--yes')).exitCode).toBe(0);
+      const ran = await staging.moraine('run', '--yes', '--json');
+      expect([ran.exitCode, ran.json]).toMatchObject([0, { policies: [{ archives: [], totals: { deleted: 1 } }] }]);
+      expect(await calls.distinct('_id')).toEqual(['young']);
+
+      const db = staging.client.db(`${names.database}_staging_ledger`);
+      expect(await db.collection('archives').countDocuments()).toBe(0);
+      // As if it had been made before: what a restore refuses does not depend on where the archive came from.
+      await db.collection('archives').insertOne({ ...anArchive(), rev: 0 } as never);
+      const stamp = staging.client.db(`${names.database}_staging_production`).collection('installation');
+      const restore = () => {
+        const { mongodb } = stackUrls();
+        return staging.moraine('restore', 'a1', '--identity', staging.identity, '--into', mongodb, '--yes', '--json');
+      };
+      await stamp.insertOne({ _id: 'installation', environment: 'production' } as never);
+      expect((await restore()).json).toMatchObject({ error: { code: 'ENVIRONMENT_MISMATCH' } });
+    } finally {
+      await staging.close();
+    }
+  }, 120_000);
+});
 
 test('explain says of a treated record that it was treated and stays', async () => {
   const explained = await world.moraine('explain', world.namespace('contacts'), 'a', '--as-of', '2022-06-01');
