@@ -45,6 +45,7 @@ import { compileInForce } from './compile-in-force.ts';
 import { type Context, dueNow, type Environment } from './context.ts';
 import { markOutcomes } from './mark-outcomes.ts';
 import { orderedPages } from './ordered-pages.ts';
+import { writePageUnits } from './page-units.ts';
 import { ensureSafeToDestroy } from './preflight.ts';
 import { pinnedPolicy } from './published.ts';
 import { partitionHolds } from './record-holds.ts';
@@ -190,8 +191,9 @@ async function dispose(context: Context, lease: DisposalLease, policy: Policy): 
   await removeRosterFrom(store, _id, lease.document.pages);
   for (let page = 0; page < lease.document.pages; page++) await clearOne(context, subject, _id, page);
   if (!lease.document.scanned) {
-    for await (const { records, after } of orderedPages(context, lease, policy, treatment)) {
-      const page = lease.document.pages;
+    for await (const { records, units, after } of orderedPages(context, lease, policy, treatment)) {
+      const { pages: page, records: first } = lease.document;
+      await writePageUnits(store, { archive: _id, attempt: _id, epoch: lease.epoch }, { page, first }, units);
       await writeRosterPage(store, { archive: _id, attempt: _id, epoch: lease.epoch }, page, records);
       await lease.write((document) => ({
         ...document,

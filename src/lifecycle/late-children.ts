@@ -20,9 +20,7 @@ import { assertNotStopped, type Context } from './context.ts';
 import { quarantineRecord } from './quarantine-record.ts';
 import { marksOf } from './read-marks.ts';
 import type { Selection } from './select-records.ts';
-import type { WholeUnit } from './unit-reader.ts';
-
-const ALONE: WholeUnit = { kind: 'whole', bytes: 0, attachments: [] };
+import { ALONE, type WholeUnit } from './unit-reader.ts';
 
 /** Children of these roots that may be taken; what may not is quarantined and stays. */
 export async function* lateChildren(

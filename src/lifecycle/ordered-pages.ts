@@ -1,18 +1,24 @@
 /** What a disposal takes, a page at a time: the records that its policy decides so, as they are in the source now. */
 import { createHash } from 'node:crypto';
+import { id } from '../ids.ts';
 import { type DisposalLease, kindOf } from '../ledger/disposals.ts';
 import { ROSTER_PAGE_BYTES, ROSTER_PAGE_RECORDS, type RosterRecord } from '../ledger/rosters.ts';
 import type { Policy } from '../policy/policy.ts';
 import type { DatasetShape, Position, RawRecord, Treatment, UnfitReason } from '../source/port.ts';
 import { compilePinned } from './compile-in-force.ts';
 import { assertNotStopped, type Context } from './context.ts';
+import { leaveUnit } from './leave-unit.ts';
 import { factsReader } from './look-ups.ts';
+import { type PageUnit, pageUnit } from './page-units.ts';
 import { quarantineRecord } from './quarantine-record.ts';
 import { marksOf } from './read-marks.ts';
 import { partitionHolds } from './record-holds.ts';
+import { ALONE, UnitReader } from './unit-reader.ts';
 
 export interface OrderedPage {
   readonly records: readonly RosterRecord[];
+  /** What hangs on each of them. */
+  readonly units: readonly PageUnit[];
   /** The position of its last record. */
   readonly after: Position;
 }
@@ -35,14 +41,19 @@ export async function* orderedPages(
   const holds = await partitionHolds(context, partition);
   const range = { after: lease.document.after, upTo: null, before: compiled.superset(asOf.getTime()).dueBefore };
   let left = lease.document.mostRecords - lease.document.records;
+  const unitReader = new UnitReader(context, shape, { owner, customer });
+  // Records that stay keep what hangs on them.
+  const takesUnits = treatment === null && !unitReader.isEmpty;
   let page: RosterRecord[] = [];
+  let units: PageUnit[] = [];
   let bytes = 0;
   let last: RawRecord | null = null;
-  const taken = (record: RawRecord) => ({ records: page, after: source.position(shape, record.raw) });
+  const taken = (record: RawRecord) => ({ records: page, units, after: source.position(shape, record.raw) });
   for await (const batch of source.scan(partition, range, context.signal)) {
     await lease.keep();
     assertNotStopped(context);
     const [markOf, factsOf] = await Promise.all([marks.lookUp(batch), reader.read(batch)]);
+    if (takesUnits) await unitReader.expect(batch);
     for (const record of batch) {
       const facts = factsOf(record);
       const decision = compiled.decision({ ...facts, ...markOf(record) }, holds.isHeld(record, facts), asOf.getTime());
@@ -58,6 +69,14 @@ export async function* orderedPages(
         await lease.write((document) => ({ ...document, unfit: document.unfit + 1 }));
         continue;
       }
+      const unit = takesUnits ? await unitReader.prepare(record) : ALONE;
+      if (unit.kind !== 'whole') {
+        const of = { _id: id.archive(lease.document._id), namespace: shape.namespace, owner, customer };
+        if (await leaveUnit(context, { ...of, policy: policy.name }, record, unit)) {
+          await lease.write((document) => ({ ...document, unfit: document.unfit + 1 }));
+        }
+        continue;
+      }
       if (left <= 0) {
         if (last !== null) yield taken(last);
         return;
@@ -69,10 +88,12 @@ export async function* orderedPages(
       ) {
         yield taken(last);
         page = [];
+        units = [];
         bytes = 0;
       }
       last = record;
       page.push({ id: record.idBytes, sha256: createHash('sha256').update(record.raw).digest(), segment: 0 });
+      units.push(pageUnit(source, shape, record, unit));
       bytes += record.raw.length;
     }
   }

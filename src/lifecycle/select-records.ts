@@ -17,7 +17,7 @@ import { factsReader } from './look-ups.ts';
 import { quarantineRecord } from './quarantine-record.ts';
 import { marksOf } from './read-marks.ts';
 import { partitionHolds } from './record-holds.ts';
-import type { UnitReader, WholeUnit } from './unit-reader.ts';
+import { ALONE, type UnitReader, type WholeUnit } from './unit-reader.ts';
 
 export interface Selection {
   readonly records: number;
@@ -35,9 +35,6 @@ export interface Selection {
   /** The holds that each record was looked at for: what they cover was not taken. */
   readonly leftOut: readonly string[];
 }
-
-/** Nothing hangs on the record. */
-const ALONE: WholeUnit = { kind: 'whole', bytes: 0, attachments: [] };
 
 /** A pause is looked at again this often while records stream by: one indexed read. */
 const PAUSE_LOOK_EVERY_MS = 5_000;

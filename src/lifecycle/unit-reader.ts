@@ -31,6 +31,9 @@ export interface WholeUnit {
   readonly attachments: readonly FoundAttachment[];
 }
 
+/** Nothing hangs on the record. */
+export const ALONE: WholeUnit = { kind: 'whole', bytes: 0, attachments: [] };
+
 /** What hangs on one record, or why it is not taken. */
 export type PreparedUnit =
   | WholeUnit

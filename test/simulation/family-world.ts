@@ -8,9 +8,10 @@ import type { ArchiveDocument } from '../../src/ledger/archive-document.ts';
 import type { Context } from '../../src/lifecycle/context.ts';
 import { type RestoreReport, restoreArchive } from '../../src/lifecycle/restore.ts';
 import { requestRetrieval } from '../../src/lifecycle/retrieve.ts';
+import { loadPolicy } from '../../src/policy/load.ts';
 import type { Policy } from '../../src/policy/policy.ts';
+import type { AttachmentShape, ChildShape } from '../../src/source/port.ts';
 import { idBytesOf } from '../../src/source/raw-document.ts';
-import type { ChildShape } from '../../src/source/unit-shape.ts';
 import { publishText } from '../harness/publish-policy.ts';
 import { MemoryWorld } from './memory-world.ts';
 
@@ -36,18 +37,39 @@ archive: { for: 7 years, vault: cold, verify: VERIFY, dueWindow: 30 days }
 limits: { records: 1000, share: 1.0 }
 `;
 
+const DELETING = `
+policy: tickets
+zone: UTC
+dataset: { collection: data.tickets, owner: { field: owner }, customer: { field: tenant } }
+trigger: { field: at }
+active: 2 years
+then: delete
+limits: { records: 1000, share: 1.0 }
+`;
+
 export interface Family {
   readonly world: MemoryWorld;
   readonly policy: Policy;
 }
 
 export async function openFamily(
-  options: { readonly verify?: 'inventory'; readonly recipient?: string; readonly rule?: Partial<ChildShape> } = {},
+  options: {
+    readonly verify?: 'inventory';
+    readonly recipient?: string;
+    readonly rule?: Partial<ChildShape>;
+    readonly attachments?: readonly AttachmentShape[];
+    readonly without?: 'archive';
+  } = {},
 ): Promise<Family> {
   const world = await MemoryWorld.open(options.recipient);
-  const yaml = YAML.replace('VERIFY', options.verify ?? 'checksum');
-  const plain = await publishText(world.store, world.clock, yaml);
-  const dataset = { ...plain.dataset, children: [{ ...COMMENT_RULE, ...options.rule }] };
+  const yaml = options.without === 'archive' ? DELETING : YAML.replace('VERIFY', options.verify ?? 'checksum');
+  const { loaded } = loadPolicy('policy.yaml', yaml);
+  if (loaded === null) throw new Error('The policy of the family does not load.');
+  const dataset = {
+    ...loaded.policy.dataset,
+    children: [{ ...COMMENT_RULE, ...options.rule }],
+    ...(options.attachments === undefined ? {} : { attachments: options.attachments }),
+  };
   return { world, policy: await publishText(world.store, world.clock, yaml, { dataset }) };
 }
 
@@ -100,7 +122,10 @@ export async function restored(
       write: into('records'),
       unit: {
         write: (collection, children) => into(collection)(children),
-        attachment: async () => 'inserted',
+        attachment: async ({ ordinal }, parts) => {
+          for await (const part of parts) await into(`file ${ordinal}`)([part]);
+          return 'inserted';
+        },
       },
       finish: async () => undefined,
       discard: async () => undefined,

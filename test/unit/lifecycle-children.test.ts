@@ -10,7 +10,6 @@ import { planPurge } from '../../src/lifecycle/purge-caps.ts';
 import { reconcile } from '../../src/lifecycle/reconcile.ts';
 import { runPolicy } from '../../src/lifecycle/run-policy.ts';
 import type { SourcePort } from '../../src/source/port.ts';
-import type { ChildShape } from '../../src/source/unit-shape.ts';
 import { aHold } from '../harness/a-hold.ts';
 import {
   assertNothingIsOpen,
@@ -326,18 +325,44 @@ describe('what stops a record', () => {
   });
 });
 
-test('an archive ends where the children of the next record would make it too large', async () => {
-  const rule: Partial<ChildShape> = {};
-  family = await openFamily({ recipient, rule });
-  for (let n = 0; n < 3; n++) {
-    putTicket(family, ticket(`t${n}`, { at: new Date(`2020-01-0${n + 1}T00:00:00Z`) }));
-    for (let i = 0; i < 8; i++) {
-      putComment(family, comment(`t${n}-${i}`, `t${n}`, { blob: new BSON.Binary(Buffer.alloc(12 * 1024 * 1024)) }));
-    }
-  }
-  const { totals } = await run();
-  expect(totals).toMatchObject({ archived: 3, deleted: 3 });
-  const sizes = (await family.world.archives()).map(({ stored }) => stored?.records);
-  expect(sizes.sort()).toEqual([1, 2]);
-  expect(idsOf(family, COMMENTS)).toEqual([]);
+describe('without an archive', () => {
+  beforeEach(async () => {
+    family = await openFamily({ without: 'archive' });
+  });
+
+  test('children go after their root, also one that comes in between; those of others stay', async () => {
+    putTicket(family, ticket('a'));
+    putTicket(family, ticket('young', { at: new Date('2024-05-01T00:00:00Z') }));
+    putComment(family, comment('early', 'a'));
+    putComment(family, comment('of-young', 'young'));
+    const { problems } = await run(
+      afterDeleteIn(TICKETS, () => {
+        putComment(family, comment('late', 'a'));
+        putComment(family, comment('foreign', 'a', { tenant: 'south' }));
+      }),
+    );
+    expect(problems).toEqual([]);
+    expect(idsOf(family, TICKETS)).toEqual(['young']);
+    expect(idsOf(family, COMMENTS)).toEqual(['foreign', 'of-young']);
+    expect(await family.world.archives()).toEqual([]);
+    await assertNothingIsOpen(family);
+  });
+
+  test('children by another field than _id are found when their root is gone', async () => {
+    family = await openFamily({ without: 'archive', rule: { parent: 'number' } });
+    putTicket(family, ticket('a', { number: 17 }));
+    putComment(family, comment('of-17', 17));
+    await run();
+    expect([...idsOf(family, TICKETS), ...idsOf(family, COMMENTS)]).toEqual([]);
+    await assertNothingIsOpen(family);
+  });
+
+  test('a child of another customer: the record is quarantined and stays with all of them', async () => {
+    putTicket(family, ticket('a'));
+    putComment(family, comment('good', 'a'));
+    putComment(family, comment('bad', 'a', { tenant: 'south' }));
+    await run();
+    expect(idsOf(family, TICKETS)).toEqual(['a']);
+    expect(idsOf(family, COMMENTS)).toEqual(['bad', 'good']);
+  });
 });

@@ -1,0 +1,184 @@
+/** Attachments go with their record: never half archived, deleted by version after it where they are exclusive, restored with it. */
+import { randomBytes } from 'node:crypto';
+import { BSON } from 'bson';
+import { beforeEach, describe, expect, test } from 'vitest';
+import { MoraineError } from '../../src/errors.ts';
+import { newIdentity, openIdentity } from '../../src/keys/identity-file.ts';
+import { findQuarantine } from '../../src/ledger/quarantine.ts';
+import type { Context } from '../../src/lifecycle/context.ts';
+import { runPolicy } from '../../src/lifecycle/run-policy.ts';
+import type { AttachedFile, AttachmentShape, AttachmentsPort, FoundAttachment } from '../../src/source/port.ts';
+import {
+  assertNothingIsOpen,
+  type Family,
+  idsOf,
+  openFamily,
+  putTicket,
+  RUN_AT,
+  restored,
+  TICKETS,
+  ticket,
+} from '../simulation/family-world.ts';
+
+const { file, recipient } = await newIdentity({ now: new Date(), scryptLogN: 10 });
+const identity = await openIdentity(Buffer.from(file));
+const MIB = 1024 * 1024;
+
+/** Objects by version in memory; a record's `videos` names them. May say that a file is larger than it is. */
+class MemoryFiles implements AttachmentsPort {
+  readonly objects = new Map<string, Buffer>();
+  saidBytes: number | null = null;
+  /** Called for each, right before it is read or deleted. */
+  beforeRead: (key: string) => void = () => undefined;
+  removed: string[] = [];
+
+  async find(_: unknown, raw: Uint8Array) {
+    const found: FoundAttachment[] = [];
+    for (const key of BSON.deserialize(raw)['videos'] ?? []) {
+      const bytes = this.objects.get(key);
+      if (bytes === undefined) return { problem: 'attachment-missing' as const };
+      const place = { kind: 's3', store: 'videos', bucket: 'b', key, version: 'v1' } as const;
+      found.push({
+        ...place,
+        stamp: String(bytes.length),
+        bytes: this.saidBytes ?? bytes.length,
+        exclusive: !key.startsWith('shared'),
+        facts: { ...place, about: BSON.serialize({}) },
+      });
+    }
+    return { found };
+  }
+  async *read({ key }: FoundAttachment) {
+    this.beforeRead(key);
+    const bytes = this.objects.get(key);
+    if (bytes === undefined) throw new MoraineError('ATTACHMENT_CHANGED', 'It is gone.');
+    for (let at = 0; at < bytes.length; at += MIB) yield bytes.subarray(at, at + MIB);
+  }
+  async isSame({ key, stamp }: AttachedFile) {
+    return String(this.objects.get(key)?.length) === stamp;
+  }
+  async remove({ key }: AttachedFile, warrant: { assertGood(act: 'delete'): void }) {
+    warrant.assertGood('delete');
+    this.objects.delete(key);
+    this.removed.push(key);
+    return 'deleted' as const;
+  }
+  async putBack() {
+    return 'inserted' as const;
+  }
+  async inspect() {
+    return [];
+  }
+}
+
+const RULE: AttachmentShape = {
+  kind: 's3',
+  store: 'videos',
+  bucket: { value: 'b' },
+  key: 'videos',
+  version: null,
+  exclusive: true,
+};
+
+let family: Family;
+let files: MemoryFiles;
+beforeEach(async () => {
+  family = await openFamily({ recipient, attachments: [RULE] });
+  files = new MemoryFiles();
+});
+
+function context(): Context {
+  return { ...family.world.context(undefined, { asOf: RUN_AT }), attachments: files };
+}
+
+async function run(with_: Context = context()) {
+  const result = await runPolicy(with_, family.policy, { flush: true, expired: null });
+  await family.world.assertTotalsHold();
+  return result;
+}
+
+test('a whole life: streamed in parts, deleted after the record, an attachment that others use stays, all restored', async () => {
+  const large = randomBytes(20 * MIB + 3);
+  files.objects.set('large', large);
+  files.objects.set('shared-logo', Buffer.from('logo'));
+  putTicket(family, ticket('a', { videos: ['large', 'shared-logo'] }));
+  putTicket(family, ticket('none'));
+  const { totals, problems } = await run();
+  expect(problems).toEqual([]);
+  expect(totals).toMatchObject({ archived: 2, deleted: 2 });
+  expect(files.removed).toEqual(['large']);
+  expect([...files.objects.keys()]).toEqual(['shared-logo']);
+  const [archive] = await family.world.archives();
+  expect(archive?.stored).toMatchObject({ attachments: 2, attachmentBytes: large.length + 4 });
+  const { report, found } = await restored(family, context(), archive!, identity);
+  expect(report.attachments).toMatchObject({ records: 2, inserted: 2, void: 0 });
+  expect(Buffer.concat(found['file 0']!).equals(large)).toBe(true);
+  expect(Buffer.concat(found['file 1']!).toString()).toBe('logo');
+  await assertNothingIsOpen(family);
+});
+
+describe('never half archived', () => {
+  test('missing: the record waits, and is quarantined at the third time; the others go', async () => {
+    putTicket(family, ticket('a', { videos: ['never'] }));
+    for (let turn = 1; turn <= 3; turn++) {
+      putTicket(family, ticket(`other-${turn}`));
+      await run();
+      expect(idsOf(family, TICKETS)).toEqual(['a']);
+      const open = [];
+      for await (const { reason } of findQuarantine(family.world.store, { state: 'open' })) open.push(reason);
+      expect(open).toEqual(turn < 3 ? [] : ['attachment-missing']);
+    }
+    await assertNothingIsOpen(family);
+  });
+
+  test('gone while it is read: the attempt is abandoned, nothing is deleted, and at the next try the record waits', async () => {
+    files.objects.set('video', Buffer.from('x'));
+    files.beforeRead = (key) => files.objects.delete(key);
+    putTicket(family, ticket('a', { videos: ['video'] }));
+    expect((await run()).problems).toMatchObject([{ code: 'ATTACHMENT_CHANGED' }]);
+    await run();
+    expect(idsOf(family, TICKETS)).toEqual(['a']);
+    for (const { state } of await family.world.archives()) expect(state).toBe('abandoned');
+  });
+
+  test('changed between sealing and deletion: the record is `changed`, it stays with its files, and its copies are void', async () => {
+    files.objects.set('video', Buffer.from('first'));
+    putTicket(family, ticket('a', { videos: ['video'] }));
+    const with_ = context();
+    let looks = 0;
+    const attacked: Context = {
+      ...with_,
+      attachments: new Proxy(files, {
+        get: (target, name) => {
+          if (name !== 'isSame') return Reflect.get(target, name).bind?.(target) ?? Reflect.get(target, name);
+          return async (attached: AttachedFile) => {
+            looks += 1;
+            target.objects.set('video', Buffer.from('another one'));
+            return await target.isSame(attached);
+          };
+        },
+      }),
+    };
+    expect((await run(attacked)).totals).toMatchObject({ archived: 1, changed: 1, deleted: 0 });
+    expect(looks).toBe(1);
+    expect(idsOf(family, TICKETS)).toEqual(['a']);
+    expect(files.removed).toEqual([]);
+    const [archive] = await family.world.archives();
+    const { report } = await restored(family, context(), archive!, identity);
+    expect(report).toMatchObject({ void: 1, attachments: { records: 1, inserted: 0, void: 1 } });
+    // Planned anew, it goes as it is now.
+    await run();
+    expect(files.removed).toEqual(['video']);
+    await assertNothingIsOpen(family);
+  });
+});
+
+test('an archive ends where what hangs on the next record would make it too large; a larger record goes alone', async () => {
+  files.saidBytes = 150 * MIB;
+  for (const n of [1, 2, 3]) {
+    files.objects.set(`v${n}`, Buffer.from('x'));
+    putTicket(family, ticket(`t${n}`, { at: new Date(`2020-01-0${n}T00:00:00Z`), videos: [`v${n}`] }));
+  }
+  expect((await run()).totals).toMatchObject({ archived: 3, deleted: 3 });
+  expect((await family.world.archives()).map(({ stored }) => stored?.records)).toEqual([1, 1, 1]);
+});
