@@ -26,6 +26,8 @@ import { assertEmpty, dumpPath, writeAll } from './restore-folder.ts';
 /** What the export holds is the customer's: nobody else on this machine reads it. */
 const FOLDER_MODE = 0o700;
 const FILE_MODE = 0o600;
+/** Characters of JSON lines in one write. */
+const LINES_AT_ONCE = 1024 * 1024;
 const ARCHIVES_FOLDER = 'moraine-archives';
 
 /** Throws RESTORE_TARGET_NOT_EMPTY before anything is written. `mark` tells this export's temporary folder from others'. */
@@ -116,8 +118,19 @@ class FolderSink implements ExportSink {
     this.#records += documents.length;
     if (!this.#formats.includes('jsonl')) return;
     this.#lines ??= await HashedFile.create(this.#folder, `${this.#path}.jsonl`);
-    // One at a time: as text a page of large documents is several times its size.
-    for (const raw of documents) await this.#lines.write([Buffer.from(`${extendedJson(raw)}\n`, 'utf8')]);
+    // As text a page of large documents is several times its size: never all of it at once.
+    let lines: string[] = [];
+    let length = 0;
+    for (const raw of documents) {
+      const line = `${extendedJson(raw)}\n`;
+      lines.push(line);
+      length += line.length;
+      if (length < LINES_AT_ONCE) continue;
+      await this.#lines.write([Buffer.from(lines.join(''), 'utf8')]);
+      lines = [];
+      length = 0;
+    }
+    if (lines.length > 0) await this.#lines.write([Buffer.from(lines.join(''), 'utf8')]);
   }
 
   async close(): Promise<readonly ExportFile[]> {

@@ -29,12 +29,12 @@ import { assertNotStopped, type Context, dueNow } from './context.ts';
 import { carryOnDisposal } from './dispose.ts';
 import { withoutTrigger } from './export-customer.ts';
 import type { ExportedCollection } from './export-manifest.ts';
+import { type PageUnit, pageUnit, writePageUnits } from './page-units.ts';
 import { ensureSafeToDestroy } from './preflight.ts';
 import { pinnedPolicy } from './published.ts';
 import { quarantineRecord } from './quarantine-record.ts';
 import { type PartitionHolds, partitionHolds } from './record-holds.ts';
-import { UnitReader, type WholeUnit } from './unit-reader.ts';
-import { UnitRoster } from './unit-roster.ts';
+import { ALONE, UnitReader } from './unit-reader.ts';
 import type { VerifiedExport } from './verified-export.ts';
 
 export interface OffboardedCollection {
@@ -139,7 +139,6 @@ async function orderDeletion(
   const shape = toShape(policy);
   const scope = { owner, customer, policy: policy.name };
   const reader = new UnitReader(context, shape, { owner, customer });
-  let roster: UnitRoster | null = null;
   // Read before the records: a hold that comes later is not left out, and stops all of them.
   const holds = await partitionHolds(context, { dataset: shape, owner, customer });
   const sorted = { held: 0, changed: 0, unfit: 0 };
@@ -149,13 +148,14 @@ async function orderDeletion(
       assertNotStopped(context);
       await reader.expect(records);
       const page: RawRecord[] = [];
-      const units: (WholeUnit | null)[] = [];
+      const units: PageUnit[] = [];
       for (const { record, stays } of await sort(context, offboarding, shape, holds, records)) {
         const unit = stays === null ? await reader.prepare(record) : null;
         const reason = unit?.kind === 'unfit' ? unit.reason : source.fitness(shape, record.raw);
         if (unit !== null && unit.kind !== 'unfit') {
           page.push(record);
-          units.push(unit.kind === 'whole' ? unit : null);
+          // A file that is missing does not keep its record.
+          units.push(pageUnit(source, shape, record, unit.kind === 'whole' ? unit : ALONE));
         } else if (stays === 'unfit' || unit !== null) {
           sorted.unfit += 1;
           await quarantineRecord(context, { ...scope, namespace: shape.namespace }, record, reason ?? 'not-canonical');
@@ -163,9 +163,7 @@ async function orderDeletion(
       }
       if (page.length === 0) continue;
       lease ??= await begin(context, offboarding, policy, of.records, holds.ids);
-      roster ??= unitRoster(context, lease);
-      await writeUnits(context, lease, shape, roster, page, units);
-      await writePage(context, lease, page);
+      await writePage(context, lease, page, units);
     }
     // Only now is the file known to be the one that was exported: nothing acts on what was ordered before this.
     await lease?.write((document) => ({ ...document, scanned: true }));
@@ -248,45 +246,20 @@ async function begin(
   return lease;
 }
 
-async function writePage(context: Context, lease: DisposalLease, records: readonly RawRecord[]): Promise<void> {
-  await lease.keep();
-  const { pages } = lease.document;
-  const roster = records.map(({ idBytes, raw }): RosterRecord => ({ id: idBytes, sha256: sha256(raw), segment: 0 }));
-  await writeRosterPage(context.store, pagesOf(lease), pages, roster);
-  await lease.write((document) => ({ ...document, pages: pages + 1, records: document.records + records.length }));
-}
-
-function pagesOf({ subject, epoch }: DisposalLease) {
-  return { archive: subject, attempt: subject, epoch };
-}
-
-function unitRoster(context: Context, lease: DisposalLease): UnitRoster {
-  return new UnitRoster(context.store, pagesOf(lease));
-}
-
-/**
- * What is needed to find what hangs on a page of records when they are gone: what children name them by, where that is not
- * the `_id`, and their files. The children themselves are looked for then.
- */
-async function writeUnits(
+async function writePage(
   context: Context,
-  { document }: DisposalLease,
-  { children = [] }: DatasetShape,
-  roster: UnitRoster,
+  lease: DisposalLease,
   records: readonly RawRecord[],
-  units: readonly (WholeUnit | null)[],
+  units: readonly PageUnit[],
 ): Promise<void> {
-  await roster.atPage(document.pages);
-  for (const [at, { raw }] of records.entries()) {
-    const root = document.records + at;
-    for (const child of children) {
-      const value = child.parent === '_id' ? null : context.source.parentOf(child, raw);
-      if (value !== null) roster.parent(child.collection, { root, value });
-    }
-    for (const [ordinal, { facts: _, ...file }] of (units[at]?.attachments ?? []).entries())
-      await roster.attachment({ ...file, root, ordinal });
-  }
-  await roster.flush();
+  await lease.keep();
+  const { store } = context;
+  const { pages: page, records: first } = lease.document;
+  const of = { archive: lease.subject, attempt: lease.subject, epoch: lease.epoch };
+  const roster = records.map(({ idBytes, raw }): RosterRecord => ({ id: idBytes, sha256: sha256(raw), segment: 0 }));
+  await writePageUnits(store, of, { page, first }, units);
+  await writeRosterPage(store, of, page, roster);
+  await lease.write((document) => ({ ...document, pages: page + 1, records: first + records.length }));
 }
 
 /** Of all disposals of this offboarding in the partition: how many records they deleted, and the outcomes of the last. */
