@@ -16,6 +16,7 @@ import { confirm } from './confirm.ts';
 import { noticeCommand } from './notice.ts';
 import { table } from './output.ts';
 import { differences, policiesOfFiles, readPolicyFiles, versionsInForce } from './policy-files.ts';
+import { simulateCommand } from './policy-simulate.ts';
 import { count, counted, instant, short } from './words.ts';
 
 export function policyCommand(): Command {
@@ -29,6 +30,7 @@ export function policyCommand(): Command {
     .addCommand(publishCommand())
     .addCommand(showCommand())
     .addCommand(listCommand())
+    .addCommand(simulateCommand())
     .addCommand(noticeCommand());
 }
 
