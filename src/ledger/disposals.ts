@@ -71,6 +71,9 @@ export const DISPOSALS_INDEXES: readonly LedgerIndex[] = [
   { collection: DISPOSALS, keys: { partition: 1, sequence: -1 } },
 ];
 
+/** What the id of every disposal begins with. */
+export const DISPOSAL_PREFIX = 'x';
+
 export function disposals(store: Store): StoreCollection<DisposalDocument> {
   return readableCollection<DisposalDocument>(store, DISPOSALS);
 }
@@ -111,7 +114,7 @@ export async function startDisposal(
     Pick<Partial<DisposalDocument>, 'exceptions'> & { readonly kind: DisposalKind },
 ): Promise<string | null> {
   const sequence = (previous?.sequence ?? 0) + 1;
-  const _id = `x${disposal.partition}n${sequence}`;
+  const _id = `${DISPOSAL_PREFIX}${disposal.partition}n${sequence}`;
   const inserted = await disposals(store).insert({
     ...disposal,
     _id,

@@ -151,6 +151,14 @@ export async function removeRosterFrom(store: Store, attempt: string, page: numb
   await removeUnitPagesFrom(store, attempt, page);
 }
 
+/** Whose roster pages are in the ledger, among ids that begin so. */
+export async function withRosterPages(store: Store, prefix: string): Promise<ReadonlySet<string>> {
+  const found = new Set<string>();
+  const range = { $gte: prefix, $lt: `${prefix}\uffff` };
+  for await (const { archive } of rosterPages(store).find({ archive: range })) found.add(archive);
+  return found;
+}
+
 /** The roster pages of every attempt of an archive: also one that a cut worker wrote after its attempt was abandoned. */
 export async function removeRostersOf(store: Store, archive: ArchiveId): Promise<void> {
   await rosterPages(store).removeMany({ archive });

@@ -5,20 +5,29 @@
 import { id } from '../ids.ts';
 import { archives } from '../ledger/archives.ts';
 import { removeClearingPages, withClearingPages } from '../ledger/clearing.ts';
-import { disposals } from '../ledger/disposals.ts';
+import { DISPOSAL_PREFIX, disposals } from '../ledger/disposals.ts';
+import { removeRoster, withRosterPages } from '../ledger/rosters.ts';
 import { withoutChildren } from '../ledger/unit-pages.ts';
 import { assertNotStopped, type Context } from './context.ts';
 
 /** Returns of how many archives and disposals it removed pages. */
 export async function removeLeftPages(context: Context): Promise<number> {
-  let removed = 0;
+  const removed = new Set<string>();
   for (const name of await withClearingPages(context.store)) {
     assertNotStopped(context);
-    if (!(await isClosed(context, withoutChildren(name)))) continue;
+    const whose = withoutChildren(name);
+    if (!(await isClosed(context, whose))) continue;
     await removeClearingPages(context.store, name);
-    removed += 1;
+    removed.add(whose);
   }
-  return removed;
+  // Those of archives are removed with their attempts (clean-up-attempts.ts).
+  for (const name of await withRosterPages(context.store, DISPOSAL_PREFIX)) {
+    assertNotStopped(context);
+    if (!(await isClosed(context, name))) continue;
+    await removeRoster(context.store, name);
+    removed.add(name);
+  }
+  return removed.size;
 }
 
 /** Nobody works under it again: its roster is shrunk, or it is done. */

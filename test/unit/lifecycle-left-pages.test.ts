@@ -5,6 +5,7 @@ import { archives } from '../../src/ledger/archives.ts';
 import { clearingPages } from '../../src/ledger/clearing.ts';
 import { disposals, startDisposal } from '../../src/ledger/disposals.ts';
 import { partitionId } from '../../src/ledger/partitions.ts';
+import { writeRosterPage } from '../../src/ledger/rosters.ts';
 import { removeLeftPages } from '../../src/lifecycle/remove-left-pages.ts';
 import { ACME } from '../harness/a-hold.ts';
 import { anArchive } from '../harness/an-archive.ts';
@@ -21,6 +22,12 @@ async function leave(name: string): Promise<void> {
     const document = { _id: `${name}:${page}`, v: 1, archive: name, page, intended: [0], tries: 1, outcomes: null };
     await clearingPages(world.store).insert(document);
   }
+}
+
+/** One roster page, of a record with the id 1. */
+async function leaveRoster(name: string): Promise<void> {
+  const record = { id: Uint8Array.of(0x10, 1, 0, 0, 0), sha256: new Uint8Array(32), segment: 0 };
+  await writeRosterPage(world.store, { archive: name, attempt: name, epoch: 1 }, 0, [record]);
 }
 
 /** A disposal of a partition of its own; its id. */
@@ -48,6 +55,17 @@ test('of an archive whose roster is shrunk and of a deletion that is done; what 
   expect(await removeLeftPages(world.context())).toBe(2);
   expect(await whoseArePages()).toEqual(['open', 'unknown', deleting]);
   expect(await removeLeftPages(world.context())).toBe(0);
+});
+
+test('a roster page that a sleeper wrote for a deletion that is done; one that is open, or an archive, keeps its own', async () => {
+  await archives(world.store).insert(anArchive({ _id: id.archive('a1') }));
+  const deleting = await order('deleting');
+  const done = await disposals(world.store).get(await order('done'));
+  if (done === null) throw new Error('It is gone.');
+  await disposals(world.store).replace({ ...done, state: 'done' });
+  for (const name of ['a1', done._id, deleting]) await leaveRoster(name);
+  expect(await removeLeftPages(world.context())).toBe(1);
+  expect((await world.all('rosterPages')).map(({ _id }) => _id).sort()).toEqual(['a1:000000', `${deleting}:000000`]);
 });
 
 test('told to stop: nothing is removed', async () => {
