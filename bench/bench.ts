@@ -1,10 +1,11 @@
 /**
- * `npm run bench [whole-job] [clearing] [memory]`: figures as ratios against something else in the same run, on one
+ * `npm run bench [whole-job] [clearing] [memory] [planning]`: figures as ratios against something else in the same run, on one
  * machine. Nothing is asserted: people read it, and docs/performance.md quotes it with its date.
  */
 import { cpus, totalmem } from 'node:os';
 import { measureClearing } from './clearing.ts';
 import { measureMemory } from './memory.ts';
+import { measurePlanning } from './planning.ts';
 import { dropSetting, openSetting, type Setting } from './setting.ts';
 import { measureWholeJob } from './whole-job.ts';
 
@@ -12,6 +13,7 @@ const MEASUREMENTS: Readonly<Record<string, (setting: Setting) => Promise<readon
   'whole-job': measureWholeJob,
   clearing: measureClearing,
   memory: measureMemory,
+  planning: measurePlanning,
 };
 
 const asked = process.argv.slice(2);

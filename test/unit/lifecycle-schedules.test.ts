@@ -1,5 +1,5 @@
 /** Schedules at work: look-ups, events, tiers and exceptions from the plan to what is cleared, on memory. */
-import type { BSON } from 'bson';
+import { type BSON, serialize } from 'bson';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { id } from '../../src/ids.ts';
 import { type ExceptionDocument, exceptions } from '../../src/ledger/exceptions.ts';
@@ -10,6 +10,7 @@ import { type PolicyPlan, planPolicy } from '../../src/lifecycle/plan.ts';
 import { planNextArchive } from '../../src/lifecycle/plan-archive.ts';
 import { runPolicy } from '../../src/lifecycle/run-policy.ts';
 import type { Policy } from '../../src/policy/policy.ts';
+import { idBytesOf } from '../../src/source/raw-document.ts';
 import { MemoryWorld } from '../simulation/memory-world.ts';
 
 /** The world's clock stands at 1 June 2024. */
@@ -222,6 +223,21 @@ active: { by: plan, of: { enterprise: 2 years }, otherwise: 3 months }`;
     for (const { dueAt, plan: planned } of archives)
       expect(dueAt?.getTime()).toBeLessThanOrEqual(planned.latestPurgeAt.getTime());
     await world.assertTotalsHold();
+  });
+
+  test('a record whose copy would be kept for longer than its plan said is the next plan’s', async () => {
+    const policy = await world.publish(text(TIERS));
+    put(policy, record('stays-free', '2022-03-01'), record('becomes-enterprise', '2022-03-02'));
+    const [partition] = (await plan(policy)).partitions;
+    if (partition === undefined) throw new Error('There is no plan.');
+    const archive = await planNextArchive(context, policy, partition);
+    put(policy, record('becomes-enterprise', '2022-03-02', { plan: 'enterprise' }));
+    world.source.remove(policy.dataset.collection, idBytesOf(serialize({ _id: 'stays-free' })));
+    const { state, plan: planned } = await carryOn(context, archive, policy);
+    expect({ state, reachedEnd: planned.reachedEnd }).toEqual({ state: 'abandoned', reachedEnd: false });
+    expect(world.idsIn(policy)).toEqual(['becomes-enterprise']);
+    await run(policy);
+    expect(world.idsIn(policy)).toEqual([]);
   });
 
   test('the plan is the same for any order of the records', async () => {

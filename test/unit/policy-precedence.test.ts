@@ -268,6 +268,23 @@ describe('exceptions', () => {
     expect(dueDay(compiled, facts(), at('2021-01-01'))).toBe('2022-01-01');
   });
 
+  test('a shorter one does not wait for what the policy’s own period waits for; what the trigger waits for it does', () => {
+    const short = exception({ effect: 'shorter', active: 'P1M' });
+    const until: PeriodRule = { until: { field: 'endsAt' }, atMost: 'P10Y' };
+    const open = facts({ endsAt: null });
+    expect(compile(policy({ active: until })).decision(open, false, at('2021-01-01'))).toBe('pending');
+    expect(compile(policy({ active: until }), given(short)).decision(open, false, at('2021-01-01'))).toBe('due');
+    const trigger: Trigger = {
+      kind: 'composite',
+      created: { kind: 'date', field: 'createdAt' },
+      of: [{ field: 'endsAt' }],
+      expires: false,
+      latest: 'P5Y',
+    };
+    const waiting = compile(policy({ trigger, active: 'P1Y' }), given(short));
+    expect(waiting.decision(open, false, at('2021-01-01'))).toBe('pending');
+  });
+
   test('only its own scope', () => {
     const scope = {
       owner: id.owner('acme'),
@@ -286,6 +303,7 @@ describe('exceptions', () => {
     // It cannot be told to be outside.
     const unclear = facts({ label: { unusable: 'an object' } });
     expect(compiled.decision(unclear, false, at('2040-01-01'))).toBe('pending');
+    expect(compiled.times(unclear, 0).dueAt).toBeNaN();
   });
 });
 
