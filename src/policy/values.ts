@@ -53,7 +53,12 @@ export function countOf(value: RecordValue): number | null | undefined {
 /** Whether it, or one value of a list, is one of these texts; undefined when that cannot be told. */
 export function isOneOf(value: RecordValue, texts: ReadonlySet<string>): boolean | undefined {
   if (value === null) return false;
-  if (isList(value)) return value.some((one) => texts.has(textOf(one) ?? ''));
+  if (isList(value)) {
+    return value.some((one) => {
+      const named = textOf(one);
+      return typeof named === 'string' && texts.has(named);
+    });
+  }
   const text = textOf(value);
   if (typeof text === 'string') return texts.has(text);
   // A date is no text, and never one of them.

@@ -289,7 +289,7 @@ describe('exceptions', () => {
     const scope = {
       owner: id.owner('acme'),
       customer: id.customer('globex'),
-      value: { field: 'label', is: ['dispute'] },
+      value: { field: 'label', is: ['dispute', ''] },
     };
     const compiled = compile(policy({}), given(exception({ scope })));
     const due = (over: Partial<DecisionFacts>, label: RecordValue) =>
@@ -298,6 +298,7 @@ describe('exceptions', () => {
     expect(due({}, ['vip', 'dispute'])).toBe('2025-01-01');
     expect(due({}, 'vip')).toBe('2022-01-01');
     expect(due({}, null)).toBe('2022-01-01');
+    expect(due({}, [{ instant: 0 }, 7])).toBe('2022-01-01');
     expect(due({ customer: id.customer('initech') }, 'dispute')).toBe('2022-01-01');
     expect(compiled.of(id.owner('acme'), id.customer('initech')).uniform).toEqual({ active: 'P2Y', archive: 'P7Y' });
     // It cannot be told to be outside.
