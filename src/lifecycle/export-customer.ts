@@ -6,7 +6,7 @@
 import { createHash, hash } from 'node:crypto';
 import { encodeSignature } from '../archive/manifest.ts';
 import { MoraineError } from '../errors.ts';
-import type { ArchiveId, CustomerId, Namespace, OwnerId } from '../ids.ts';
+import { type ArchiveId, type CustomerId, type Namespace, type OwnerId, partyId } from '../ids.ts';
 import type { ArchiveKey, WrappedKey } from '../keys/port.ts';
 import { findArchives } from '../ledger/archives.ts';
 import { auditHead } from '../ledger/audit.ts';
@@ -159,8 +159,8 @@ async function readSource(
 
 /** Null where the dataset belongs to another owner or customer as a whole. */
 export function partitionOf(dataset: DatasetShape, { owner, customer }: ExportSubject): Partition | null {
-  if ('value' in dataset.owner && dataset.owner.value !== owner) return null;
-  if ('value' in dataset.customer && dataset.customer.value !== customer) return null;
+  if ('value' in dataset.owner && partyId(dataset.owner.value) !== owner) return null;
+  if ('value' in dataset.customer && partyId(dataset.customer.value) !== customer) return null;
   return { dataset, owner, customer };
 }
 

@@ -1,5 +1,5 @@
 /** `moraine export` on real servers: the files are what the server holds, byte for byte, with what was archived beside it. */
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { BSON, type Document } from 'mongodb';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -47,7 +47,9 @@ beforeAll(async () => {
     ] as never[]);
   await world.collection('calls').insertMany([north('call'), north('south', { tenant: 'south' })] as never[]);
   expect(await world.moraine('policy', 'publish', '--yes', '--json', ...AS_OF)).toMatchObject({ exitCode: 0 });
-  await world.moraine('run', 'chats', '--flush', '--json', ...AS_OF);
+  expect((await world.moraine('run', 'chats', '--flush', '--json', ...AS_OF)).json).toMatchObject({
+    policies: [{ totals: { deleted: 1 } }],
+  });
   const { json } = await world.moraine('archives', '--json');
   archive = Array.isArray(json) ? String(json.find(({ customer }) => customer === 'north')?.id) : '';
 });
@@ -181,10 +183,20 @@ test('without --owner it says which owners there are and asks; each gets a folde
   expect(readdirSync(world.folder).filter((name) => name.includes('partial'))).toEqual([]);
 });
 
+test('what is left of an export that was cut is told, and never taken for one', async () => {
+  mkdirSync(join(world.folder, 'again.partial-x'));
+  const { exitCode, json } = await world.moraine('export', 'north', '--owner', 'beta', '--out', 'again', '--json');
+  expect(exitCode).toBe(0);
+  expect(json).toMatchObject({ notes: [expect.stringMatching(/again\.partial-x is left of an export that was cut/)] });
+  const wrong = await world.moraine('export', 'north', '--out', 'new', '--format', 'csv');
+  expect(wrong).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('bson and jsonl') });
+  expect((await world.moraine('export', 'north')).exitCode).toBe(2);
+});
+
 test('the audit chain says who exported what, and holds', async () => {
   const { json } = await world.moraine('audit', 'show', '--json');
   const told = Array.isArray(json) ? json.filter(({ act }) => act === 'customer export') : [];
-  expect(told.filter(({ phase }) => phase === 'outcome').length).toBe(5);
+  expect(told.filter(({ phase }) => phase === 'outcome').length).toBe(6);
   expect(JSON.stringify(told)).not.toContain('chat-');
   expect((await world.moraine('audit', 'verify')).exitCode).toBe(0);
 });

@@ -47,7 +47,9 @@ beforeAll(async () => {
     await world.collection('calls').insertMany([of(tenant, 'call')] as never[]);
   }
   expect(await world.moraine('policy', 'publish', '--yes', '--json', ...AS_OF)).toMatchObject({ exitCode: 0 });
-  await world.moraine('run', 'chats', '--flush', '--json', ...AS_OF);
+  expect((await world.moraine('run', 'chats', '--flush', '--json', ...AS_OF)).json).toMatchObject({
+    policies: [{ totals: { deleted: 2 } }],
+  });
 });
 afterAll(async () => {
   await world.close();
