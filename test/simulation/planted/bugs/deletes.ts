@@ -78,9 +78,9 @@ export const DELETE_BUGS: readonly PlantedBug[] = [
     what: 'A restore skips as many copies as are void, counted from the page and not from the archive.',
     patches: [
       {
-        file: 'src/lifecycle/restore.ts',
-        find: 'if (!nextVoid.done && nextVoid.value === ordinal) {',
-        replace: 'if (!nextVoid.done && nextVoid.value === ordinal + 1) {',
+        file: 'src/lifecycle/restore-items.ts',
+        find: 'nextVoid.value === item.ordinal;',
+        replace: 'nextVoid.value === item.ordinal + 1;',
       },
     ],
     caughtBy: ['void-copy-restored'],

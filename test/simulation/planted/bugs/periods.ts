@@ -192,9 +192,9 @@ export const PERIOD_BUGS: readonly PlantedBug[] = [
       },
       {
         file: 'src/cli/restore-database.ts',
-        find: 'return { inserted, existing: existing.length };',
+        find: 'const { inserted, existing } = await into.insertMissing(namespace, records);',
         replace:
-          'await exemptRecords(context.store, scope, keys, exemptUntil);\n      return { inserted, existing: existing.length };',
+          'const { inserted, existing } = await into.insertMissing(namespace, records);\n      await exemptRecords(context.store, scope, keys, exemptUntil);',
       },
     ],
     caughtBy: ['deleted-not-due'],
