@@ -1,5 +1,5 @@
 /** An archive as JSON output and tables show it. */
-import type { ArchiveDocument } from '../ledger/archive-document.ts';
+import { type ArchiveDocument, collectionOfArchive } from '../ledger/archive-document.ts';
 import { table } from './output.ts';
 import { count, day, size } from './words.ts';
 
@@ -18,6 +18,9 @@ export function archiveListed(archive: ArchiveDocument) {
     bytes: archive.stored?.bytes ?? 0,
     treeHash: archive.stored?.treeHash ?? null,
     dueAt: archive.dueAt,
+    ...(archive.addendumTo === undefined
+      ? {}
+      : { addendumTo: archive.addendumTo, collection: collectionOfArchive(archive) }),
   };
 }
 

@@ -1,7 +1,7 @@
 /** `moraine archive <id>`: everything about one archive. */
 import type { Command } from 'commander';
 import { id } from '../ids.ts';
-import { type ArchiveDocument, RECORD_OUTCOMES } from '../ledger/archive-document.ts';
+import { type ArchiveDocument, collectionOfArchive, RECORD_OUTCOMES } from '../ledger/archive-document.ts';
 import { getArchive } from '../ledger/archives.ts';
 import { type AuditEntry, auditEntries } from '../ledger/audit.ts';
 import { findRetrievals, type RetrievalDocument } from '../ledger/retrievals.ts';
@@ -94,6 +94,14 @@ function archiveText(
   const facts: [string, string][] = [
     ['state', state],
     ['dataset', `${archive.namespace}, owner ${archive.owner}, customer ${archive.customer}`],
+    ...(archive.addendumTo === undefined
+      ? []
+      : [
+          ['addendum', `children of ${collectionOfArchive(archive)}, to ${archive.addendumTo}`] satisfies [
+            string,
+            string,
+          ],
+        ]),
     ['policy', `${archive.policy}, version ${short(archive.policyVersion)}`],
     ['vault', `${archive.vault.name} (${archive.vault.backend}, ${archive.vault.region})`],
     ['verified', archive.verifiedAt === null ? `not yet (${archive.verifyLevel})` : instant(archive.verifiedAt)],
@@ -107,6 +115,12 @@ function archiveText(
       ['tree hash', stored.treeHash],
       ['stored', instant(stored.at)],
     );
+  }
+  if (stored?.children !== undefined) {
+    facts.push(['children', `${count(stored.children)}, ${size(stored.childBytes ?? 0)} of BSON`]);
+  }
+  if (stored?.attachments !== undefined) {
+    facts.push(['attachments', `${count(stored.attachments)}, ${size(stored.attachmentBytes ?? 0)}`]);
   }
   if (purge !== null) {
     facts.push(

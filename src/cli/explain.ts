@@ -133,6 +133,8 @@ async function archiveAnswers(
   const inForce = await pausesInForce(context.store);
   const kept = { namespace, state: { $in: ['storing', 'stored', 'verified', 'cleared', 'purging', 'quarantined'] } };
   for await (const archive of findArchives(context.store, kept)) {
+    // The keys of an addendum are of children, and may be the same as those of records.
+    if (archive.addendumTo !== undefined) continue;
     const segments = archive.rosterShrunk
       ? await inRecordIndex(context, archive, keys)
       : await inRoster(context, archive, keys);

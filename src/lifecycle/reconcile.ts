@@ -220,7 +220,8 @@ async function findReappeared(
 
 async function countReappeared(context: Context, archive: ArchiveDocument): Promise<number> {
   const { stored, outcomes } = archive;
-  if (stored === null || outcomes.deleted === 0) return 0;
+  // Of an addendum the ledger knows keys of children, which say nothing about records of the dataset.
+  if (stored === null || outcomes.deleted === 0 || archive.addendumTo !== undefined) return 0;
   const { source, store } = context;
   const shape = toShape(await pinnedPolicy(store, archive.policyVersion));
   const partition = { dataset: shape, owner: archive.owner, customer: archive.customer };
