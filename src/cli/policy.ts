@@ -15,6 +15,7 @@ import { acting, EXIT, newCommand } from './command.ts';
 import { confirm } from './confirm.ts';
 import { noticeCommand } from './notice.ts';
 import { table } from './output.ts';
+import { diffCommand } from './policy-diff.ts';
 import { differences, policiesOfFiles, readPolicyFiles, versionsInForce } from './policy-files.ts';
 import { simulateCommand } from './policy-simulate.ts';
 import { count, counted, instant, short } from './words.ts';
@@ -30,6 +31,7 @@ export function policyCommand(): Command {
     .addCommand(publishCommand())
     .addCommand(showCommand())
     .addCommand(listCommand())
+    .addCommand(diffCommand())
     .addCommand(simulateCommand())
     .addCommand(noticeCommand());
 }
