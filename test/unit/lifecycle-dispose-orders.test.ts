@@ -1,6 +1,8 @@
 /** An order to dispose of records: whose it is, what it pins, what it waits for, and what is done with one that others began. */
+import { createHash } from 'node:crypto';
 import { BSON } from 'bson';
 import { beforeEach, describe, expect, test } from 'vitest';
+import { MerkleTree } from '../../src/archive/merkle.ts';
 import { type CustomerId, id } from '../../src/ids.ts';
 import { NO_OUTCOMES } from '../../src/ledger/archive-document.ts';
 import { archives } from '../../src/ledger/archives.ts';
@@ -12,12 +14,14 @@ import {
   startDisposal,
 } from '../../src/ledger/disposals.ts';
 import { exceptions } from '../../src/ledger/exceptions.ts';
+import { holds } from '../../src/ledger/holds.ts';
 import { partitionId } from '../../src/ledger/partitions.ts';
 import type { Context } from '../../src/lifecycle/context.ts';
 import { carryOnDisposal, type DisposalReport, disposePartition } from '../../src/lifecycle/dispose.ts';
 import { pause } from '../../src/lifecycle/pause.ts';
 import { type Policy, policyVersion, toShape } from '../../src/policy/policy.ts';
-import { ACME } from '../harness/a-hold.ts';
+import type { SourcePort } from '../../src/source/port.ts';
+import { ACME, aHold } from '../harness/a-hold.ts';
 import { anArchive } from '../harness/an-archive.ts';
 import { overlay } from '../harness/overlay.ts';
 import { MemoryWorld } from '../simulation/memory-world.ts';
@@ -199,7 +203,35 @@ describe('carried on', () => {
     put('a');
     const begun = await written({ kind: 'treat' });
     await expect(carryOnDisposal(context, begun)).rejects.toMatchObject({ code: 'INTERNAL' });
+    expect(await disposals(world.store).get(begun)).toMatchObject({ pages: 0, scanned: false });
     expect(world.idsIn(policy)).toEqual(['a']);
+  });
+
+  describe('cut after a page was written, beside a hold on some that was there before', () => {
+    const refusing = () =>
+      overlay(context.source, { deleteGuarded: () => Promise.reject(new Error('cut')) } satisfies Partial<SourcePort>);
+    beforeEach(async () => {
+      put('a', 'north', '2019-01-01');
+      put('b');
+      await holds(world.store).insert(aHold({ triggerBefore: new Date('2019-06-01') }));
+      await expect(dispose(ACME.customer, { on: { ...context, source: refusing() } })).rejects.toThrow('cut');
+      world.clock.advance(60_000);
+    });
+    const open = async () => (await ids())[0] ?? '';
+
+    test('it holds nothing that is in the pages, so they go', async () => {
+      expect(await carryOnDisposal(context, await open())).toMatchObject({ outcomes: { deleted: 1, held: 0 } });
+      expect(world.idsIn(policy)).toEqual(['a']);
+    });
+
+    test('one of before holds were noted: it may hold what is in the pages, so they stay', async () => {
+      const found = await disposals(world.store).get(await open());
+      if (found === null) throw new Error('There is none.');
+      const { leftOut: _, ...before } = found;
+      await disposals(world.store).replace(before);
+      expect(await carryOnDisposal(context, await open())).toMatchObject({ outcomes: { deleted: 0, held: 1 } });
+      expect(world.idsIn(policy)).toEqual(['a', 'b']);
+    });
   });
 
   test('one that nobody ordered, or that is done: nothing goes', async () => {
@@ -215,5 +247,24 @@ describe('carried on', () => {
     expect(await disposals(world.store).get(begun)).toMatchObject({ lease: null });
     await carryOnDisposal(context, begun);
     expect(await disposals(world.store).get(begun)).toMatchObject({ lease: null, state: 'done' });
+  });
+});
+
+test('what is treated: the root in the certificate is of what the records were before, and of no other', async () => {
+  const treat = [{ field: 'text', how: 'redact' }] as const;
+  const treating = await world.publishAs(YAML, { disposition: 'treat', archive: null, treat });
+  for (const [_id, day] of [
+    ['a', '2020-01-01'],
+    ['b', '2020-01-02'],
+  ] as const)
+    world.put(treating, { _id, owner: 'acme', tenant: 'north', at: new Date(day), text: 'hello' });
+  const tree = new MerkleTree();
+  for (const raw of world.source.all(treating.dataset.collection)) tree.add(createHash('sha256').update(raw).digest());
+  await dispose(ACME.customer, { under: treating, kind: 'treat' });
+  const [certificate] = await world.all('certificates');
+  expect(JSON.parse(String(Reflect.get(certificate ?? {}, 'body')))).toMatchObject({
+    records: { treated: 2 },
+    fields: treat,
+    merkleRoot: tree.root(),
   });
 });
