@@ -83,7 +83,7 @@ export async function checkServers(
   return findings;
 }
 
-async function attempt(about: string, look: () => Promise<readonly Finding[]>): Promise<readonly Finding[]> {
+export async function attempt(about: string, look: () => Promise<readonly Finding[]>): Promise<readonly Finding[]> {
   try {
     return await look();
   } catch (thrown) {
@@ -95,7 +95,7 @@ async function attempt(about: string, look: () => Promise<readonly Finding[]>): 
   }
 }
 
-async function checkDataset(context: Context, { policy }: LoadedPolicy): Promise<readonly Finding[]> {
+export async function checkDataset(context: Context, { policy }: LoadedPolicy): Promise<readonly Finding[]> {
   const { findings, index, documents, explain } = await inspectDataset(context, toShape(policy));
   const problems = findings.map(({ level, text, remedy, code }): Finding => {
     const hint = remedy === undefined ? {} : { hint: remedy };

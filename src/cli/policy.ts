@@ -15,6 +15,7 @@ import { acting, EXIT, newCommand } from './command.ts';
 import { confirm } from './confirm.ts';
 import { noticeCommand } from './notice.ts';
 import { table } from './output.ts';
+import { policyCheckCommand } from './policy-check.ts';
 import { diffCommand } from './policy-diff.ts';
 import { differences, policiesOfFiles, readPolicyFiles, versionsInForce } from './policy-files.ts';
 import { simulateCommand } from './policy-simulate.ts';
@@ -31,6 +32,7 @@ export function policyCommand(): Command {
     .addCommand(publishCommand())
     .addCommand(showCommand())
     .addCommand(listCommand())
+    .addCommand(policyCheckCommand())
     .addCommand(diffCommand())
     .addCommand(simulateCommand())
     .addCommand(noticeCommand());
