@@ -216,6 +216,13 @@ describe('a partition', () => {
     expect(world.idsIn(policy)).toEqual(['a', 'old']);
   });
 
+  test('of which nothing is due: its owner is not asked about, until somebody says that what is expired may go', async () => {
+    put('old', { at: new Date('2010-01-01') });
+    const strangers = () => contextOf({}, { owners: new Set([id.owner('other')]) });
+    expect(await run(strangers())).toMatchObject({ problems: [], plan: { totals: { expired: 1 } } });
+    expect((await run(strangers(), 'ann')).problems).toMatchObject([{ code: 'OWNER_UNKNOWN' }]);
+  });
+
   test('of an owner whose administrators do not suffice: told, and no archive is begun', async () => {
     put('a');
     const base = contextOf();
