@@ -1,14 +1,14 @@
 /**
- * Finds the owners and customers of a dataset by seeking in the index from one distinct value to the next (a loose index
- * scan): the cost grows with the number of partitions, not of records. Each usable type is a bracket of its own, because
+ * Finds the owners and customers of a dataset as the distinct values at the head of the index: where the server jumps from
+ * one to the next (a loose index scan) the cost grows with the number of partitions, not of records. Each usable type is a bracket of its own, because
  * comparisons match within one BSON type.
  */
 import { type Document, type Filter, type MongoClient, ObjectId, UUID } from 'mongodb';
 import { MoraineError } from '../errors.ts';
-import { type CustomerId, id, type OwnerId, partyId, partyValue } from '../ids.ts';
-import { fieldPath, findPath } from './bson-walk.ts';
+import { type CustomerId, id, type OwnerId, partyId } from '../ids.ts';
+import { BsonType, fieldPath, findPath } from './bson-walk.ts';
 import { asking } from './driver-errors.ts';
-import { collectionOf, ofUsableType, partitionFilter, partyFilter, triggerBounds } from './mongo-query.ts';
+import { collectionOf, partitionFilter, partyFilter, triggerBounds } from './mongo-query.ts';
 import type { DatasetShape, FieldOrValue, Partition } from './port.ts';
 import { partyIdOf } from './raw-document.ts';
 
@@ -60,30 +60,36 @@ async function* partiesOf(
     return;
   }
   const collection = collectionOf(client, dataset.namespace);
-  const path = fieldPath(source.field);
   for (const bracket of BRACKETS) {
-    let bounds: Document = bracket;
-    for (;;) {
-      const [found] = await asking(`find the partitions of ${dataset.namespace}`, () =>
-        collection
-          .find(
-            { $and: [within, { [source.field]: bounds }, ofUsableType(source.field)] },
-            { raw: true, readPreference: 'primary', projection: { _id: 0, [source.field]: 1 } },
-          )
-          .sort({ ...sortWithin, [source.field]: 1 })
-          .limit(1)
-          .toArray(),
-      );
-      const value = found instanceof Uint8Array ? findPath(found, path) : null;
-      if (value === null) break;
-      const party = partyIdOf(value);
-      if (party === null) throw cannotSeekPast(dataset, source.field);
-      yield party;
-      const { $gte: _, ...rest } = bracket;
-      bounds = { ...rest, $gt: partyValue(party) };
+    // The sort names the order of the index, in which a server can jump from value to value; one that cannot reads the
+    // range once, where a query for each next value would read and sort it again and again.
+    const found = collection.aggregate(
+      [
+        { $match: { $and: [within, { [source.field]: bracket }] } },
+        { $sort: { ...sortWithin, [source.field]: 1 } },
+        { $group: { _id: `$${source.field}` } },
+        { $sort: { _id: 1 } },
+      ],
+      { raw: true, readPreference: 'primary', allowDiskUse: true },
+    );
+    try {
+      for (;;) {
+        const next = await asking(`find the partitions of ${dataset.namespace}`, () => found.next());
+        if (next === null) break;
+        const value = next instanceof Uint8Array ? findPath(next, ID_PATH) : null;
+        if (value === null) continue;
+        const party = partyIdOf(value);
+        if (party !== null) yield party;
+        // Lists and symbols lie among the texts of the index; such records are unfit, and named as that.
+        else if (value.type === BsonType.string) throw cannotBeNamed(dataset, source.field);
+      }
+    } finally {
+      await found.close();
     }
   }
 }
+
+const ID_PATH = fieldPath('_id');
 
 /** Usable types of a party: non-empty strings, ObjectIds, UUIDs. */
 const BRACKETS: readonly Document[] = [
@@ -103,8 +109,8 @@ async function hasTriggerBefore(client: MongoClient, partition: Partition, befor
   return found !== null;
 }
 
-/** Text that is not UTF-8 cannot be named in a query, so the next value cannot be asked for: stop loudly, skip nothing. */
-function cannotSeekPast(dataset: DatasetShape, field: string): MoraineError {
+/** Text that is not UTF-8 cannot be named in a query: stop loudly, skip nothing. */
+function cannotBeNamed(dataset: DatasetShape, field: string): MoraineError {
   return new MoraineError(
     'RECORD_UNFIT',
     `A record of ${dataset.namespace} has a value at ${field} that is not UTF-8 text.`,

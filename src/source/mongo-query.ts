@@ -83,14 +83,6 @@ export function scanSort(dataset: DatasetShape): Record<string, 1> {
   return { [dataset.trigger.field]: 1, _id: 1 };
 }
 
-/**
- * The document itself has a value of a usable type at the field. An index cannot say so: it holds an array's elements one
- * by one, and symbols among the strings.
- */
-export function ofUsableType(field: string): Filter<Document> {
-  return { $expr: { $in: [{ $type: `$${field}` }, ['string', 'objectId', 'binData']] } };
-}
-
 const MAX_DATE_MS = 8.64e15;
 const MAX_OBJECT_ID_SECONDS = 0xffff_ffff;
 
