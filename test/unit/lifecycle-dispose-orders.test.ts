@@ -6,6 +6,7 @@ import { MerkleTree } from '../../src/archive/merkle.ts';
 import { type CustomerId, id } from '../../src/ids.ts';
 import { NO_OUTCOMES } from '../../src/ledger/archive-document.ts';
 import { archives } from '../../src/ledger/archives.ts';
+import { auditEntries } from '../../src/ledger/audit.ts';
 import {
   type DisposalDocument,
   type DisposalKind,
@@ -267,4 +268,17 @@ test('what is treated: the root in the certificate is of what the records were b
     fields: treat,
     merkleRoot: tree.root(),
   });
+});
+
+test('the audit chain names what it is about before and after, and the counts after', async () => {
+  put('a');
+  const { outcomes } = await dispose();
+  const [disposal] = await ids();
+  const told = [];
+  for await (const { phase, subject, details } of auditEntries(world.store)) told.push({ phase, subject, details });
+  const subject = { expiration: disposal, owner: 'acme', customer: 'north', policy: 'chats' };
+  expect(told).toEqual([
+    { phase: 'intent', subject, details: { saidBy: 'ann', records: 5 } },
+    { phase: 'outcome', subject, details: { ...outcomes } },
+  ]);
 });

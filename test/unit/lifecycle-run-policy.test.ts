@@ -58,6 +58,7 @@ describe('paused', () => {
     const done = await run();
     expect(done).toMatchObject({ policy: 'chats', version: policyVersion(policy), plan: null, archives: [] });
     expect(done).toMatchObject({ problems: [], paused: [`${_id} (policy chats)`], newlyQuarantined: 0 });
+    expect([done.expired, done.disposed]).toEqual([[], []]);
     expect(done.totals).toMatchObject({ selected: 0, unfit: 0, ...NOTHING });
     expect(await world.archives()).toMatchObject([{ state: 'planned' }]);
   });
