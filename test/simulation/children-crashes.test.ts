@@ -23,29 +23,45 @@ import {
   ticket,
 } from './family-world.ts';
 import { FAULTS, type Fault, Process } from './faults.ts';
+import { MemoryFiles } from './memory-files.ts';
 
 const { file, recipient } = await newIdentity({ now: new Date(), scryptLogN: 10 });
 const identity = await openIdentity(Buffer.from(file));
+const VIDEOS = {
+  kind: 's3',
+  store: 'videos',
+  bucket: { value: 'b' },
+  key: 'videos',
+  version: null,
+  exclusive: true,
+} as const;
 const EARLY = ['a-0', 'a-1', 'b-0'];
 
 interface Life {
   readonly family: Family;
   /** What the server saw. */
   readonly seen: string[];
+  readonly files: MemoryFiles;
 }
 
 async function open(): Promise<Life> {
-  const family = await openFamily({ recipient });
-  putTicket(family, ticket('a'));
+  const family = await openFamily({ recipient, attachments: [VIDEOS] });
+  const files = new MemoryFiles();
+  files.objects.set('video', Buffer.from('moving pictures'));
+  files.objects.set('shared-logo', Buffer.from('logo'));
+  putTicket(family, ticket('a', { videos: ['video', 'shared-logo'] }));
   putTicket(family, ticket('b'));
   for (const _id of EARLY) putComment(family, comment(_id, _id[0]));
-  const life = { family, seen: [] };
+  const life = { family, seen: [], files };
   watch(life);
   return life;
 }
 
 /** What goes is watched at the server itself; and the application writes a comment on a ticket right after it was deleted, once. */
-function watch({ family, seen }: Life): void {
+function watch({ family, seen, files }: Life): void {
+  files.onRemove = (key) => {
+    if (idsOf(family, TICKETS).includes('a')) seen.push(`${key} went before its root`);
+  };
   const { source } = family.world;
   const deleteGuarded = source.deleteGuarded.bind(source);
   source.deleteGuarded = async (...args) => {
@@ -64,8 +80,10 @@ function watch({ family, seen }: Life): void {
   };
 }
 
-async function run({ family }: Life, process: Process) {
-  const context = family.world.context(process, { asOf: RUN_AT });
+async function run({ family, files }: Life, process: Process) {
+  // The name of `find` is that of a cursor elsewhere; what it finds is asked for again by `isSame` and `read`.
+  const attachments = process.wrap(files, 'mongodb', ['objects', 'find'], 'files');
+  const context = { ...family.world.context(process, { asOf: RUN_AT }), attachments };
   return await runPolicy(context, family.policy, { flush: true, expired: null });
 }
 
@@ -79,10 +97,14 @@ async function purge({ family: { world } }: Life): Promise<void> {
 /** Every comment that ever was, from the archives that hold it. */
 async function assertAllComesBack({ family }: Life): Promise<void> {
   const found: string[] = [];
+  const videos: string[] = [];
   for (const archive of await family.world.archives()) {
     if (archive.state !== 'cleared') continue;
     const context = family.world.context(undefined, { asOf: RUN_AT });
     const { found: records } = await restored(family, context, archive, identity);
+    for (const [name, parts] of Object.entries(records)) {
+      if (name.startsWith('file ')) videos.push(Buffer.concat(parts).toString());
+    }
     const comments = [
       ...(records[COMMENTS] ?? []),
       ...(archive.collection === undefined ? [] : (records['records'] ?? [])),
@@ -90,10 +112,12 @@ async function assertAllComesBack({ family }: Life): Promise<void> {
     found.push(...comments.map((raw) => String(BSON.deserialize(raw)['_id'])));
   }
   expect(found.sort()).toEqual(['a-0', 'a-1', 'a-late', 'b-0']);
+  expect(videos.sort()).toEqual(['logo', 'moving pictures']);
 }
 
 async function assertEnded(life: Life): Promise<void> {
-  const { family, seen } = life;
+  const { family, seen, files } = life;
+  expect([...files.objects.keys()]).toEqual(['shared-logo']);
   expect([...idsOf(family, TICKETS), ...idsOf(family, COMMENTS)]).toEqual([]);
   expect(seen.filter((text) => text.includes('before'))).toEqual([]);
   for (const { _id, state } of await family.world.archives()) expect(['cleared', 'abandoned'], _id).toContain(state);

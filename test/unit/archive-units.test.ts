@@ -11,7 +11,8 @@ import { decodeIndexEntry, encodeIndexEntry, idBytesOf } from '../../src/archive
 import { inspectArchive } from '../../src/archive/inspect.ts';
 import { piecesOf } from '../../src/archive/pieces.ts';
 import { readItems } from '../../src/archive/reader.ts';
-import { chats, chunksOf } from './archive-samples.ts';
+import { ArchiveWriter } from '../../src/archive/writer.ts';
+import { chats, chunksOf, DESCRIPTION, newKey, newSigner, recordOf } from './archive-samples.ts';
 import { child, unitFile } from './archive-unit-sample.ts';
 
 const MIB = 1024 * 1024;
@@ -123,4 +124,35 @@ test('pieces are of one size, hold every byte once, and of nothing there is one 
   const none = [];
   for await (const piece of piecesOf(chunksOf(Buffer.alloc(0)), 10)) none.push(piece.byteLength);
   expect(none).toEqual([0]);
+});
+
+test('a file of any size is flat in memory: a consumer that takes nothing stops its source after a few parts', async () => {
+  const key = newKey();
+  const signer = newSigner();
+  const held = Promise.withResolvers<void>();
+  const writer = new ArchiveWriter({
+    ...{ description: DESCRIPTION, key, publicKeys: signer.publicKeys, sign: signer.sign },
+    onBytes: () => held.promise,
+  });
+  await writer.add(recordOf(child('root', 1, 1)));
+  const part = randomBytes(MIB);
+  let pulled = 0;
+  const endless = async function* () {
+    for (;;) {
+      pulled += part.byteLength;
+      yield part;
+    }
+  };
+  const facts = { kind: 's3', store: 's', bucket: 'b', key: 'k', version: 'v', about: serialize({}) } as const;
+  const adding = writer.addAttachment(facts, endless(), 0).catch((error: unknown) => error);
+  let before = -1;
+  while (pulled !== before) {
+    before = pulled;
+    await new Promise((resolve) => setTimeout(resolve, 300));
+  }
+  expect(pulled).toBeLessThanOrEqual(4 * 8 * MIB);
+  const givenUp = writer.abandon(new Error('enough'));
+  held.resolve();
+  await givenUp;
+  expect(await adding).toMatchObject({ message: 'enough' });
 });
