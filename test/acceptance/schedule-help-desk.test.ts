@@ -1,5 +1,5 @@
 /** policies/help-desk: periods by plan, tickets with all that hangs on them, a subscription that ends, schedules, everything given out. */
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { BSON } from 'bson';
 import { Queue } from 'bullmq';
@@ -178,6 +178,13 @@ test('a life: by plan and kind, on completion, tickets with comments and files, 
   for (const ticket of back) expect(ticket).toEqual(tickets.get(ticket['_id']));
   expect(documentsIn('back/comments.bson')).toHaveLength(3 * back.length);
   expect(documentsIn('back/comments.bson')).toContainEqual(comment(String(back[0]?.['_id']), 'globex', 1));
+  const attached = readdirSync(join(world.folder, 'back/attachments'));
+  expect(attached.map((file) => readFileSync(join(world.folder, 'back/attachments', file), 'utf8')).sort()).toEqual(
+    back
+      .filter(({ files }) => files.length > 0)
+      .flatMap(({ _id }) => [`log of ${_id}`, `screenshot of ${_id}`])
+      .sort(),
+  );
 
   // Everything that is kept of one customer, on demand: what the database holds, and what its archives hold.
   for (const { id } of globex) await retrieve(world, id);
