@@ -377,7 +377,8 @@ describe('caps', () => {
 test('expired: only the partitions that have such are worked on', async () => {
   put('due', { tenant: 'south' });
   put('old', { at: new Date('2010-01-01') });
-  const { expired } = await run(undefined, 'ann');
+  const { expired, disposed } = await run(undefined, 'ann');
+  expect(disposed).toEqual([]);
   expect(expired).toMatchObject([{ customer: 'north', outcomes: { deleted: 1 } }]);
 });
 
