@@ -4,11 +4,12 @@
  */
 import { deserialize, MinKey, ObjectId, serialize } from 'bson';
 import type { ArchivePlan } from '../ledger/archive-document.ts';
-import { type CompiledPolicy, compile, type Decision } from '../policy/compile.ts';
+import type { CompiledPolicy } from '../policy/compile.ts';
 import { periodOf, subtractPeriod } from '../policy/period.ts';
 import { superset } from '../policy/superset.ts';
 import type { DatasetShape, Partition, Position, RawRecord, RecordFacts, TriggerRange } from '../source/port.ts';
 import { assertNotStopped, type Context } from './context.ts';
+import { countShortened, type Shortened } from './count-shortened.ts';
 import { type FactsReader, factsReader } from './look-ups.ts';
 import { type DecisionMark, marksOf } from './read-marks.ts';
 import { type PartitionHolds, partitionHolds } from './record-holds.ts';
@@ -39,13 +40,6 @@ export interface PartitionCounts {
   readonly inUnclearedArchives: number;
 }
 
-export interface Shortened {
-  readonly exception: string;
-  readonly on: Date;
-  /** Records that are due from that day on, and would not be without the exception. */
-  readonly records: number;
-}
-
 /** `owned` is the plan of the highest uncleared archive: what lies up to its bound waits until that is cleared. */
 export async function countPartition(
   context: Context,
@@ -71,7 +65,8 @@ export async function countPartition(
       inUnclearedArchives -= await decideEach(context, partition, reader, { after: owned.bound, before }, marks, tally);
   }
   const isSmall = from === undefined && (await decideIfSmall(context, compiled, partition, reader, marks, tally));
-  const shortened = await countShortened(context, compiled, partition, reader, now, from);
+  const above = from === undefined ? null : positionAt(partition.dataset, from);
+  const shortened = await countShortened(context, compiled, partition, reader, now, above);
   if (isSmall) return { ...tally.counts(), inUnclearedArchives, shortened };
   // A hold on all of it changes no count but the one of what is held.
   const { uniform } = compiled;
@@ -208,44 +203,6 @@ async function decideBatch(
   const markOf = await marks.lookUp(batch);
   const factsOf = await reader.read(batch);
   for (const record of batch) tally.decide(record, factsOf(record), markOf(record));
-}
-
-/** For each exception that will make something due and has not bitten yet: what it will be about on that day. */
-async function countShortened(
-  context: Context,
-  compiled: CompiledPolicy,
-  partition: Partition,
-  reader: FactsReader,
-  now: number,
-  from: number | undefined,
-): Promise<readonly Shortened[]> {
-  const { policy, given } = compiled;
-  const coming = given.exceptions.filter(
-    ({ effect, bitesAt, until }) => effect === 'shorter' && bitesAt > now && (until === null || until > bitesAt),
-  );
-  const counted: Shortened[] = [];
-  for (const exception of coming) {
-    const on = Math.max(exception.bitesAt, exception.from);
-    const others = given.exceptions.filter(({ id }) => id !== exception.id);
-    const without = compile(policy, { ...given, exceptions: others }).of(partition.owner, partition.customer);
-    const after = from === undefined ? null : positionAt(partition.dataset, from);
-    const range = { after, upTo: null, before: compiled.superset(on).dueBefore };
-    let records = 0;
-    for await (const batch of context.source.scan(partition, range, context.signal)) {
-      assertNotStopped(context);
-      const factsOf = await reader.read(batch);
-      for (const record of batch) {
-        const facts = { ...factsOf(record), exemptUntil: null, quarantined: false };
-        if (isTaken(compiled.decision(facts, false, on)) && !isTaken(without.decision(facts, false, on))) records += 1;
-      }
-    }
-    if (records > 0) counted.push({ exception: exception.id, on: new Date(on), records });
-  }
-  return counted;
-}
-
-function isTaken(decision: Decision): boolean {
-  return decision === 'due' || decision === 'expired';
 }
 
 /** Of a policy that has one period for all, only the trigger counts. */

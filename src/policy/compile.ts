@@ -1,7 +1,8 @@
 import type { CustomerId, OwnerId } from '../ids.ts';
 import type { DatasetShape } from '../source/port.ts';
-import { Calendar, dueOf, endOf, Findings, type Note } from './evaluate.ts';
+import { Calendar, dueOf, endOf } from './evaluate.ts';
 import type { ExceptionRule } from './exception.ts';
+import { Findings, type Note } from './findings.ts';
 import { MAX_INSTANT_MS, periodOf } from './period.ts';
 import { type Disposition, type PeriodRule, type Policy, toShape, valueRefs } from './policy.ts';
 import { onlyPeriod, shortestPeriods } from './shortest.ts';

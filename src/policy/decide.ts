@@ -5,7 +5,7 @@
  */
 import { unreachable } from '../errors.ts';
 import { type CompiledPolicy, compile, type Decision, type DecisionFacts, isUnfit } from './compile.ts';
-import type { Note } from './evaluate.ts';
+import type { Note } from './findings.ts';
 import { type Disposition, type Policy, policyVersion } from './policy.ts';
 import { periodRuleWords } from './words.ts';
 import { wallClock } from './zone.ts';

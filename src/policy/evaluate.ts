@@ -14,47 +14,12 @@
 import { type PeriodAdder, periodAdder } from './adder.ts';
 import type { DecisionFacts } from './compile.ts';
 import type { ExceptionRule } from './exception.ts';
+import type { Findings } from './findings.ts';
 import { addPeriod, isoPeriod, periodOf } from './period.ts';
 import { type PeriodRule, type Policy, SPECIFICITIES, type ValueRef } from './policy.ts';
-import { countOf, instantOf, isOneOf, kindOf, textOf, valueAt, valueKey, valueName } from './values.ts';
+import { countOf, instantOf, isOneOf, textOf, valueAt, valueKey, valueName } from './values.ts';
 import { conditionWords, periodRuleWords, triggerWords } from './words.ts';
 import { wallClock } from './zone.ts';
-
-/** One sentence of an explanation. */
-export interface Note {
-  readonly rule: 'pending' | 'active-period' | 'retention-rule' | 'exception' | 'precedence';
-  readonly text: string;
-  readonly applies: boolean;
-}
-
-/** What an evaluation found besides the due date. Used again for the next record. */
-export class Findings {
-  /** It waits for something until then (ms); -Infinity: for nothing; Infinity: for ever, until the data or the policy change. */
-  pendingUntil = Number.NEGATIVE_INFINITY;
-  notes: Note[] | null = null;
-
-  reset(): void {
-    this.pendingUntil = Number.NEGATIVE_INFINITY;
-  }
-
-  waitUntil(ms: number): void {
-    if (ms > this.pendingUntil) this.pendingUntil = ms;
-  }
-
-  note(rule: Note['rule'], text: () => string, applies = true): void {
-    this.notes?.push({ rule, text: text(), applies });
-  }
-
-  /** The value cannot be used. Returns the instant that is never reached. */
-  unusable(ref: ValueRef, facts: DecisionFacts, needed: string): number {
-    this.waitUntil(Number.POSITIVE_INFINITY);
-    this.note('pending', () => {
-      const found = kindOf(valueAt(facts.values, valueKey(ref)));
-      return `${valueName(ref)} holds ${found} where ${needed} belongs: the record waits until that is corrected.`;
-    });
-    return Number.NaN;
-  }
-}
 
 /** From an instant to the end of a period, for one record. NaN: it cannot be told. */
 type End = (from: number, facts: DecisionFacts, found: Findings) => number;

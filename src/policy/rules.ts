@@ -6,7 +6,7 @@
 import type { CapResult } from './caps.ts';
 import { compile, type DecisionFacts, type Given, isInstant, isUnfit } from './compile.ts';
 import { decide, type HoldScope, type Outcome } from './decide.ts';
-import type { Note } from './evaluate.ts';
+import type { Note } from './findings.ts';
 import type { Policy } from './policy.ts';
 import type { SealDecision } from './window.ts';
 

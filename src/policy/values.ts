@@ -1,18 +1,9 @@
 /** What fields of a record, or of a document that a look-up finds for it, say to a decision. */
 import { MoraineError } from '../errors.ts';
+import type { PlainValue, RecordValue, RecordValues } from '../source/record-value.ts';
 import type { ValueRef } from './policy.ts';
 
-/** Text (also for booleans, ObjectIds and UUIDs), a number, or an instant in ms. */
-export type PlainValue = string | number | { readonly instant: number };
-
-/**
- * null: missing or null. A list counts with each of its values. Anything else is of a type that no rule can use, which is
- * no reason to delete a record: what needs the value waits.
- */
-export type RecordValue = PlainValue | readonly PlainValue[] | { readonly unusable: string } | null;
-
-/** By {@link valueKey}. */
-export type RecordValues = Readonly<Record<string, RecordValue>>;
+export type { PlainValue, RecordValue, RecordValues } from '../source/record-value.ts';
 
 /** Where the value of a reference stands in {@link RecordValues}: no path of a field begins with a dollar sign. */
 export function valueKey(ref: ValueRef): string {

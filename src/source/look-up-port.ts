@@ -1,7 +1,7 @@
 /** What decisions ask of the source besides a record itself: values at fields, and the documents that look-ups find. */
 import type { Namespace } from '../ids.ts';
-import type { RecordValues } from '../policy/values.ts';
 import type { DatasetFinding, RawRecord } from './port.ts';
+import type { RecordValues } from './record-value.ts';
 
 export interface LookUpPort {
   /** What these fields (dotted paths) of a document hold. Pure. */

@@ -4,8 +4,8 @@
  */
 import type { CustomerId, Namespace, OwnerId } from '../ids.ts';
 import type { ClearingWarrant } from '../ledger/warrants.ts';
-import type { RecordValues } from '../policy/values.ts';
 import type { LookUpPort } from './look-up-port.ts';
+import type { RecordValues } from './record-value.ts';
 import type { AttachmentShape, ChildRecord, ChildShape, ChildWeight, Party } from './unit-shape.ts';
 
 export type {

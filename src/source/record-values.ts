@@ -1,7 +1,7 @@
 /** Values at fields of a document, as decisions read them, without decoding the rest of it. */
-import type { PlainValue, RecordValue, RecordValues } from '../policy/values.ts';
 import { asBuffer, BsonType, type BsonValue, eachField, type FieldPath, fieldPath, findPath } from './bson-walk.ts';
 import { partyIdOf, typedBytes } from './raw-document.ts';
+import type { PlainValue, RecordValue, RecordValues } from './record-value.ts';
 
 /** BSON dates reach further than any calendar does. */
 const MAX_DATE_MS = 8.64e15;
