@@ -2,7 +2,7 @@
 import { Temporal } from 'temporal-polyfill';
 import { canonicalJson } from '../canonical-json.ts';
 import { MoraineError } from '../errors.ts';
-import type { ArchiveDocument } from '../ledger/archive-document.ts';
+import { type ArchiveDocument, collectionOfArchive } from '../ledger/archive-document.ts';
 import { auditHead } from '../ledger/audit.ts';
 import { type CertificateDocument, keepCertificate } from '../ledger/certificates.ts';
 import { purgeOf } from '../ledger/purging.ts';
@@ -27,6 +27,11 @@ export async function certifyPurge(
     what: 'archive purged',
     archive: archive._id,
     records: archive.outcomes,
+    ...(stored.children === undefined ? {} : { children: stored.children }),
+    ...(stored.attachments === undefined ? {} : { attachments: stored.attachments }),
+    ...(archive.addendumTo === undefined
+      ? {}
+      : { addendumTo: archive.addendumTo, collection: collectionOfArchive(archive) }),
     merkleRoot: stored.merkleRoot,
     manifestSha256: stored.manifestSha256,
     file: {
