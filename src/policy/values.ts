@@ -1,9 +1,9 @@
 /** What fields of a record, or of a document that a look-up finds for it, say to a decision. */
 import { MoraineError } from '../errors.ts';
-import type { PlainValue, RecordValue, RecordValues } from '../source/record-value.ts';
+import type { PlainValue, RecordValue, RecordValues } from '../source/port.ts';
 import type { ValueRef } from './policy.ts';
 
-export type { PlainValue, RecordValue, RecordValues } from '../source/record-value.ts';
+export type { PlainValue, RecordValue, RecordValues } from '../source/port.ts';
 
 /** Where the value of a reference stands in {@link RecordValues}: no path of a field begins with a dollar sign. */
 export function valueKey(ref: ValueRef): string {

@@ -15,6 +15,7 @@ export type {
   AttachmentsPort,
   FoundAttachment,
 } from './attachments-port.ts';
+export type { PlainValue, RecordValue, RecordValues } from './record-value.ts';
 export type { AttachmentShape, ChildRecord, ChildShape, ChildWeight, Party } from './unit-shape.ts';
 
 /** A value from a field of the record (dotted path), or the same value for all records. */
