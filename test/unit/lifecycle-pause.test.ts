@@ -1,16 +1,19 @@
 /** A person's brake: what is paused waits where it stands and comes to the same end after it; what it came too late for is named. */
 import { beforeEach, expect, test } from 'vitest';
 import { id } from '../../src/ids.ts';
+import { archives } from '../../src/ledger/archives.ts';
+import { auditEntries } from '../../src/ledger/audit.ts';
 import { inFlight } from '../../src/ledger/in-flight.ts';
 import { type PauseDocument, type PauseTarget, pauses } from '../../src/ledger/pauses.ts';
 import type { Context } from '../../src/lifecycle/context.ts';
-import { pause, resume, settlePausingIfFree } from '../../src/lifecycle/pause.ts';
+import { pause, resume, settlePausing, settlePausingIfFree } from '../../src/lifecycle/pause.ts';
 import { planPolicy } from '../../src/lifecycle/plan.ts';
 import { purgeArchives } from '../../src/lifecycle/purge.ts';
 import { planPurge } from '../../src/lifecycle/purge-caps.ts';
 import { runPolicy } from '../../src/lifecycle/run-policy.ts';
 import type { Policy } from '../../src/policy/policy.ts';
 import type { VaultPort } from '../../src/vault/port.ts';
+import { anArchive } from '../harness/an-archive.ts';
 import { MemoryWorld } from '../simulation/memory-world.ts';
 
 const RUN_AT = '2024-06-01T00:00:00Z';
@@ -204,4 +207,101 @@ test('a look at the list takes on one whose placing was cut, when nothing is und
   expect(await settlePausingIfFree(world.context(), cut)).toMatchObject({ state: 'pausing' });
   await inFlight(world.store).remove('e', 0);
   expect(await settlePausingIfFree(world.context(), cut)).toMatchObject({ state: 'paused' });
+});
+
+const told = async () => {
+  const found = [];
+  for await (const { key, act, phase, subject, details } of auditEntries(world.store))
+    found.push({ key, act, phase, subject, details });
+  return found;
+};
+
+test('what is written, and what the audit chain says: before, when it is in force, and at its end', async () => {
+  const context = world.context();
+  const askedAt = world.clock.now();
+  const paused = await pause(context, ACME, BECAUSE);
+  const { _id } = paused;
+  const written = { state: 'paused', reason: 'look first', pausedBy: 'person:test', askedAt, pausedAt: askedAt };
+  expect(paused).toMatchObject({ ...ACME, ...written, resumedBy: null, resumedAt: null, resumeReason: null });
+  world.clock.advance(1_000);
+  expect(await resume(context, ACME, { by: 'person:other', reason: 'seen' })).toMatchObject([
+    { _id, state: 'resumed', resumedBy: 'person:other', resumedAt: world.clock.now(), resumeReason: 'seen' },
+  ]);
+  const subject = { pause: _id, owner: 'acme' };
+  const end = { act: 'resume', subject, details: { what: 'owner', reason: 'seen', by: 'person:other' } };
+  expect(await told()).toEqual([
+    {
+      key: `${_id}:pause`,
+      act: 'pause',
+      phase: 'intent',
+      subject,
+      details: { what: 'owner', reason: 'look first', by: 'person:test' },
+    },
+    { key: `${_id}:paused`, act: 'pause', phase: 'outcome', subject, details: { what: 'owner', tooLate: [] } },
+    { ...end, key: `${_id}:resume`, phase: 'intent' },
+    { ...end, key: `${_id}:resumed`, phase: 'outcome' },
+  ]);
+});
+
+test('of everything: the chain names no owner and no policy', async () => {
+  const { _id } = await begin(ALL);
+  expect((await told())[0]).toMatchObject({ subject: { pause: _id } });
+  expect(Object.keys((await told())[0]?.subject ?? {})).toEqual(['pause']);
+});
+
+test('lifted, and cut before the chain said so: the next end of the same target says it, of no other', async () => {
+  const { _id } = await begin(CHATS);
+  const found = await pauses(world.store).get(_id);
+  if (found === null) throw new Error('The pause is not there.');
+  const end = { resumedBy: 'person:cut', resumedAt: world.clock.now(), resumeReason: 'seen' };
+  await pauses(world.store).replace({ ...found, state: 'resumed', ...end });
+  const ends = async () => (await told()).filter(({ key }) => key === `${_id}:resumed`);
+  await resume(world.context(), ACME, BECAUSE);
+  expect(await ends()).toEqual([]);
+  expect(await resume(world.context(), CHATS, BECAUSE)).toEqual([]);
+  expect(await ends()).toMatchObject([{ details: { reason: 'seen', by: 'person:cut' } }]);
+  await resume(world.context(), CHATS, BECAUSE);
+  expect(await ends()).toHaveLength(1);
+});
+
+test('acts that began before do not end: it stops already, is not called paused, and says how to take it on', async () => {
+  const entry = { act: 'clear', worker: id.worker('w'), customer: id.customer('north'), archive: null } as const;
+  const party = { policy: 'chats', owner: id.owner('acme'), namespace: policy.dataset.collection };
+  const until = new Date(world.clock.now().getTime() + 10 * 365 * 86_400_000);
+  await inFlight(world.store).insert({ _id: 'e', v: 1, until, ...party, ...entry });
+  await expect(begin(CHATS)).rejects.toMatchObject({
+    code: 'LEDGER_CONTENTION',
+    hint: expect.stringContaining('moraine pause list'),
+  });
+  const [written] = await world.all('pauses');
+  expect(written).toMatchObject({ state: 'pausing', pausedAt: null });
+  expect((await told()).map(({ phase }) => phase)).toEqual(['intent']);
+  expect(await run()).toMatchObject({ plan: null });
+  await inFlight(world.store).remove('e', 0);
+  expect(await begin(CHATS)).toMatchObject({ _id: written?._id, state: 'paused' });
+});
+
+test('too late only for what the vault was asked to delete, and what it stops', async () => {
+  const purge = { claimedDueAt: new Date(RUN_AT), asOf: new Date(RUN_AT), acceptedAt: null, keyDestroyedAt: null };
+  const asked = { ...purge, askedAt: new Date(RUN_AT), confirmedByInventoryAt: null, certificate: null };
+  const put = (name: string, sequence: number, more: Parameters<typeof anArchive>[0]) =>
+    archives(world.store).insert(anArchive({ _id: id.archive(name), sequence, state: 'purging', ...more }));
+  await put('asked', 1, { purge: asked });
+  await put('not-asked', 2, { purge: { ...asked, askedAt: null } });
+  await put('without', 3, { purge: null });
+  await put('gone', 4, { purge: asked, state: 'purged' });
+  expect(await begin(CHATS)).toMatchObject({ tooLate: ['asked'] });
+  expect(await begin({ what: 'policy', name: 'calls' })).toMatchObject({ tooLate: [] });
+  expect((await told()).find(({ key }) => key?.endsWith(':paused'))).toMatchObject({ details: { tooLate: ['asked'] } });
+});
+
+test('one that is in force, or was lifted, is not settled again', async () => {
+  const paused = await begin(CHATS);
+  for (const state of ['paused', 'resumed'] as const) {
+    expect(await settlePausing(world.context(), { ...paused, state })).toEqual({ ...paused, state });
+    expect(await settlePausingIfFree(world.context(), { ...paused, state })).toEqual({ ...paused, state });
+  }
+  await end(CHATS);
+  // Whoever was about to settle it finds it lifted, and leaves it so.
+  expect(await settlePausing(world.context(), { ...paused, state: 'pausing' })).toMatchObject({ state: 'resumed' });
 });

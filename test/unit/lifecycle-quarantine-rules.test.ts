@@ -6,6 +6,7 @@ import { type ArchiveDocument, NO_OUTCOMES } from '../../src/ledger/archive-docu
 import { archives, claimArchive, getArchive } from '../../src/ledger/archives.ts';
 import { auditEntries } from '../../src/ledger/audit.ts';
 import { clearingPages } from '../../src/ledger/clearing.ts';
+import { holds } from '../../src/ledger/holds.ts';
 import { getInventory } from '../../src/ledger/inventories.ts';
 import { claimPartition } from '../../src/ledger/partitions.ts';
 import {
@@ -20,10 +21,11 @@ import { findMarks, markQuarantined } from '../../src/ledger/record-marks.ts';
 import type { ArchiveState } from '../../src/ledger/states.ts';
 import type { LedgerDocument } from '../../src/ledger/store.ts';
 import type { Context } from '../../src/lifecycle/context.ts';
+import { pause } from '../../src/lifecycle/pause.ts';
 import { disposeQuarantined, planDisposal, retryQuarantined } from '../../src/lifecycle/quarantine.ts';
 import { markScope } from '../../src/lifecycle/read-marks.ts';
 import { idBytesOf } from '../../src/source/raw-document.ts';
-import { ACME } from '../harness/a-hold.ts';
+import { ACME, aHold } from '../harness/a-hold.ts';
 import { anArchive, LOCATION } from '../harness/an-archive.ts';
 import { MemoryWorld } from '../simulation/memory-world.ts';
 
@@ -224,6 +226,12 @@ describe('disposed of', () => {
       { kind: 'archive stays', lost: 0 },
     ],
     ['cleared', 'cleared', {}, { kind: 'archive stays', lost: 2, perhapsLost: 0 }],
+    [
+      'cleared, and treated in place',
+      'cleared',
+      { outcomes: { ...NO_OUTCOMES, archived: 3, deleted: 1, treated: 2 } },
+      { kind: 'archive stays', lost: 3, perhapsLost: 0 },
+    ],
     ['purged', 'purged', {}, { kind: 'archive stays', lost: 0, perhapsLost: 0 }],
   ])('%s: what it means is told first', async (_, from, fields, expected) => {
     expect(await planDisposal(context, await quarantined(from, fields))).toMatchObject({
@@ -282,6 +290,57 @@ describe('disposed of', () => {
       { act: 'quarantine dispose', phase: 'intent', details: { by: 'ann', lost: 2, perhapsLost: 2 } },
       { act: 'quarantine dispose', phase: 'outcome', details: { lost: 2, perhapsLost: 2, state: 'quarantined' } },
     ]);
+  });
+
+  test.each([
+    ['treated in place: the whole record is in the copy only', 'tc', 1, 0],
+    ['intended only: perhaps lost, which is to be accepted too', null, 0, 2],
+  ] as const)('cut, %s', async (_, settled, lost, perhapsLost) => {
+    const entry = await quarantined('verified', { outcomes: { ...NO_OUTCOMES, archived: 2, pending: 2 } });
+    const page = { _id: 'a1:000000', v: 1, archive: 'a1', page: 0, intended: [0, 1], tries: 1, outcomes: settled };
+    await clearingPages(world.store).insert(page);
+    expect(await planDisposal(context, entry)).toMatchObject({ lost, perhapsLost });
+    await expect(dispose(entry)).rejects.toMatchObject({
+      code: 'CONFIRMATION_NEEDED',
+      hint: expect.stringContaining('--accept-loss'),
+    });
+    expect(await dispose(entry, true)).toMatchObject({ entry: { state: 'disposed' } });
+  });
+
+  test.each([
+    ['held', 'HELD'],
+    ['paused', 'PAUSED'],
+  ])('never verified, and %s: nothing of it is given up, and no announcement is left', async (brake, code) => {
+    const entry = await quarantined('stored', { verifiedAt: null });
+    if (brake === 'held') await holds(world.store).insert(aHold());
+    else await pause(world.context(), { what: 'owner', name: 'acme' }, { by: 'ann', reason: 'look' });
+    await expect(dispose(entry)).rejects.toMatchObject({ code });
+    expect(await getArchive(world.store, A1)).toMatchObject({ state: 'quarantined', lease: null });
+    expect(await world.all('inFlight')).toEqual([]);
+    expect(await getQuarantine(world.store, entry._id)).toMatchObject({ state: 'open' });
+  });
+
+  test('given up by another person meanwhile, held or not: its entry is closed, and nothing is done to it again', async () => {
+    const entry = await quarantined('stored', { verifiedAt: null });
+    await archives(world.store).replace({ ...(await getArchive(world.store, A1)), state: 'abandoned' });
+    await holds(world.store).insert(aHold());
+    expect(await dispose(entry)).toMatchObject({ entry: { state: 'closed' }, archive: { state: 'abandoned' } });
+    expect(await getArchive(world.store, A1)).toMatchObject({ lease: null });
+  });
+
+  test('taken up again when its entry is closed: nothing is said or done', async () => {
+    const entry = await quarantined('cleared');
+    await retry(entry);
+    const lines = (await told()).length;
+    const closed = await getQuarantine(world.store, entry._id);
+    if (closed === null) throw new Error('It is not there.');
+    await archives(world.store).replace({
+      ...(await getArchive(world.store, A1)),
+      state: 'quarantined',
+      quarantinedFrom: 'cleared',
+    });
+    expect(await retry(closed)).toMatchObject({ entry: { state: 'closed' }, archive: { state: 'quarantined' } });
+    expect(await told()).toHaveLength(lines);
   });
 
   test('nothing is lost: nothing is to be accepted', async () => {
