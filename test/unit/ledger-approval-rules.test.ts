@@ -108,6 +108,17 @@ test('what a grant, a refusal and a use write: who, when, and under which instan
   await expect(refuse(refused, 'person:carol')).rejects.toMatchObject(closed);
 });
 
+test('what is about to be said is in the chain before: for each approval, each stage and each person', async () => {
+  const stages = await ask({ stages: [[], []] });
+  await grant(stages, 'person:bob');
+  await grant(stages, 'person:carol');
+  await grant(await ask({ shown: { records: 6 } }), 'person:bob');
+  await refuse(await ask({ shown: { records: 7 } }));
+  await refuse(await ask({ shown: { records: 8 } }));
+  const intents = async (act: string) => (await entries(act)).filter(({ phase }) => phase === 'intent').length;
+  expect([await intents('approval grant'), await intents('approval refuse')]).toEqual([3, 2]);
+});
+
 test('used without being used up: it stays granted, and is used again', async () => {
   const _id = await ask();
   await grant(_id);

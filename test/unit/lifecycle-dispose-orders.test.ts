@@ -192,6 +192,17 @@ describe('carried on', () => {
     expect(await world.all('certificates')).toEqual([]);
   });
 
+  test('one of before there were other kinds is of what is expired', async () => {
+    put('a');
+    const begun = await written();
+    const found = await disposals(world.store).get(begun);
+    if (found === null) throw new Error('There is none.');
+    const { kind: _, ...before } = found;
+    await disposals(world.store).replace(before);
+    expect(await carryOnDisposal(context, begun)).toMatchObject({ kind: 'expired', outcomes: { archived: 0 } });
+    expect(world.idsIn(policy)).toEqual(['a']);
+  });
+
   test('of a customer that leaves, never read to its end: ends, and nothing of it goes', async () => {
     put('a');
     const begun = await written({ kind: 'offboard' });
