@@ -8,10 +8,12 @@ import { NO_OUTCOMES } from '../../src/ledger/archive-document.ts';
 import { archives } from '../../src/ledger/archives.ts';
 import { auditEntries } from '../../src/ledger/audit.ts';
 import {
+  claimDisposal,
   type DisposalDocument,
   type DisposalKind,
   disposals,
   newestDisposal,
+  proveOrdered,
   startDisposal,
 } from '../../src/ledger/disposals.ts';
 import { exceptions } from '../../src/ledger/exceptions.ts';
@@ -143,6 +145,23 @@ describe('an order', () => {
     ]);
     const partition = partitionId(ACME.namespace, ACME.owner, ACME.customer);
     expect(await newestDisposal(world.store, partition)).toMatchObject({ sequence: 2 });
+  });
+
+  test('begun by two at once: one has it, and the other begins nothing', async () => {
+    const begun = await written();
+    await expect(written({ saidBy: 'bob' })).rejects.toThrow('another’s');
+    expect(await all()).toMatchObject([{ _id: begun, saidBy: 'ann' }]);
+  });
+
+  test('is one as long as it is under way, and its worker has the lease', async () => {
+    const begun = await written();
+    const lease = await claimDisposal(world.store, begun, context);
+    expect(proveOrdered(lease)).toMatchObject({ disposal: begun, saidBy: 'ann', act: 'delete' });
+    await lease.write((document) => ({ ...document, state: 'done' }));
+    expect(() => proveOrdered(lease)).toThrow('is done');
+    await lease.write((document) => ({ ...document, state: 'deleting' }));
+    world.letLeasesEnd();
+    expect(() => proveOrdered(lease)).toThrow(expect.objectContaining({ code: 'LEASE_LOST' }));
   });
 
   test('pins the exceptions that it was decided with: one that was granted since does not change it', async () => {
