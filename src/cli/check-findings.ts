@@ -58,7 +58,7 @@ export async function checkServers(
   loaded: readonly LoadedPolicy[],
 ): Promise<readonly Finding[]> {
   const findings: Finding[] = [];
-  for (const difference of differences(loaded, await versionsInForce(context.store)))
+  for (const difference of differences(loaded, await versionsInForce(context.store, context.asOf)))
     findings.push({ level: 'warning', about: 'policy', text: difference });
   for (const each of loaded) findings.push(...(await attempt('index', () => checkDataset(context, each))));
   for (const owner of config.owners.keys())

@@ -73,7 +73,7 @@ interface CollectionPolicy {
 /** The policy of the collection: in force, or else in a file. */
 async function policyOf(session: Session, context: Context, namespace: Namespace): Promise<CollectionPolicy | null> {
   const isAbout = ({ dataset }: Policy) => dataset.collection === namespace;
-  const inForce = (await policiesToRun(context.store, null)).find(isAbout);
+  const inForce = (await policiesToRun(context.store, null, context.asOf)).find(isAbout);
   const inFile = readPolicyFiles(session.config).loaded.find(({ policy }) => isAbout(policy))?.policy;
   if (inForce === undefined) return inFile === undefined ? null : { policy: inFile, published: 'never published' };
   const isSame = inFile === undefined || policyVersion(inFile) === policyVersion(inForce);

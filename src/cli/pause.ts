@@ -139,7 +139,7 @@ async function assertKnown(session: Session, context: Context, { what, name }: P
   if (name === null) return;
   const isConfigured =
     what === 'policy'
-      ? (await versionsInForce(context.store)).has(name) ||
+      ? (await versionsInForce(context.store, context.asOf)).has(name) ||
         readPolicyFiles(session.config).loaded.some(({ policy }) => policy.name === name)
       : [...context.owners].some((owner) => owner === name);
   if (isConfigured) return;

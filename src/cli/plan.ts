@@ -34,7 +34,7 @@ export function planCommand(): Command {
         const loaded = policiesOfFiles(session.config, names);
         const app = await session.openApp();
         const context = session.contextOf(app);
-        const inForce = await versionsInForce(app.store);
+        const inForce = await versionsInForce(app.store, context.asOf);
         for (const difference of differences(loaded, inForce)) session.output.note(difference);
         for (const { warnings } of loaded) {
           for (const { file, line, field, expected } of warnings)

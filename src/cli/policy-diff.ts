@@ -44,7 +44,7 @@ export function diffCommand(): Command {
         const app = await session.openApp();
         const context = session.contextOf(app);
         const measuredAt = dueNow(context);
-        const inForce = await versionsInForce(app.store);
+        const inForce = await versionsInForce(app.store, context.asOf);
         const found: Compared[] = [];
         for (const { policy, version } of loaded) {
           const previous = inForce.get(policy.name) ?? null;

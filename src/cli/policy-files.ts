@@ -31,9 +31,9 @@ export function policiesOfFiles(config: Config, names: readonly string[]): reado
 }
 
 /** Versions in force, by policy. */
-export async function versionsInForce(store: Store): Promise<ReadonlyMap<string, PolicyVersion>> {
+export async function versionsInForce(store: Store, at: Date | null): Promise<ReadonlyMap<string, PolicyVersion>> {
   const versions = new Map<string, PolicyVersion>();
-  for await (const { name, version } of policiesInForce(store)) versions.set(name, version);
+  for await (const { name, version } of policiesInForce(store, at)) versions.set(name, version);
   return versions;
 }
 

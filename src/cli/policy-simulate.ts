@@ -37,7 +37,8 @@ export function simulateCommand(): Command {
         const loaded = policiesOfFiles(session.config, names);
         const app = await session.openApp();
         const context = session.contextOf(app);
-        for (const difference of differences(loaded, await versionsInForce(app.store))) session.output.note(difference);
+        for (const difference of differences(loaded, await versionsInForce(app.store, context.asOf)))
+          session.output.note(difference);
         const forecasts: PolicyForecast[] = [];
         const asked = { until: options.until, byCustomer: options.per === 'customer' };
         for (const { policy } of loaded) forecasts.push(await forecastPolicy(context, policy, asked));

@@ -59,13 +59,13 @@ export function runCommand(): Command {
         const work = workProgress(session, 'run');
         const context = session.contextOf(app, work.progress);
         const policies = await chosenPolicies(session, context, names);
-        const inForce = await versionsInForce(app.store);
+        const inForce = await versionsInForce(app.store, context.asOf);
         const chosen = loaded.filter(({ policy }) => names.length === 0 || names.includes(policy.name));
         for (const difference of differences(chosen, inForce)) session.output.note(difference);
         if (options.expired) {
           await confirm(
             session,
-            `Delete the records of ${policies.map(({ name }) => name).join(', ')} that are past their archive period, without an archive?`,
+            `Delete (or treat, where the policy says so) the records of ${policies.map(({ name }) => name).join(', ')} that are past their archive period, without an archive?`,
           );
         }
         await safeToDestroy(session, context);
@@ -111,7 +111,7 @@ async function chosenPolicies(
   context: Context,
   names: readonly string[],
 ): Promise<readonly Policy[]> {
-  const inForce = await versionsInForce(context.store);
+  const inForce = await versionsInForce(context.store, context.asOf);
   const inFiles = readPolicyFiles(session.config).loaded.map(({ policy }) => policy.name);
   const unknown = names.find((name) => !inForce.has(name) && !inFiles.includes(name));
   if (unknown !== undefined) {
@@ -119,7 +119,7 @@ async function chosenPolicies(
       ids: { policy: unknown },
     });
   }
-  const policies = await policiesToRun(context.store, names.length === 0 ? null : [...new Set(names)]);
+  const policies = await policiesToRun(context.store, names.length === 0 ? null : [...new Set(names)], context.asOf);
   if (policies.length > 0) return policies;
   throw new MoraineError('POLICY_NOT_PUBLISHED', 'No policy is in force yet.');
 }
@@ -264,10 +264,11 @@ function runText(ran: Ran, archives: readonly ArchiveDocument[]): readonly strin
   const outcomes = (['treated', 'changed', 'held', 'gone', 'quarantined', 'pending'] as const).flatMap((outcome) =>
     totals[outcome] > 0 ? [`${count(totals[outcome])} ${outcome}`] : [],
   );
-  const expired = run.expired.map(({ owner, customer, outcomes: { deleted }, certificate }) => [
+  const expired = run.expired.map(({ owner, customer, outcomes: { deleted, treated }, certificate }) => [
     owner,
     customer,
     count(deleted),
+    count(treated),
     certificate ?? '-',
   ]);
   const disposed = run.disposed.map(({ owner, customer, outcomes: { deleted, treated }, certificate }) => [
@@ -281,7 +282,9 @@ function runText(ran: Ran, archives: readonly ArchiveDocument[]): readonly strin
     `${name}: ${dataset.collection}, version ${short(run.version)}`,
     ...(archives.length > 0 ? [archivesTable(archives, FEW_ROWS)] : []),
     `  ${counted(totals.archived, 'record')} archived, ${count(totals.deleted)} deleted from the source${outcomes.length > 0 ? `; ${outcomes.join(', ')}` : ''}.`,
-    ...(expired.length > 0 ? [table(['owner', 'customer', 'expired and deleted', 'certificate'], expired)] : []),
+    ...(expired.length > 0
+      ? [table(['owner', 'customer', 'expired and deleted', 'expired and treated', 'certificate'], expired)]
+      : []),
     ...(disposed.length > 0 ? [table(['owner', 'customer', 'deleted', 'treated', 'certificate'], disposed)] : []),
     ...(run.newlyQuarantined > 0
       ? [`  ! ${counted(run.newlyQuarantined, 'record')} went into quarantine: \`moraine quarantine list\`.`]

@@ -7,6 +7,7 @@ import { countHolds, holds } from '../ledger/holds.ts';
 import { countNotifications } from '../ledger/notifications.ts';
 import { openOffboardings } from '../ledger/offboardings.ts';
 import { pausesShown, targetText } from '../ledger/pauses.ts';
+import { changeComing, policiesInForce, policyHistory } from '../ledger/policies.ts';
 import { openQuarantine } from '../ledger/quarantine.ts';
 import { latestRuns } from '../ledger/runs.ts';
 import { ARCHIVE_STATES } from '../ledger/states.ts';
@@ -16,6 +17,7 @@ import { pinnedPolicy } from '../lifecycle/published.ts';
 import { overdueAfter } from '../policy/window.ts';
 import { acting, EXIT, newCommand } from './command.ts';
 import { table } from './output.ts';
+import { comingText } from './policy-publish.ts';
 import { count, counted, day, instant, wait } from './words.ts';
 
 const RUNS_SHOWN = 5;
@@ -64,6 +66,7 @@ async function statusOf(context: Context) {
     approvals: (await waitingApprovals(store)).map(({ _id, kind, subject, requestedBy, requestedAt, expiresAt }) => {
       return { id: _id, kind, subject, by: requestedBy, since: requestedAt, until: expiresAt };
     }),
+    comingPolicies: await comingPolicies(context),
     notifications: await countNotifications(store),
     offboardings: (await openOffboardings(store)).map(({ _id, owner, customer, saidBy, startedAt }) => {
       return { id: _id, owner, customer, by: saidBy, since: startedAt };
@@ -71,6 +74,17 @@ async function statusOf(context: Context) {
     alarms: await openAlarms(store),
     runs,
   };
+}
+
+/** Versions that were published and are not in force yet. */
+async function comingPolicies({ store, asOf, clock }: Context) {
+  const now = asOf ?? clock.now();
+  const found = [];
+  for await (const { name } of policiesInForce(store, now)) {
+    const coming = changeComing(await policyHistory(store, name), now);
+    if (coming !== null) found.push({ policy: name, ...coming });
+  }
+  return found;
 }
 
 /** Also those of a newer Moraine, which acts do not read: how things stand must be told then, too. */
@@ -119,6 +133,13 @@ function earliest(dates: readonly Date[]): Date | null {
 }
 
 function statusText(status: Status): readonly string[] {
+  return [
+    ...standingLines(status),
+    ...status.comingPolicies.map((change) => `! ${change.policy}: ${comingText(change)}`),
+  ];
+}
+
+function standingLines(status: Status): readonly string[] {
   const now = status.asOf.getTime();
   const states = Object.entries(status.archives).filter(([, archives]) => archives > 0);
   const { records, archives } = status.overdue;

@@ -1,6 +1,9 @@
 /**
  * Published policies. A version is immutable and named by the hash of the normalised policy; what is in force is one
  * document per policy that names a version. A collection has one policy: two of them would each plan the same records.
+ *
+ * A change may come into force later, at an instant that is written down; until then the one before it is in force, and
+ * another publication replaces what is coming. Who reads asks by an instant; nothing has to be done when it has come.
  */
 import { canonicalJson, type Json } from '../canonical-json.ts';
 import type { Clock } from '../clock.ts';
@@ -26,6 +29,12 @@ export interface PolicyChange {
   readonly version: PolicyVersion;
   readonly at: Date;
   readonly by: string;
+  /** In force from then on; absent: at once. */
+  readonly effectiveAt?: Date;
+  /** What a second person granted for it. */
+  readonly approval?: string;
+  /** Another publication came before it was in force: it never will be. */
+  readonly replacedAt?: Date;
 }
 
 interface VersionDocument extends LedgerDocument {
@@ -40,8 +49,9 @@ interface VersionDocument extends LedgerDocument {
 /** `_id` is the policy's name. */
 interface InForceDocument extends LedgerDocument {
   readonly namespace: Namespace;
+  /** In force when the last change was made. */
   readonly version: PolicyVersion;
-  /** Oldest first; the last is in force. */
+  /** Oldest first; see {@link changeInForce}. */
   readonly changes: readonly PolicyChange[];
 }
 
@@ -59,6 +69,31 @@ export interface Publication {
   readonly policy: Json;
   /** Who publishes. */
   readonly by: string;
+  /** In force from then on; absent: at once. */
+  readonly effectiveAt?: Date;
+  readonly approval?: string;
+  /** What counts as now for what is in force; absent: the clock. */
+  readonly asOf?: Date | null;
+}
+
+/** Of a policy's history; null for one that never was in force. */
+export function changeInForce(history: readonly PolicyChange[], at: Date): PolicyChange | null {
+  return standing(history).findLast(({ effectiveAt }) => effectiveAt === undefined || effectiveAt <= at) ?? null;
+}
+
+/** The change that is not in force yet, and will be. */
+export function changeComing(history: readonly PolicyChange[], at: Date): PolicyChange | null {
+  const last = standing(history).at(-1);
+  return last?.effectiveAt !== undefined && last.effectiveAt > at ? last : null;
+}
+
+/** Since when a change that is in force is so. */
+export function inForceSince({ effectiveAt, at }: PolicyChange): Date {
+  return effectiveAt ?? at;
+}
+
+function standing(history: readonly PolicyChange[]): readonly PolicyChange[] {
+  return history.filter(({ replacedAt }) => replacedAt === undefined);
 }
 
 /**
@@ -70,34 +105,49 @@ export async function publishPolicy(
   clock: Clock,
   publication: Publication,
 ): Promise<{ readonly outcome: 'published' | 'unchanged'; readonly previous: PolicyVersion | null }> {
-  const { name, namespace, version, by } = publication;
-  const change = { version, at: clock.now(), by };
+  const { name, namespace, version, by, effectiveAt, approval } = publication;
+  const at = clock.now();
+  const now = publication.asOf ?? at;
+  const isComing = effectiveAt !== undefined && effectiveAt > now;
+  const change: PolicyChange = {
+    ...{ version, at, by },
+    ...(isComing ? { effectiveAt } : {}),
+    ...(approval === undefined ? {} : { approval }),
+  };
   for (let clash = 0; clash <= MAX_CLASHES; clash++) {
     await assertOnlyPolicy(store, publication);
     const current = await inForce(store).get(name);
-    if (current?.version === version) return { outcome: 'unchanged', previous: version };
+    const before = current === null ? null : changeInForce(current.changes, now);
+    const coming = current === null ? null : changeComing(current.changes, now);
+    if ((coming ?? before)?.version === version) return { outcome: 'unchanged', previous: before?.version ?? null };
     await writeVersion(store, clock, publication);
     if (current === null) {
       const document = { _id: name, v: LEDGER_VERSION, namespace, version, changes: [change] };
       if ((await inForce(store).insert(document)) === 'inserted') return { outcome: 'published', previous: null };
     } else {
-      const changed = { ...current, namespace, version, changes: [...current.changes, change] };
-      if ((await inForce(store).replace(changed)) !== null) return { outcome: 'published', previous: current.version };
+      const kept = current.changes.map((one) => (one === coming ? { ...one, replacedAt: at } : one));
+      // What is in force already goes on as it is: only what was coming is taken back.
+      const changes = before?.version === version ? kept : [...kept, change];
+      const inForceNow = isComing ? (before?.version ?? version) : version;
+      const changed = { ...current, namespace, version: inForceNow, changes };
+      if ((await inForce(store).replace(changed)) !== null)
+        return { outcome: 'published', previous: before?.version ?? null };
     }
   }
   throw new MoraineError('LEDGER_CONTENTION', `Policy ${name} was published by others ${MAX_CLASHES} times.`);
 }
 
-/** Throws POLICY_NOT_PUBLISHED. */
-export async function policyInForce(store: Store, name: string): Promise<PublishedPolicy> {
+/** The version in force at an instant; null: now, by the ledger's clock. Throws POLICY_NOT_PUBLISHED. */
+export async function policyInForce(store: Store, name: string, at: Date | null = null): Promise<PublishedPolicy> {
   const current = await inForce(store).get(name);
-  if (current === null) {
+  const version = current === null ? null : await versionAt(store, current, at);
+  if (version === null) {
     throw new MoraineError('POLICY_NOT_PUBLISHED', `Policy ${name} was never put into force.`, {
       hint: `Run \`moraine policy publish ${name}\`.`,
       ids: { policy: name },
     });
   }
-  return await policyVersion(store, current.version);
+  return await policyVersion(store, version);
 }
 
 /** A version that an archive pinned, in force or not. Throws POLICY_UNKNOWN. */
@@ -111,10 +161,19 @@ export async function policyVersion(store: Store, version: PolicyVersion): Promi
   return { name, namespace, version, policy, publishedAt, by };
 }
 
-/** All that are in force, by name. */
-export async function* policiesInForce(store: Store): AsyncIterable<PublishedPolicy> {
-  for await (const { version } of inForce(store).find({}, { sort: { _id: 1 } }))
-    yield await policyVersion(store, version);
+/** All that are in force at an instant, by name; null: now, by the ledger's clock. */
+export async function* policiesInForce(store: Store, at: Date | null = null): AsyncIterable<PublishedPolicy> {
+  for await (const current of inForce(store).find({}, { sort: { _id: 1 } })) {
+    const version = await versionAt(store, current, at);
+    if (version !== null) yield await policyVersion(store, version);
+  }
+}
+
+/** Asks for the time only where it matters. */
+async function versionAt(store: Store, current: InForceDocument, at: Date | null): Promise<PolicyVersion | null> {
+  const { changes, version } = current;
+  if (changes.every(({ effectiveAt }) => effectiveAt === undefined)) return version;
+  return changeInForce(changes, at ?? (await store.serverTime()))?.version ?? null;
 }
 
 /** What was put into force when and by whom, oldest first; empty for a policy that never was. */

@@ -72,8 +72,7 @@ export async function comparePolicies(
   const now = measuredAt.getTime();
   const after = await compileInForce(context, next);
   assertUsable(next, await inspectDataset(context, after.shape));
-  // Of another collection nothing was due under the old version.
-  const before = old?.dataset.collection === next.dataset.collection ? await compileInForce(context, old) : null;
+  const before = old?.dataset.collection === next.dataset.collection ? await compileIfReadable(context, old) : null;
   const total = new ChangeTally();
   const parties: PartyChanges[] = [];
   const found = new Examples(examples);
@@ -110,6 +109,13 @@ export async function comparePolicies(
     parties,
     examples: found.all,
   };
+}
+
+/** Null: what it needs is gone, so nothing is due under it; nor under one for another collection. */
+async function compileIfReadable(context: Context, policy: Policy): Promise<CompiledPolicy | null> {
+  const compiled = await compileInForce(context, policy);
+  const { findings } = await inspectDataset(context, compiled.shape);
+  return findings.some(({ level }) => level === 'error') ? null : compiled;
 }
 
 type Facts = Parameters<GoingSeer['of']>[0];

@@ -32,7 +32,7 @@ export interface AskedException {
 
 /** Writes what is asked for and asks for its approval; until that is granted it does nothing. The same again finds it. */
 export async function requestException(context: Context, text: ExceptionText): Promise<AskedException> {
-  const [policy] = await policiesToRun(context.store, [text.policy]);
+  const [policy] = await policiesToRun(context.store, [text.policy], context.asOf);
   if (policy === undefined) throw new MoraineError('POLICY_NOT_PUBLISHED', `Policy ${text.policy} is not in force.`);
   const now = dueNow(context).getTime();
   const graceMs = addPeriod(now, periodOf(policy.grace), policy.zone) - now;

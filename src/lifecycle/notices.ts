@@ -6,6 +6,7 @@ import type { CustomerId, OwnerId } from '../ids.ts';
 import { id } from '../ids.ts';
 import { findArchives } from '../ledger/archives.ts';
 import { type HoldDocument, holdsInForce, namesParty } from '../ledger/holds.ts';
+import { inForceSince } from '../ledger/policies.ts';
 import type { Notice, NoticeEntry } from '../notify/notice.ts';
 import { MAX_INSTANT_MS } from '../policy/period.ts';
 import { toShape } from '../policy/policy.ts';
@@ -129,7 +130,7 @@ function noticeOf(
 function entryOf(
   context: Context,
   { owner, customer }: { readonly owner: OwnerId; readonly customer: CustomerId },
-  { policy, version, since, exceptions }: PolicyInForce,
+  { policy, version, since, coming, exceptions }: PolicyInForce,
   copies: Copies,
   holds: readonly HoldDocument[],
 ): NoticeEntry {
@@ -142,6 +143,7 @@ function entryOf(
     policy: policy.name,
     version,
     since,
+    ...(coming === null ? {} : { coming: { version: coming.version, from: inForceSince(coming) } }),
     terms,
     sourceRegion: placement?.source ?? null,
     vault:

@@ -37,7 +37,7 @@ export interface OldestRecord {
 /** A policy that cannot be read, or whose source cannot, says so and stops no other. */
 export async function oldestRecords(context: Context): Promise<readonly OldestRecord[]> {
   const oldest: OldestRecord[] = [];
-  for await (const { name, version } of policiesInForce(context.store)) {
+  for await (const { name, version } of policiesInForce(context.store, context.asOf)) {
     oldest.push(
       await orProblem(context, name, async () => oldestOf(context, await pinnedPolicy(context.store, version))),
     );

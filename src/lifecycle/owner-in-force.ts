@@ -1,7 +1,7 @@
 /** What is in force for one owner: the policies that can meet its records, and the exceptions. From the ledger alone. */
 import { type OwnerId, partyId } from '../ids.ts';
 import { exceptionsInForce } from '../ledger/exceptions.ts';
-import { policyHistory } from '../ledger/policies.ts';
+import { changeComing, changeInForce, inForceSince, type PolicyChange, policyHistory } from '../ledger/policies.ts';
 import type { ExceptionRule } from '../policy/exception.ts';
 import { type Policy, policyVersion } from '../policy/policy.ts';
 import { type Context, dueNow } from './context.ts';
@@ -11,6 +11,8 @@ export interface PolicyInForce {
   readonly policy: Policy;
   readonly version: string;
   readonly since: Date;
+  /** A version that was published and is not in force yet. */
+  readonly coming: PolicyChange | null;
   /** In force now, whatever they cover. */
   readonly exceptions: readonly ExceptionRule[];
 }
@@ -19,13 +21,15 @@ export interface PolicyInForce {
 export async function allInForce(context: Context): Promise<readonly PolicyInForce[]> {
   const now = dueNow(context).getTime();
   return await Promise.all(
-    (await policiesToRun(context.store, null)).map(async (policy) => {
+    (await policiesToRun(context.store, null, context.asOf)).map(async (policy) => {
       const history = await policyHistory(context.store, policy.name);
+      const current = changeInForce(history, new Date(now));
       const granted = await exceptionsInForce(context.store, policy.name, now);
       return {
         policy,
         version: policyVersion(policy),
-        since: history.at(-1)?.at ?? new Date(now),
+        since: current === null ? new Date(now) : inForceSince(current),
+        coming: changeComing(history, new Date(now)),
         exceptions: granted.filter(({ from, until }) => from <= now && (until === null || now < until)),
       };
     }),

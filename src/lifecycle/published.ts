@@ -10,11 +10,16 @@ import {
 import type { Store } from '../ledger/store.ts';
 import { type Policy, policyVersion } from '../policy/policy.ts';
 
-/** The policies in force with these names, or all. Throws POLICY_NOT_PUBLISHED. */
-export async function policiesToRun(store: Store, names: readonly string[] | null): Promise<readonly Policy[]> {
-  if (names !== null) return await Promise.all(names.map(async (name) => readPolicy(await policyInForce(store, name))));
+/** The policies with these names, or all, that are in force at an instant; null: now. Throws POLICY_NOT_PUBLISHED. */
+export async function policiesToRun(
+  store: Store,
+  names: readonly string[] | null,
+  at: Date | null = null,
+): Promise<readonly Policy[]> {
+  if (names !== null)
+    return await Promise.all(names.map(async (name) => readPolicy(await policyInForce(store, name, at))));
   const all: Policy[] = [];
-  for await (const published of policiesInForce(store)) all.push(readPolicy(published));
+  for await (const published of policiesInForce(store, at)) all.push(readPolicy(published));
   return all;
 }
 

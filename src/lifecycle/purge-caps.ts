@@ -115,7 +115,7 @@ function amountsOf(archives: readonly ArchiveDocument[]): readonly Amount[] {
 /** No caps that could be read let nothing of this policy through, and stop no other: `checkCaps` fails closed. */
 async function inForce(context: Context, policy: string): Promise<Pick<Amounts, 'limits' | 'version'>> {
   try {
-    const [found] = await policiesToRun(context.store, [policy]);
+    const [found] = await policiesToRun(context.store, [policy], context.asOf);
     return found === undefined ? NO_LIMITS : { limits: found.limits, version: policyVersion(found) };
   } catch (error) {
     if (errorClass(error) === 'retry') throw error;

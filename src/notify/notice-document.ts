@@ -41,7 +41,7 @@ export function noticeDocument(notice: Notice): Root {
 }
 
 function entrySection(entry: NoticeEntry): readonly RootContent[] {
-  const { terms, policy, version, since } = entry;
+  const { terms, policy, version, since, coming } = entry;
   return [
     heading(2, `Records of ${terms.collection}`),
     table([
@@ -52,6 +52,14 @@ function entrySection(entry: NoticeEntry): readonly RootContent[] {
       [['Legal holds'], [counted(entry.holds, 'hold', 'covers something of it', 'cover something of it')]],
       [['Exceptions'], [counted(entry.exceptions, 'exception', 'is in force', 'are in force')]],
       [['Policy'], [`${policy}, version `, code(version.slice(0, VERSION_SHOWN)), `, since ${day(since)}`]],
+      ...(coming === undefined
+        ? []
+        : [
+            [
+              ['Will change'],
+              [`on ${day(coming.from)}, to version `, code(coming.version.slice(0, VERSION_SHOWN))],
+            ] as const,
+          ]),
     ]),
     ...(terms.rules.length === 0
       ? []

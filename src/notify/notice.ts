@@ -21,6 +21,8 @@ export interface NoticeEntry {
   readonly policy: string;
   readonly version: string;
   readonly since: Date;
+  /** A version that was published and is not in force yet, and from when on it is. */
+  readonly coming?: { readonly version: string; readonly from: Date };
   readonly terms: Terms;
   /** Of the database server, where it is declared. */
   readonly sourceRegion: string | null;

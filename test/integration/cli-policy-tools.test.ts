@@ -89,3 +89,100 @@ test('policy simulate: what goes in which month, for each customer; nothing is c
   expect((await world.moraine('policy', 'simulate', '--until', '2022-01-01', ...AT)).exitCode).toBe(2);
   expect(await world.collection('calls').countDocuments()).toBe(3);
 }, 120_000);
+
+const ALICE = ['--by', 'alice', '--yes', '--json'];
+const BOB = ['--by', 'bob', '--yes', '--json'];
+const published = z.object({
+  policies: z.array(
+    z.object({
+      outcome: z.string(),
+      version: z.string(),
+      approval: z.string().nullable(),
+      effectiveAt: z.string().nullable(),
+    }),
+  ),
+});
+const publish = async (...as: readonly string[]) => {
+  const { exitCode, json } = await world.moraine('policy', 'publish', ...as);
+  const [policy] = published.parse(json).policies;
+  if (policy === undefined) throw new Error('Nothing was published.');
+  return { exitCode, ...policy };
+};
+const grant = (approval: string | null, ...as: readonly string[]) =>
+  world.moraine('approve', 'grant', approval ?? '', ...as, ...BOB);
+const listed = async (asOf: string) => (await world.moraine('policy', 'list', '--as-of', asOf, '--json')).json;
+
+test('policy publish: what deletes more waits for another person, then for the grace; what deletes less is in force at once', async () => {
+  const first = await publish(...AT, ...ALICE);
+  expect(first).toMatchObject({ exitCode: 3, outcome: 'waits' });
+  expect((await grant(first.approval, ...AT)).exitCode).toBe(0);
+  expect(await publish(...AT, ...ALICE)).toMatchObject({ exitCode: 0, outcome: 'published', effectiveAt: null });
+
+  world.writePolicy('calls', calls().replace('1 year', '2 years'));
+  const longer = await publish(...AT, ...ALICE);
+  expect(longer).toMatchObject({ exitCode: 0, outcome: 'published', approval: null, effectiveAt: null });
+
+  world.writePolicy('calls', calls().replace('1 year', '3 months'));
+  const compared = await world.moraine('policy', 'diff', '--json', ...AT);
+  expect(compared.json).toMatchObject({
+    policies: [
+      {
+        fields: [{ field: 'active', old: '2 years', next: '3 months' }],
+        makesMoreDeletable: ['The active period may be shorter.'],
+        totals: { earlier: { records: 3 }, newlyDue: { records: 3 } },
+        examples: [{ id: expect.stringContaining('1'), old: { by: 'the active period of 2 years' } }, {}, {}],
+      },
+    ],
+  });
+  expect((await world.moraine('policy', 'diff', ...AT)).stdout).toContain('active: 2 years -> 3 months');
+  const waits = await publish(...AT, ...ALICE);
+  expect(waits).toMatchObject({ exitCode: 3, outcome: 'waits' });
+  // A day later another record is there: it is no part of what was asked, and asks for nothing anew.
+  await world.collection('calls').insertOne({ _id: 4, tenant: 'north', at: new Date('2022-06-01T12:00:00Z') } as never);
+  expect((await grant(waits.approval, '--as-of', '2022-06-02')).exitCode).toBe(0);
+  const coming = await publish('--as-of', '2022-06-03', ...ALICE);
+  expect(coming).toMatchObject({ exitCode: 0, outcome: 'published', approval: waits.approval });
+  expect(coming.effectiveAt).toBe('2022-06-09T00:00:00.000Z');
+  expect(await listed('2022-06-08')).toMatchObject([
+    { inForce: longer.version, state: 'comes into force', coming: { version: coming.version } },
+  ]);
+  expect(await listed('2022-06-09')).toMatchObject([{ inForce: coming.version, coming: null, state: 'in force' }]);
+  expect((await world.moraine('status', '--as-of', '2022-06-03')).stdout).toContain('comes into force on 2022-06-09');
+  const notice = await world.moraine(
+    'policy',
+    'notice',
+    '--owner',
+    'acme',
+    '--customer',
+    'north',
+    '--as-of',
+    '2022-06-03',
+  );
+  expect(notice.stdout).toContain('2022-06-09');
+  expect(await publish('--as-of', '2022-06-04', ...ALICE)).toMatchObject({ exitCode: 0, outcome: 'unchanged' });
+  const run = await world.moraine('run', '--flush', '--yes', '--json', '--as-of', '2022-06-05');
+  expect(run).toMatchObject({ exitCode: 0, json: { policies: [{ totals: { archived: 0 } }] } });
+
+  // Another publication replaces what is coming.
+  world.writePolicy('calls', calls().replace('1 year', '3 years'));
+  expect(await publish('--as-of', '2022-06-06', ...ALICE)).toMatchObject({ exitCode: 0, effectiveAt: null });
+  expect(await listed('2023-01-01')).toMatchObject([{ coming: null, state: 'in force' }]);
+  const shown = await world.moraine('policy', 'show', 'calls', '--as-of', '2022-06-06');
+  expect(shown.stdout).toContain('before it was in force');
+  const audited = await world.moraine('audit', 'show', '--json');
+  expect(audited.stdout).toContain('2022-06-09T00:00:00.000Z');
+  expect((await world.moraine('audit', 'verify')).exitCode).toBe(0);
+}, 180_000);
+
+test('policy publish: raised limits take another person and no grace; a refusal is final for the same', async () => {
+  world.writePolicy('calls', calls().replace('1 year', '3 years').replace('records: 1000', 'records: 2000'));
+  const raised = await publish('--as-of', '2022-06-07', ...ALICE);
+  expect(raised).toMatchObject({ exitCode: 3, outcome: 'waits' });
+  expect((await grant(raised.approval, ...AT)).exitCode).toBe(0);
+  expect(await publish('--as-of', '2022-06-07', ...ALICE)).toMatchObject({ exitCode: 0, effectiveAt: null });
+  world.writePolicy('calls', calls().replace('1 year', '1 day').replace('records: 1000', 'records: 2000'));
+  const waits = await publish('--as-of', '2022-06-08', ...ALICE);
+  expect((await world.moraine('approve', 'refuse', waits.approval ?? '', '--reason', 'no', ...BOB)).exitCode).toBe(0);
+  const refused = await publish('--as-of', '2022-06-09', ...ALICE);
+  expect(refused).toMatchObject({ exitCode: 3, outcome: 'waits', approval: waits.approval });
+}, 120_000);

@@ -22,6 +22,7 @@ import {
   wantedInventories,
 } from '../../src/ledger/inventories.ts';
 import {
+  changeComing,
   policiesInForce,
   policyHistory,
   policyInForce,
@@ -700,6 +701,36 @@ describe('policies', () => {
     expect(await publish('v1')).toEqual({ outcome: 'unchanged', previous: 'v1' });
     expect(await policyHistory(world.store, 'chats')).toHaveLength(1);
     expect(await publish('v2')).toEqual({ outcome: 'published', previous: 'v1' });
+  });
+
+  test('a change that comes later is in force from its instant on; another publication before replaces it', async () => {
+    const later = (ms: number) => new Date(now().getTime() + ms);
+    const inForce = async (at: Date | null) => (await policyInForce(world.store, 'chats', at)).version;
+    await publish('v1');
+    const [coming, before] = [later(10_000), later(9_999)];
+    expect(await publish('v2', { effectiveAt: coming, approval: 'a1' })).toEqual({
+      outcome: 'published',
+      previous: 'v1',
+    });
+    expect(await publish('v2', { effectiveAt: later(20_000) })).toEqual({ outcome: 'unchanged', previous: 'v1' });
+    expect([await inForce(null), await inForce(before), await inForce(coming)]).toEqual(['v1', 'v1', 'v2']);
+    expect((await list(policiesInForce(world.store, coming))).map(({ version }) => version)).toEqual(['v2']);
+    const history = await policyHistory(world.store, 'chats');
+    expect(changeComing(history, before)).toMatchObject({ version: 'v2', approval: 'a1', effectiveAt: coming });
+    expect(changeComing(history, coming)).toBeNull();
+    world.advance(1_000);
+    // What is in force is published again: only what was coming is taken back.
+    expect(await publish('v1')).toEqual({ outcome: 'published', previous: 'v1' });
+    expect(await inForce(coming)).toBe('v1');
+    expect(await policyHistory(world.store, 'chats')).toMatchObject([
+      { version: 'v1' },
+      { version: 'v2', replacedAt: now() },
+    ]);
+    await publish('v3', { effectiveAt: later(5_000) });
+    world.advance(5_000);
+    expect(await inForce(null)).toBe('v3');
+    expect(await publish('v2')).toEqual({ outcome: 'published', previous: 'v3' });
+    expect(await inForce(null)).toBe('v2');
   });
 
   test('a version of one policy never becomes that of another, also when its collection is free', async () => {

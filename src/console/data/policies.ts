@@ -1,6 +1,6 @@
 /** Policies in force, with what they came to. */
 import { CronExpressionParser } from 'cron-parser';
-import { policyHistory } from '../../ledger/policies.ts';
+import { changeInForce, inForceSince, policyHistory } from '../../ledger/policies.ts';
 import type { OldestRecord } from '../../lifecycle/oldest-records.ts';
 import { policiesToRun } from '../../lifecycle/published.ts';
 import { type Policy, policyVersion } from '../../policy/policy.ts';
@@ -32,11 +32,11 @@ export async function readPolicies(sight: Sight): Promise<readonly PolicyView[]>
   return await Promise.all(
     policies.map(async (policy) => {
       const history = await policyHistory(store, policy.name);
-      const current = history.at(-1);
+      const current = changeInForce(history, clock.now());
       return {
         name: policy.name,
         version: policyVersion(policy),
-        inForceSince: current?.at ?? null,
+        inForceSince: current === null ? null : inForceSince(current),
         publishedBy: current?.by ?? null,
         versions: new Set(history.map(({ version }) => version)).size,
         policy,
