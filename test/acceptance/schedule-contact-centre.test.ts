@@ -2,7 +2,16 @@
 import type { Document } from 'mongodb';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type CliWorld, openCliWorld } from '../harness/cli.ts';
-import { done, installSchedule, monthly, offboard, reconcileUntilNone, runAll, shownBy } from '../harness/schedule.ts';
+import {
+  done,
+  installSchedule,
+  monthly,
+  offboard,
+  publishAll,
+  reconcileUntilNone,
+  runAll,
+  shownBy,
+} from '../harness/schedule.ts';
 import { testNames } from '../harness/stack.ts';
 
 const SCHEDULE = 'contact-centre';
@@ -63,7 +72,7 @@ beforeAll(async () => {
     .collection('customers')
     .insertMany([{ tenant: 'bank', keepMonths: 24 }, { tenant: 'clinic', keepMonths: 6 }, { tenant: 'shop' }]);
   installSchedule(world, SCHEDULE);
-  await done(world, 'policy', 'publish', '--yes', '--by', 'alice');
+  await publishAll(world, '--by', 'alice');
 });
 afterAll(async () => {
   await world.close();

@@ -9,7 +9,16 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { queuePrefix } from '../../jobs/queues.ts';
 import { type CliWorld, openCliWorld } from '../harness/cli.ts';
 import { until } from '../harness/daemons.ts';
-import { done, installSchedule, monthly, reconcileUntilNone, retrieve, runAll, shownBy } from '../harness/schedule.ts';
+import {
+  done,
+  installSchedule,
+  monthly,
+  publishAll,
+  reconcileUntilNone,
+  retrieve,
+  runAll,
+  shownBy,
+} from '../harness/schedule.ts';
 import { stackUrls, testNames } from '../harness/stack.ts';
 
 const SCHEDULE = 'help-desk';
@@ -101,7 +110,7 @@ beforeAll(async () => {
     ]);
   }
   installSchedule(world, SCHEDULE);
-  await done(world, 'policy', 'publish', '--yes');
+  await publishAll(world);
 });
 afterAll(async () => {
   await world.close();

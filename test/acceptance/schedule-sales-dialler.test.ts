@@ -9,6 +9,7 @@ import {
   grantAll,
   installSchedule,
   monthly,
+  publishAll,
   reconcileUntilNone,
   refusal,
   retrieve,
@@ -124,7 +125,7 @@ beforeAll(async () => {
     })),
   );
   installSchedule(world, SCHEDULE);
-  await done(world, 'policy', 'publish', '--yes');
+  await publishAll(world);
 });
 afterAll(async () => {
   await world.close();

@@ -88,6 +88,16 @@ beforeAll(async () => {
   }
   installSchedule(world, SCHEDULE);
   await done(world, 'policy', 'publish', '--yes');
+  const check = await world.moraine('check', '--json');
+  expect([check.exitCode, check.json]).toMatchObject([3, { ok: false }]);
+  // Source, vault and key store of one client lie elsewhere; nothing else speaks against the policies.
+  const { findings }: { findings: readonly { level: string; code?: string; text: string }[] } = JSON.parse(
+    check.stdout,
+  );
+  const wrong = findings.filter(({ level }) => level === 'error');
+  expect(wrong.map(({ code, text }) => `${code} ${/^Owner (\w+)/.exec(text)?.[1]}`)).toEqual(
+    Array(3).fill('PLACEMENT_REFUSED pacific'),
+  );
 });
 afterAll(async () => {
   s3.destroy();

@@ -10,6 +10,7 @@ import {
   grantAll,
   installSchedule,
   planned,
+  publishAll,
   reconcileUntilNone,
   refusal,
   retrieve,
@@ -72,7 +73,7 @@ beforeAll(async () => {
     shift('acme', 'harbour', MONTHS, new Date('2020-02-29T09:00:00Z')),
   ]);
   installSchedule(world, SCHEDULE);
-  await done(world, 'policy', 'publish', '--yes');
+  await publishAll(world);
 });
 afterAll(async () => {
   await world.close();
@@ -173,7 +174,7 @@ test('non-production: the same files delete what is two years old; no vault, no 
     ),
   );
   installSchedule(other, SCHEDULE);
-  await done(other, 'policy', 'publish', '--yes');
+  await publishAll(other);
   const totals = await runAll(other, '');
   for (const name of ['shifts', 'absences']) {
     expect(totals[name]).toMatchObject({ archived: 0, deleted: 2 * PARTIES.length });

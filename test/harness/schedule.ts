@@ -48,6 +48,12 @@ export async function done(world: CliWorld, ...args: readonly string[]) {
   return JSON.parse(stdout);
 }
 
+/** Puts the policies of the world's folder into force. Nothing may speak against them: no index or store is missing. */
+export async function publishAll(world: CliWorld, ...args: readonly string[]): Promise<void> {
+  expect(await done(world, 'check')).toMatchObject({ ok: true });
+  await done(world, 'policy', 'publish', '--yes', ...args);
+}
+
 const REFUSED = z.object({ error: z.object({ code: z.string() }) });
 
 /** Runs a command that must be refused; the code that it names. */
