@@ -26,7 +26,7 @@ export function certificateText(certificate: CertificateDocument): readonly stri
       ? null
       : [
           'Because',
-          text('what') === 'expired records deleted'
+          (text('what') ?? '').startsWith('expired records')
             ? `${text('saidBy')} said so: they were past their archive period too`
             : `${text('saidBy')} says so`,
         ],

@@ -6,7 +6,7 @@
 import { MoraineError } from '../errors.ts';
 import { type ArchiveDocument, addOutcomes, NO_OUTCOMES, type Outcomes } from '../ledger/archive-document.ts';
 import { findArchives } from '../ledger/archives.ts';
-import { type DisposalDocument, disposals, kindOf } from '../ledger/disposals.ts';
+import { type DisposalDocument, disposals, isOfExpired, kindOf } from '../ledger/disposals.ts';
 import { ARCHIVE_STATES, type ArchiveState } from '../ledger/states.ts';
 import type { Context } from '../lifecycle/context.ts';
 import { pinnedPolicy } from '../lifecycle/published.ts';
@@ -186,7 +186,7 @@ class Tally {
   addDisposal(disposal: DisposalDocument): void {
     if (disposal.outcomes === null) return;
     const ofPolicy = this.#policy(disposal.policy);
-    const field = kindOf(disposal) === 'expired' ? 'expired' : 'disposed';
+    const field = isOfExpired(kindOf(disposal)) ? 'expired' : 'disposed';
     ofPolicy[field] = addOutcomes(ofPolicy[field], disposal.outcomes);
   }
 

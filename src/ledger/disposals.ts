@@ -1,8 +1,9 @@
 /**
  * Disposals: records that are deleted without an archive, or treated in place, under the guard, announcements and page
- * intents of a clearing. Four kinds:
+ * intents of a clearing. Five kinds:
  *  - `expired`: past their archive period too when they were first seen; they go only when a person said so;
  *  - `delete`: the policy's disposition is to delete, or its archives are not made here (a non-production source);
+ *  - `treat-expired`: as `expired`, of a policy that treats in place what it archives: that is done, and no copy made;
  *  - `treat`: the policy has fields removed, redacted or pseudonymised;
  *  - `offboard`: a customer leaves, and all that the export holds goes, due or not. Its pages are written first, from the
  *    export; one that was not `scanned` to its end is nobody's order.
@@ -19,7 +20,7 @@ import type { LedgerDocument, Store, StoreCollection } from './store.ts';
 import { LEDGER_VERSION, readableCollection } from './versions.ts';
 import { DisposalOrder } from './warrants.ts';
 
-export type DisposalKind = 'expired' | 'delete' | 'treat' | 'offboard';
+export type DisposalKind = 'expired' | 'treat-expired' | 'delete' | 'treat' | 'offboard';
 
 export interface DisposalDocument extends LedgerDocument {
   /** Absent in documents of before there were others: `expired`. */
@@ -76,6 +77,16 @@ export const DISPOSAL_PREFIX = 'x';
 
 export function disposals(store: Store): StoreCollection<DisposalDocument> {
   return readableCollection<DisposalDocument>(store, DISPOSALS);
+}
+
+/** Past its archive period when it was first seen, and ordered by a person. */
+export function isOfExpired(kind: DisposalKind): boolean {
+  return kind === 'expired' || kind === 'treat-expired';
+}
+
+/** The records stay in the source, treated. */
+export function isTreating(kind: DisposalKind): boolean {
+  return kind === 'treat' || kind === 'treat-expired';
 }
 
 export function kindOf({ kind }: DisposalDocument): DisposalKind {
@@ -156,5 +167,5 @@ export function proveOrdered(lease: DisposalLease): DisposalOrder {
   if (state !== 'deleting' || saidBy === '') {
     throw new MoraineError('INTERNAL', `Disposal ${_id} is ${state}; nothing may be done for it.`);
   }
-  return DisposalOrder.issue(_id, saidBy, kindOf(lease.document) === 'treat' ? 'replace' : 'delete');
+  return DisposalOrder.issue(_id, saidBy, isTreating(kindOf(lease.document)) ? 'replace' : 'delete');
 }

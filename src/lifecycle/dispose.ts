@@ -1,8 +1,8 @@
 /**
  * Dispose: delete records without an archive, or treat them in place, under the guard, the announcements, the page intents
- * and the outcomes of a clearing (clear-page.ts). Four kinds share this one machine: what is `expired` and a person said
- * may go; what a policy deletes; what a policy treats; what a customer who leaves takes along. The certificate carries the counts, the Merkle root of what there
- * was before, and which fields were treated how.
+ * and the outcomes of a clearing (clear-page.ts). Five kinds share this one machine, see
+ * ledger/disposals.ts. The certificate carries the counts, the Merkle root of what there was before, and which fields were
+ * treated how.
  */
 import { MerkleTree } from '../archive/merkle.ts';
 import { MoraineError } from '../errors.ts';
@@ -24,6 +24,8 @@ import {
   type DisposalDocument,
   type DisposalKind,
   type DisposalLease,
+  isOfExpired,
+  isTreating,
   kindOf,
   newestDisposal,
   openDisposals,
@@ -79,6 +81,7 @@ export function dispositionIn(environment: Environment, policy: Policy): Policy[
 /** What is done, in the words of audit and certificate. */
 const WORDS: Readonly<Record<DisposalKind, { readonly act: string; readonly what: string }>> = {
   expired: { act: 'expired records delete', what: 'expired records deleted' },
+  'treat-expired': { act: 'expired records treat', what: 'expired records treated' },
   delete: { act: 'records delete', what: 'records deleted' },
   treat: { act: 'records treat', what: 'records treated' },
   offboard: { act: 'offboarded records delete', what: 'offboarded records deleted' },
@@ -150,7 +153,7 @@ async function aboveUncleared(
   partition: DisposalDocument['partition'],
   kind: DisposalKind,
 ): Promise<Position | null> {
-  const uncleared = kind === 'expired' ? null : await highestUncleared(context.store, partition);
+  const uncleared = isOfExpired(kind) ? null : await highestUncleared(context.store, partition);
   if (uncleared === null || uncleared.plan.bound !== null) return uncleared?.plan.bound ?? null;
   throw new MoraineError('LEASE_HELD', `Archive ${uncleared._id} of the same partition is not sealed yet.`, {
     ids: { archive: uncleared._id },
@@ -168,7 +171,7 @@ async function dispose(context: Context, lease: DisposalLease, policy: Policy): 
   await context.audit.appendOnce([intentEntry(lease.document)]);
   const shape = toShape(policy);
   const order = proveOrdered(lease);
-  const treatment = kind === 'treat' ? await treatmentFor(context, policy, owner, startedAt) : null;
+  const treatment = isTreating(kind) ? await treatmentFor(context, policy, owner, startedAt) : null;
   const leftOut = await holdsLeftOut(context, lease, policy);
   const scope = { policy: policy.name, owner, customer, namespace, archive: null, leftOut };
   const permit = new ClearingPermit(

@@ -1,7 +1,7 @@
 /** What a disposal takes, a page at a time: the records that its policy decides so, as they are in the source now. */
 import { createHash } from 'node:crypto';
 import { id } from '../ids.ts';
-import { type DisposalLease, kindOf } from '../ledger/disposals.ts';
+import { type DisposalLease, isOfExpired, kindOf } from '../ledger/disposals.ts';
 import { ROSTER_PAGE_BYTES, ROSTER_PAGE_RECORDS, type RosterRecord } from '../ledger/rosters.ts';
 import type { Policy } from '../policy/policy.ts';
 import type { DatasetShape, Position, RawRecord, Treatment, UnfitReason } from '../source/port.ts';
@@ -32,7 +32,7 @@ export async function* orderedPages(
 ): AsyncGenerator<OrderedPage> {
   const { source } = context;
   const { owner, customer, asOf, exceptions } = lease.document;
-  const wanted = kindOf(lease.document) === 'expired' ? 'expired' : 'due';
+  const wanted = isOfExpired(kindOf(lease.document)) ? 'expired' : 'due';
   const compiled = await compilePinned(context, policy, exceptions);
   const { shape } = compiled;
   const partition = { dataset: shape, owner, customer };

@@ -9,7 +9,7 @@ import { isMoraineError, MoraineError } from '../errors.ts';
 import { type ArchiveId, type CustomerId, id, type OwnerId, type PolicyVersion } from '../ids.ts';
 import { type ArchiveDocument, addOutcomes, NO_OUTCOMES, type Outcomes } from '../ledger/archive-document.ts';
 import { findArchives, getArchive } from '../ledger/archives.ts';
-import { openDisposals } from '../ledger/disposals.ts';
+import { isOfExpired, openDisposals } from '../ledger/disposals.ts';
 import { pauseName, pausesInForce, stops } from '../ledger/pauses.ts';
 import { UNCLEARED_STATES } from '../ledger/states.ts';
 import { checkCaps } from '../policy/caps.ts';
@@ -90,8 +90,8 @@ export async function runPolicy(context: Context, policy: Policy, options: RunOp
     version: policyVersion(policy),
     plan,
     archives: archives.filter((archive) => archive.state !== 'abandoned'),
-    expired: reports.filter(({ kind }) => kind === 'expired'),
-    disposed: reports.filter(({ kind }) => kind !== 'expired'),
+    expired: reports.filter(({ kind }) => isOfExpired(kind)),
+    disposed: reports.filter(({ kind }) => !isOfExpired(kind)),
     totals: totalsOf(plan, archives, reports, unfit),
     problems: met.problems,
     paused: [...met.paused],
@@ -208,7 +208,9 @@ async function expireAll(
   await eachPartition(context, partitions, met, async (partition) => {
     assertOwnerKnown(context, partition);
     const { owner, customer, expired: records } = partition;
-    reports.push(await disposePartition(context, policy, { kind: 'expired', owner, customer, records, saidBy }));
+    // What such a policy would have kept in the source, treated, is not deleted for having been found late.
+    const kind = policy.treat === undefined ? 'expired' : 'treat-expired';
+    reports.push(await disposePartition(context, policy, { kind, owner, customer, records, saidBy }));
   });
   return reports;
 }

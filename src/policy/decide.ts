@@ -151,7 +151,7 @@ function dispositionText(decision: Decision, { policy, disposition }: CompiledPo
     case 'due':
       return dueText(policy, disposition);
     case 'expired':
-      return 'It is past its archive period too: it is not archived, and deleted only when a person says so (`moraine run --expired`).';
+      return `It is past its archive period too: it is not archived, and ${policy.treat === undefined ? 'deleted' : 'treated in place'} only when a person says so (\`moraine run --expired\`).`;
     default:
       return unreachable(decision, 'decision');
   }

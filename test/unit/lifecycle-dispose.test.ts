@@ -410,6 +410,25 @@ describe('archive, then treat', () => {
     expect(await run(policy)).toMatchObject({ archives: [], totals: { selected: 0 } });
   });
 
+  test('past its archive period when first seen: it stays until a person says so, and is treated then, not deleted', async () => {
+    const policy = await chain();
+    put(policy, 'ancient', { at: new Date('1950-01-01') });
+    expect(await run(policy)).toMatchObject({ archives: [], expired: [], totals: { treated: 0, deleted: 0 } });
+    const saidBy = 'ann';
+    const ordered = await runPolicy(world.context(), policy, { flush: true, expired: { saidBy } });
+    expect(ordered).toMatchObject({
+      archives: [],
+      disposed: [],
+      expired: [{ kind: 'treat-expired', outcomes: { treated: 1, deleted: 0 } }],
+      totals: { treated: 1, deleted: 0 },
+    });
+    expect(found(policy, 'ancient')).toMatchObject({ text: '[redacted]', n: 1 });
+    expect(await certificates()).toMatchObject([{ what: 'expired records treated', saidBy, records: { treated: 1 } }]);
+    expect(await acts()).toContain('expired records treat outcome');
+    const again = await runPolicy(world.context(), policy, { flush: true, expired: { saidBy } });
+    expect(again).toMatchObject({ expired: [], totals: { treated: 0, deleted: 0 } });
+  });
+
   test('changed between sealing and treating: it stays, its copy is void, and it is archived anew', async () => {
     const policy = await chain();
     put(policy, 'a');

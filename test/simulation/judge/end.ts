@@ -86,7 +86,7 @@ function isReadable(known: Known, archive: KnownArchive, record: KnownRecord): b
   return isThere && !(archive.outcomes !== null && isVoid(archive, record.key));
 }
 
-const DISPOSAL_ACTS = ['expired records delete', 'records delete', 'records treat'];
+const DISPOSAL_ACTS = ['expired records delete', 'expired records treat', 'records delete', 'records treat'];
 
 function judgeAudit(known: Known, report: Report, physical: Physical): void {
   const fault = faultOfChain(physical.ledger('audit'));

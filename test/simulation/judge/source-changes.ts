@@ -53,9 +53,12 @@ function seeTreated(known: Known, report: Report, record: KnownRecord, treated: 
   const facts = readRecord(treated.before);
   const basis = basisOf(known, record, treated.before);
   const archive = basis?.parties == null ? null : known.archive(basis.parties.archive);
+  const expired = expiredOrderOf(known, record, facts, now, 'treat-expired');
   const isChain =
-    archive !== null && known.policiesOf(archive, record.namespace).some(({ treat }) => treat !== undefined);
-  const disposal = isChain ? null : disposalOf(known, record, facts, now, 'treat');
+    archive !== null &&
+    (expired === null || known.state(archive) === 'verified') &&
+    known.policiesOf(archive, record.namespace).some(({ treat }) => treat !== undefined);
+  const disposal = isChain ? null : (expired ?? disposalOf(known, record, facts, now, 'treat'));
   const subject = isChain ? `archive ${archive.id}` : disposal === null ? null : `expiration ${disposal._id}`;
   judgeTreatment(known, report, treated, subject === null ? null : { archive: isChain ? archive : null, subject }, now);
   if (isExempt(record, now))
@@ -251,13 +254,25 @@ function deletionOrderOf(
   now: Instant,
 ): RawDocument | null {
   if (facts.trigger === null) return null;
+  const expiration = expiredOrderOf(known, record, facts, now, 'expired');
+  if (expiration !== null) return expiration;
   const policies = known.policiesOf(null, record.namespace);
-  const isOrdered = policies.some(({ name }) => known.expiryOrdered.has(name));
-  if (isOrdered && earliestPurge(policies, facts.trigger) <= now + CLOCK_TOLERANCE_MS) {
-    const expiration = disposalOf(known, record, facts, now, 'expired');
-    if (expiration !== null) return expiration;
-  }
   return policies.some(({ does }) => does === 'delete') ? disposalOf(known, record, facts, now, 'delete') : null;
+}
+
+/** What a person ordered for records past their archive period; null for one that is not. */
+function expiredOrderOf(
+  known: Known,
+  record: KnownRecord,
+  facts: KnownRecord['facts'],
+  now: Instant,
+  kind: 'expired' | 'treat-expired',
+): RawDocument | null {
+  if (facts.trigger === null) return null;
+  const policies = known.policiesOf(null, record.namespace);
+  if (!policies.some(({ name }) => known.expiryOrdered.has(name))) return null;
+  if (earliestPurge(policies, facts.trigger) > now + CLOCK_TOLERANCE_MS) return null;
+  return disposalOf(known, record, facts, now, kind);
 }
 
 /** One of this kind that is under way in the record's partition, or was until a moment ago. */
@@ -266,7 +281,7 @@ function disposalOf(
   record: KnownRecord,
   facts: KnownRecord['facts'],
   now: Instant,
-  kind: 'expired' | 'delete' | 'treat',
+  kind: 'expired' | 'treat-expired' | 'delete' | 'treat',
 ): RawDocument | null {
   for (const expiration of known.expirations.values()) {
     if ((expiration['kind'] ?? 'expired') !== kind) continue;
