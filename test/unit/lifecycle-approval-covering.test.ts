@@ -2,6 +2,7 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import type { Json } from '../../src/canonical-json.ts';
 import { grantApproval, refuseApproval } from '../../src/ledger/approval-decisions.ts';
+import { type ApprovalRules, DEFAULT_APPROVAL_RULES } from '../../src/ledger/approval-document.ts';
 import { waitingApprovals } from '../../src/ledger/approvals.ts';
 import { type ApprovalRequest, ask, isUsedHere, requireApproval, shownOf } from '../../src/lifecycle/approval.ts';
 import type { Context } from '../../src/lifecycle/context.ts';
@@ -74,6 +75,12 @@ describe('an act that a grant of more covers', () => {
     expect(await need(amount(3))).toMatchObject({ approval: yes });
   });
 
+  test('and a request for the very same that still waits: the grant counts', async () => {
+    await asked(3);
+    const yes = await granted(5);
+    expect(await need(amount(3))).toMatchObject({ approval: yes });
+  });
+
   test('only a request covers it: that one waits, and no other is written', async () => {
     const waiting = await asked(5);
     await expect(need(amount(3))).rejects.toMatchObject({ code: 'APPROVAL_NEEDED', ids: { approval: waiting } });
@@ -103,4 +110,21 @@ test('what was shown, out of the text that was hashed; nothing where it shows no
   for (const text of ['{"shown":"text"}', '{"shown":3}', '{"shown":false}', '{"shown":null}'])
     expect(shownOf(text), text).toBe(JSON.parse(text).shown);
   for (const text of ['{}', 'null', '"shown"', '5', '[]']) expect(shownOf(text), text).toBeNull();
+});
+
+test('the stages of a review are those of purges; everything else takes one of the people who are named', async () => {
+  const people = ['bob', 'carol'];
+  const purgeStages = [['bob'], ['dora']];
+  const stages = async (kind: ApprovalRequest['kind'], rules: Partial<ApprovalRules>) => {
+    const on = { ...context, approvals: { ...DEFAULT_APPROVAL_RULES, ...rules } };
+    const { stages: asked, items } = await ask(on, { kind, subject: {}, shown: { kind, ...rules } }, ALICE);
+    expect(items).toEqual([]);
+    return asked;
+  };
+  for (const kind of ['purge', 'early-purge'] as const) {
+    expect(await stages(kind, { people, purgeStages }), kind).toEqual(purgeStages);
+    expect(await stages(kind, { people }), kind).toEqual([people]);
+  }
+  for (const kind of ['cap', 'exception', 'offboard'] as const)
+    expect(await stages(kind, { people, purgeStages }), kind).toEqual([people]);
 });
