@@ -74,6 +74,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./purge.ts')).purgeCommand(),
   },
   {
+    name: 'reschedule',
+    summary: 'another purge date for archives that exist',
+    group: ACT,
+    load: async () => (await import('./reschedule.ts')).rescheduleCommand(),
+  },
+  {
     name: 'approve',
     summary: 'what takes a second person: list, show, grant, refuse',
     group: ACT,

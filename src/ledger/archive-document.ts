@@ -84,6 +84,17 @@ export interface EarlyPurge {
   readonly at: Date;
 }
 
+/** Another purge date than before. */
+export interface Reschedule {
+  readonly from: Date;
+  readonly to: Date;
+  readonly by: string;
+  readonly reason: string;
+  /** Null for a later date, which needs none. */
+  readonly approval: string | null;
+  readonly at: Date;
+}
+
 export interface PurgeFacts {
   /** The due date that the claim read. */
   readonly claimedDueAt: Date;
@@ -131,6 +142,8 @@ export interface ArchiveDocument extends LedgerDocument {
   readonly dueAt: Date | null;
   /** Absent: due by its policy. */
   readonly early?: EarlyPurge;
+  /** Every change of the purge date by a person, oldest first. Absent: none. */
+  readonly rescheduled?: readonly Reschedule[];
   readonly outcomes: Outcomes;
   /** Of the children of its records, once it is cleared; absent where there were none. `held`: stayed with their root. */
   readonly childOutcomes?: Outcomes;

@@ -3,8 +3,8 @@
  * changes anything: it throws APPROVAL_NEEDED, with the id, until another person has granted exactly what is about to be
  * done; the same act goes on then.
  *
- * Always needed, whatever moraine.yaml says: exceptions, for they do nothing without, purges before their due date, and
- * the end of a customer. In production everything else, too; the review before every purge only where it is configured, or listed.
+ * Always needed, whatever moraine.yaml says: exceptions, for they do nothing without, purges before their due date,
+ * earlier purge dates, and the end of a customer. In production everything else, too; the review before every purge only where it is configured, or listed.
  */
 import type { Json } from '../canonical-json.ts';
 import { MoraineError } from '../errors.ts';
@@ -19,7 +19,7 @@ import {
 import { approvalHash, askApproval, liveApprovals, newestRound } from '../ledger/approvals.ts';
 import type { Context } from './context.ts';
 
-const ALWAYS: readonly ApprovalKind[] = ['exception', 'early-purge', 'offboard'];
+const ALWAYS: readonly ApprovalKind[] = ['exception', 'early-purge', 'reschedule', 'offboard'];
 
 export interface ApprovalRequest {
   readonly kind: ApprovalKind;

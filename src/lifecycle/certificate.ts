@@ -45,6 +45,13 @@ export async function certifyPurge(
     storedAt: stored.at.toISOString(),
     verified: { level: archive.verifyLevel, at: archive.verifiedAt?.toISOString() ?? null },
     dueAt: purge.claimedDueAt.toISOString(),
+    ...(archive.rescheduled === undefined
+      ? {}
+      : {
+          rescheduled: archive.rescheduled.map(({ from, to, by, reason, approval, at }) => ({
+            ...{ from: from.toISOString(), to: to.toISOString(), by, reason, approval, at: at.toISOString() },
+          })),
+        }),
     purge: {
       vaultDeletedAt: purge.acceptedAt.toISOString(),
       keyDestroyedAt: purge.keyDestroyedAt.toISOString(),

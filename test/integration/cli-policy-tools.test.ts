@@ -186,3 +186,36 @@ test('policy publish: raised limits take another person and no grace; a refusal 
   const refused = await publish('--as-of', '2022-06-09', ...ALICE);
   expect(refused).toMatchObject({ exitCode: 3, outcome: 'waits', approval: waits.approval });
 }, 120_000);
+
+test('reschedule: wrong input, later at once, earlier by another person; the archive keeps what was done', async () => {
+  const late = ['--as-of', '2026-01-01'];
+  const run = await world.moraine('run', 'calls', '--flush', '--yes', '--json', ...late);
+  expect(run).toMatchObject({ exitCode: 0, json: { policies: [{ totals: { archived: 4, deleted: 4 } }] } });
+  const dates = z.array(z.object({ customer: z.string(), dueAt: z.string() }));
+  const dueDates = async () =>
+    dates
+      .parse((await world.moraine('archives', '--json')).json)
+      .map(({ customer, dueAt }) => `${customer} ${dueAt.slice(0, 4)}`);
+  const before = await dueDates();
+  for (const wrong of [[], ['--for', '9 yaers'], ['--for', '9 years', '--due', '2040-01-01']]) {
+    const { exitCode } = await world.moraine('reschedule', 'calls', ...wrong, '--reason', 'law', ...late, ...ALICE);
+    expect(exitCode).toBe(2);
+  }
+  const to = (...args: readonly string[]) =>
+    world.moraine('reschedule', 'calls', ...args, '--reason', 'law', ...late, ...ALICE);
+  expect(await to('--customer', 'south', '--due', '2040-01-01')).toMatchObject({ exitCode: 0, json: { left: [] } });
+  const afterwards = await dueDates();
+  expect(afterwards.filter((one) => one === 'south 2040')).toHaveLength(1);
+  expect(afterwards.filter((one) => one.startsWith('north'))).toEqual(before.filter((one) => one.startsWith('north')));
+
+  const refused = await to('--customer', 'south', '--due', '2027-01-01');
+  expect(refused.exitCode).toBe(3);
+  const { error } = z.object({ error: z.object({ ids: z.object({ approval: z.string() }) }) }).parse(refused.json);
+  expect(await dueDates()).toEqual(afterwards);
+  expect((await grant(error.ids.approval, ...late)).exitCode).toBe(0);
+  expect((await to('--customer', 'south', '--due', '2027-01-01')).exitCode).toBe(0);
+  expect(await dueDates()).toContain('south 2027');
+  const audited = await world.moraine('audit', 'show', '--json');
+  expect(audited.stdout).toContain('archive reschedule');
+  expect((await world.moraine('audit', 'verify')).exitCode).toBe(0);
+}, 180_000);

@@ -76,7 +76,7 @@ describe('what is required', () => {
     installation: { id: 'i', environment: name },
   });
   const required = (ctx: Context) => APPROVAL_KINDS.filter((kind) => isApprovalRequired(ctx, kind));
-  const always = ['exception', 'early-purge', 'offboard'];
+  const always = ['exception', 'early-purge', 'reschedule', 'offboard'];
 
   test('in production everything but the review of each purge; elsewhere only what always is', () => {
     expect(required(environment('production'))).toEqual(APPROVAL_KINDS.filter((kind) => kind !== 'purge'));
@@ -93,6 +93,7 @@ describe('what is required', () => {
       'exception',
       'early-purge',
       'purge',
+      'reschedule',
       'offboard',
     ]);
   });
