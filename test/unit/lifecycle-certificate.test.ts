@@ -94,6 +94,20 @@ test('an archive that was never verified says so', async () => {
   expect(JSON.parse(body)).toMatchObject({ verified: { level: 'checksum', at: null } });
 });
 
+test('how many children and files went along is told where there were any, and of what it is an addendum', async () => {
+  const { stored } = purged();
+  if (stored === null) throw new Error('It was not stored.');
+  const plain = JSON.parse((await certifyPurge(context, purged(), at('2029-02-01'))).body);
+  for (const absent of ['children', 'attachments', 'addendumTo']) expect(plain).not.toHaveProperty(absent);
+  const facts = {
+    _id: id.archive('a2'),
+    addendumTo: id.archive('a1'),
+    stored: { ...stored, children: 3, attachments: 0 },
+  };
+  const { body } = await certifyPurge(context, purged(facts), at('2029-02-01'));
+  expect(JSON.parse(body)).toMatchObject({ children: 3, attachments: 0, addendumTo: 'a1' });
+});
+
 test.each<[string, Partial<ArchiveDocument>]>([
   ['was never stored', { stored: null }],
   ['has no answer of the vault', { purge: { ...PURGE, acceptedAt: null } }],
