@@ -4,6 +4,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type CliWorld, openCliWorld } from '../harness/cli.ts';
 import {
   done,
+  grantAll,
   installSchedule,
   monthly,
   offboard,
@@ -89,7 +90,7 @@ async function treated(tenant: string): Promise<number> {
   return await world.collection('interactions').countDocuments({ tenant, _moraine: { $exists: true } });
 }
 
-test('a life: periods by customer, deletion, redaction and pseudonyms, a contract that ends, the change log, the certificates', async ({
+test('a life: periods by customer, deletion, redaction and pseudonyms, a period that is shortened, a contract that ends, the change log, the certificates', async ({
   task,
 }) => {
   const first = await runAll(world, AS_OF, '--flush');
@@ -119,11 +120,23 @@ test('a life: periods by customer, deletion, redaction and pseudonyms, a contrac
 
   // A customer changes its period: by itself, on its page, and through a new version of the policy.
   await world.collection('customers').updateOne({ tenant: 'clinic' }, { $set: { keepMonths: 3 } });
-  installSchedule(world, SCHEDULE, (text) => text.replace('clinic: 1 year', 'clinic: 1 year\n    shop: 1 year'));
+  const longer = (text: string) => text.replace('clinic: 1 year', 'clinic: 1 year\n    shop: 1 year');
+  installSchedule(world, SCHEDULE, longer);
   await done(world, 'policy', 'publish', 'recordings', '--yes', '--by', 'carol');
+  // The bank wants two years instead of five: what deletes more takes another person, and then the grace.
+  world.configure({ more: 'approvals: { required: [policy] }' });
+  installSchedule(world, SCHEDULE, (text) => longer(text).replace('bank: 5 years', 'bank: 2 years'));
+  const publish = ['policy', 'publish', 'recordings', '--yes', '--by', 'carol', '--as-of', '2024-07-01'];
+  expect((await world.moraine(...publish)).exitCode).toBe(3);
+  expect(await grantAll(world, '--as-of', '2024-07-01')).toBe(1);
+  const [{ effectiveAt }] = (await done(world, ...publish)).policies;
+  expect(effectiveAt).toBe('2024-07-08T00:00:00.000Z');
+  await runAll(world, '2024-07-05', 'recordings');
+  expect(await left('bank')).toBe(DAYS.length);
   await runAll(world, '2024-08-01', '--flush');
   expect(await treated('clinic')).toBe(DAYS.length - DAYS.filter((at) => at >= new Date('2024-05-01')).length);
   expect(await left('shop')).toBe(shopBefore);
+  expect(await left('bank')).toBe(DAYS.filter((at) => at > new Date('2022-08-01')).length);
 
   // Cases: closed a week after they were opened, a year at hand, then in the archive; those that nobody closed wait.
   const cases = await world

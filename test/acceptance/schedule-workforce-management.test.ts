@@ -156,7 +156,7 @@ test('a life: two years to the second, exceptions with a second person, a vault 
   const shown = await shownBy(world, `${names.database}_ledger`);
   expect(shown).toMatchObject({ purged: shown.archived, certificates: archives.length });
   task.meta.shown = shown;
-}, 120_000);
+}, 180_000);
 
 test('non-production: the same files delete what is two years old; no vault, no archive, a certificate for each party', async ({
   task,
