@@ -47,5 +47,6 @@ test('the enumerated lives have every kind of act of people, and what they are t
     { deleted: 1, confirmed: 1 },
     { deleted: 2, confirmed: 0 },
     { deleted: 1, confirmed: 1 },
+    { deleted: 3, confirmed: 1 },
   ]);
 });

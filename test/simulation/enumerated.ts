@@ -42,6 +42,19 @@ const SWEEP: Act = { what: 'sweep', policy: 'chats', flush: true };
 const PURGE: Act = { what: 'queue', queue: 'purge' };
 const RECONCILE: Act = { what: 'queue', queue: 'reconcile' };
 const RETRIEVE: Act = { what: 'queue', queue: 'retrieve' };
+const GRANT: Act = { what: 'decide', pick: 'all', how: 'grant', as: 'bob' };
+const EXCEPTION: Act = {
+  what: 'ask for an exception',
+  name: 'case',
+  policy: 'chats',
+  effect: 'longer',
+  activeDays: 4,
+  owner: null,
+  customer: null,
+  labels: ['dispute'],
+  untilDays: null,
+};
+const END: Act = { what: 'end an exception', name: 'case' };
 const WATCHDOG: Act = { what: 'watchdog' };
 
 /** After a sweep began: the archive is verified and no record was read again; they were read and none is deleted yet. */
@@ -60,6 +73,8 @@ export const ENUMERATED: Readonly<Record<string, Scenario>> = {
       [HOUR_MS + BEFORE_READ_MS, { what: 'delete', namespace: CHATS, id: 'gone' }],
       [2 * HOUR_MS, WATCHDOG],
       [DAY_MS, { what: 'release hold', name: 'case' }],
+      [DAY_MS + HOUR_MS, GRANT],
+      [DAY_MS + 2 * HOUR_MS, { what: 'release hold', name: 'case' }],
       [2 * DAY_MS, PURGE],
       [2 * DAY_MS + 2 * HOUR_MS, RECONCILE],
       [2 * DAY_MS + 8 * HOUR_MS, RECONCILE],
@@ -89,11 +104,36 @@ export const ENUMERATED: Readonly<Record<string, Scenario>> = {
       [HOUR_MS, { what: 'run', policy: 'chats', flush: true, expired: true }],
       [HOUR_MS + 30 * SECOND_MS, { what: 'pause', name: 'wait', target: 'policy', of: 'chats' }],
       [2 * HOUR_MS, { what: 'resume', name: 'wait', target: 'policy', of: 'chats' }],
+      [2 * HOUR_MS + 60 * SECOND_MS, { what: 'run', policy: 'chats', flush: true, expired: true }],
+      [2 * HOUR_MS + 120 * SECOND_MS, GRANT],
+      [2 * HOUR_MS + 180 * SECOND_MS, { what: 'run', policy: 'chats', flush: true, expired: true }],
       [3 * HOUR_MS, { what: 'settle quarantine', pick: 0, how: 'retry' }],
       [4 * HOUR_MS, { what: 'settle quarantine', pick: 1, how: 'dispose' }],
       [5 * HOUR_MS, WATCHDOG],
     ],
   ),
+  'an event, a look-up, exceptions that come and end, an early purge': {
+    ...life(
+      { ...POLICY, latestDays: 6, longDays: 3, archiveDays: 10 },
+      [record('closed', { closed: -2.1, tenant: 'south' }), record('kept', { closed: -2.1, label: 'dispute' })],
+      [
+        [0, EXCEPTION],
+        [60 * SECOND_MS, GRANT],
+        [HOUR_MS, SWEEP],
+        [2 * HOUR_MS, { what: 'insert', record: record('open', { at: -3, tenant: 'south' }) }],
+        [3 * HOUR_MS, { what: 'close', namespace: CHATS, id: 'open' }],
+        [4 * HOUR_MS, { what: 'change account', customer: 'north', plan: 'short' }],
+        [5 * HOUR_MS, END],
+        [6 * HOUR_MS, GRANT],
+        [7 * HOUR_MS, END],
+        [8 * HOUR_MS, { what: 'purge early', pick: 0 }],
+        [9 * HOUR_MS, GRANT],
+        [10 * HOUR_MS, { what: 'purge early', pick: 0 }],
+        [11 * HOUR_MS, WATCHDOG],
+      ],
+    ),
+    accounts: { north: 'long' },
+  },
 };
 
 function record(id: string, change: Partial<RecordPlan> = {}): RecordPlan {

@@ -18,6 +18,7 @@ export interface LifeResult {
   readonly treated: number;
   readonly disposed: number;
   readonly confirmed: number;
+  readonly granted: number;
   readonly acts: Readonly<Record<string, number>>;
 }
 
@@ -79,12 +80,16 @@ export class Figures {
   treated = 0;
   disposed = 0;
   confirmed = 0;
+  granted = 0;
   readonly acts: Record<string, number> = {};
   readonly faults: Record<string, number> = {};
   /** Names of the lives that broke a property, by property. */
   readonly broken: Record<string, string[]> = {};
 
-  add(task: Task, { violations, faults, steps, calls, deleted, treated, disposed, confirmed, acts }: LifeResult): void {
+  add(
+    task: Task,
+    { violations, faults, steps, calls, deleted, treated, disposed, confirmed, granted, acts }: LifeResult,
+  ): void {
     this.lives += 1;
     this.steps += steps;
     this.calls += calls;
@@ -92,6 +97,7 @@ export class Figures {
     this.treated += treated;
     this.disposed += disposed;
     this.confirmed += confirmed;
+    this.granted += granted;
     for (const [what, count] of Object.entries(acts)) this.acts[what] = (this.acts[what] ?? 0) + count;
     for (const { kind } of faults) this.faults[kind] = (this.faults[kind] ?? 0) + 1;
     for (const property of new Set(violations.map((violation) => violation.property))) {
@@ -114,7 +120,7 @@ export class Figures {
     );
     return [
       `${this.lives} lives, ${this.steps} steps, ${this.calls} calls`,
-      `records deleted ${this.deleted}, without an archive ${this.disposed}, treated ${this.treated}, archives confirmed ${this.confirmed}`,
+      `records deleted ${this.deleted}, without an archive ${this.disposed}, treated ${this.treated}, archives confirmed ${this.confirmed}, approvals granted ${this.granted}`,
       `acts: ${list(this.acts)}`,
       `faults: ${list(this.faults)}`,
       broken.length === 0 ? 'no property broken' : ['properties broken:', ...broken].join('\n'),

@@ -38,6 +38,7 @@ export function testSeeds(file: number): void {
     expect(figures.treated).toBeGreaterThan(each / 4);
     expect(figures.disposed).toBeGreaterThan(each / 8);
     expect(figures.confirmed).toBeGreaterThan(each);
+    expect(figures.granted).toBeGreaterThan(each / 2);
     expect(Object.keys(figures.acts)).toEqual(expect.arrayContaining([...COMMANDS]));
     expect(Object.keys(figures.faults)).toEqual(
       expect.arrayContaining(FAULT_KINDS.filter((kind) => !RARE.includes(kind))),

@@ -14,6 +14,7 @@ import { CrashesAt, ListedFaults, RandomFaults } from './engine/fault-plans.ts';
 import { SimulatedProcess } from './engine/process.ts';
 import { Random } from './engine/random.ts';
 import { Timeline } from './engine/timeline.ts';
+import { ACCOUNTS } from './judge/due.ts';
 import { Judge } from './judge/judge.ts';
 import type { Violation } from './judge/observations.ts';
 import { type Command, carryOut, publish } from './world/commands.ts';
@@ -44,6 +45,8 @@ export interface LifeReport {
   /** Deleted without an archive. */
   readonly disposed: number;
   readonly confirmed: number;
+  /** Approvals that another person granted. */
+  readonly granted: number;
   /** How commands and the product's log ended, by code: what a person would have read. */
   readonly said: Readonly<Record<string, number>>;
 }
@@ -135,6 +138,7 @@ class Life {
       state?: unknown;
       outcomes?: TakenCounts;
     }[];
+    const approved = [...servers.ledger.peek('approvals').values()] as { state?: unknown }[];
     const disposals = [...servers.ledger.peek('expirations').values()] as { outcomes?: TakenCounts | null }[];
     return {
       violations: [...judge.violations, ...endless],
@@ -146,6 +150,7 @@ class Life {
       treated: [...archives, ...disposals].reduce((sum, { outcomes }) => sum + (outcomes?.treated ?? 0), 0),
       disposed: disposals.reduce((sum, { outcomes }) => sum + (outcomes?.deleted ?? 0), 0),
       confirmed: archives.filter(({ state }) => state === 'confirmed').length,
+      granted: approved.filter(({ state }) => state === 'granted' || state === 'spent').length,
       said: this.#said,
     };
   }
@@ -160,6 +165,10 @@ class Life {
     for (const { facts, version } of policies)
       await publish({ store: servers.ledger, clock }, facts, version, 'set-up');
     for (const { facts } of policies) servers.source.settings(id.namespace(facts.namespace), {});
+    if (this.#scenario.accounts !== undefined) {
+      servers.source.settings(id.namespace(ACCOUNTS), {});
+      for (const [customer, plan] of Object.entries(this.#scenario.accounts)) await putAccount(servers, customer, plan);
+    }
     for (const record of records) await servers.put('application', id.namespace(record.namespace), bytesOf(record, 0));
     const say = (ids: Readonly<Record<string, unknown>>) => this.#say(String(ids['code'] ?? 'log'));
     this.#installed = {
@@ -262,7 +271,10 @@ class Life {
       case 'update':
       case 'delete':
       case 'reinsert':
+      case 'close':
         return await this.#change(servers, act);
+      case 'change account':
+        return await putAccount(servers, act.customer, act.plan);
       case 'sweep':
         this.#savedQueues = servers.queues.save();
         return await this.#queue('sweep', { policy: act.policy, flush: act.flush, by: 'schedule' });
@@ -331,12 +343,16 @@ class Life {
     this.#dispatch();
   }
 
-  async #change(servers: Servers, act: Extract<Act, { what: 'update' | 'delete' | 'reinsert' }>): Promise<void> {
+  async #change(
+    servers: Servers,
+    act: Extract<Act, { what: 'update' | 'delete' | 'reinsert' | 'close' }>,
+  ): Promise<void> {
     const namespace = id.namespace(act.namespace);
     const bytes = servers.recordBytes(namespace, act.id);
     const name = `${namespace} ${act.id}`;
-    if (act.what === 'update' && bytes !== null) {
+    if ((act.what === 'update' || act.what === 'close') && bytes !== null) {
       const document = BSON.deserialize(bytes);
+      if (act.what === 'close') document['closed'] = new Date(this.#timeline.now);
       document['n'] = Number(document['n']) + 1;
       await servers.put('application', namespace, BSON.serialize(document));
     } else if (act.what === 'delete' && bytes !== null) {
@@ -398,13 +414,19 @@ class Life {
   }
 }
 
-export function bytesOf({ id: _id, owner, tenant, at, mail, size }: RecordPlan, n: number): Uint8Array {
+async function putAccount(servers: Servers, customer: string, plan: string): Promise<void> {
+  await servers.put('application', id.namespace(ACCOUNTS), BSON.serialize({ _id: customer, plan }));
+}
+
+export function bytesOf({ id: _id, owner, tenant, at, closed, mail, label, size }: RecordPlan, n: number): Uint8Array {
   return BSON.serialize({
     _id,
     ...(owner === null ? {} : { owner }),
     ...(tenant === null ? {} : { tenant }),
     ...(at === null ? {} : { at: new Date(START_MS + at * DAY_MS) }),
+    ...(closed === undefined ? {} : { closed: new Date(START_MS + closed * DAY_MS) }),
     ...(mail === null ? {} : { mail }),
+    ...(label === undefined ? {} : { label }),
     n,
     ...(size > LARGE ? { noise: noise(_id, size) } : {}),
     text: `${CANARY} ${_id} ${'x'.repeat(Math.min(size, LARGE))}`,

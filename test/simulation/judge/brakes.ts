@@ -29,7 +29,17 @@ export function seeBrake(known: Known, report: Report, seen: AboutBrakes, now: I
       if (kind === 'hold') reportUnnamed(known, report, newest);
       return;
     case 'hold release asked':
-      for (const brake of sameName(known, kind, seen.name)) brake.endAskedAt ??= now;
+      for (const brake of sameName(known, kind, seen.name)) {
+        brake.endAskedAt ??= now;
+        brake.asking += 1;
+      }
+      return;
+    case 'hold release put off':
+      for (const brake of sameName(known, kind, seen.name)) {
+        brake.asking -= 1;
+        // As if nobody had asked, unless another release may have come through.
+        if (brake.asking === 0 && brake.endedUntil === undefined) brake.endAskedAt = null;
+      }
       return;
     case 'resume asked':
       for (const brake of sameTarget(known, newest)) brake.endAskedAt ??= now;
@@ -63,6 +73,7 @@ function ask(known: Known, kind: Brake['kind'], name: string, scope: Scope, now:
     inForceSince: null,
     tooLate: new Set(),
     endAskedAt: null,
+    asking: 0,
     endedUntil: undefined,
     isCertain: !isEnding,
   };

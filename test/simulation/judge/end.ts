@@ -1,18 +1,12 @@
 /** Faults are over and nothing moves any more: nothing is lost, nothing waits, nothing is kept too long. */
 import { faultOfChain } from './audit-chain.ts';
 import { covers, coversParty, mayStop, NEXT_RUN_MS } from './brakes.ts';
-import {
-  CLOCK_TOLERANCE_MS,
-  DAY_MS,
-  type Known,
-  type KnownArchive,
-  type KnownRecord,
-  latestPurge,
-  recordKey,
-} from './known.ts';
+import { dueNow, earliestPurge, latestPurge } from './due.ts';
+import { CLOCK_TOLERANCE_MS, DAY_MS, type Known, type KnownArchive, type KnownRecord, recordKey } from './known.ts';
 import { leaseEnd } from './ledger-changes.ts';
 import type { Instant, Physical, PolicyFacts, RawDocument } from './observations.ts';
 import type { Report } from './properties.ts';
+import { readRecord } from './record-facts.ts';
 import { isVoid } from './source-changes.ts';
 import { markerOf } from './treatment.ts';
 import { asBytes, asFields, asInstant, asList, asText } from './values.ts';
@@ -67,9 +61,10 @@ function judgeLosses(known: Known, report: Report, physical: Physical): void {
     if (deletedBy.archive === null || isReadable(known, deletedBy.archive, record)) continue;
     const { trigger } = deletedBy.facts;
     const policies = known.policiesOf(deletedBy.archive, record.namespace);
-    const isDue = trigger !== null && policies.some((policy) => latestPurge([policy], trigger) <= now);
+    const isDue = trigger !== null && earliestPurge(known, policies, deletedBy.facts, null) <= now;
     const file = known.storedFile(deletedBy.archive);
     const isExplained = known.keyDamage.isSetBack || (file?.damage.size ?? 0) > 0 || known.isLedgerSetBack;
+    if (deletedBy.archive.document?.['early'] != null) continue;
     if (isDue || isExplained) continue;
     report(
       'lost-record',
@@ -136,6 +131,7 @@ const UNFIT_REASONS = [
 ];
 /** At the third change in a row a record goes to quarantine. */
 const CHANGES = 3;
+const HALF_A_COMMAND = 7_000_000;
 
 /** An open entry needs a reason in the world. Adds the records that may stay to `putAside`. */
 function judgeQuarantine(known: Known, report: Report, entry: RawDocument, putAside: Set<string>): void {
@@ -164,6 +160,8 @@ function judgeQuarantine(known: Known, report: Report, entry: RawDocument, putAs
   putAside.add(key);
   if (UNFIT_REASONS.includes(reason)) {
     if (known.records.get(key)?.wasEverUnfit === true) return;
+    // What it was and what it becomes do not go into one command together.
+    if (reason === 'not-treatable' && (known.records.get(key)?.bytes?.length ?? 0) > HALF_A_COMMAND) return;
   } else if (reason === 'changed-three-times') {
     const changes = [...known.archives.values()].filter(({ touched }) => touched.has(key)).length;
     const told = [...known.archives.values()].filter(({ outcomes }) => /[cq]/.test(outcomes?.get(key) ?? '')).length;
@@ -244,18 +242,18 @@ function judgeDue(
 ): void {
   const now = physical.now();
   const file = known.storedFile(archive);
-  const triggers = (file?.opened?.records ?? []).flatMap(({ id }) => {
-    const record = archive.deleted.get(recordKey(file?.opened?.namespace ?? '', id));
-    return record === undefined
-      ? (asInstant(asFields(document['stored'])['triggerTo']) ?? [])
-      : (record.facts.trigger ?? []);
-  });
-  if (triggers.length === 0) return;
   const policies = known.policiesOf(archive, asText(document['namespace']) ?? '');
+  // As the file holds it, whatever became of the original.
+  const purges = (file?.opened?.records ?? []).flatMap(({ bytes }) => {
+    const facts = readRecord(bytes);
+    return facts.trigger === null ? [] : latestPurge(known, policies, facts);
+  });
+  if (purges.length === 0) return;
   const windowMs = Math.max(...policies.map(({ dueWindowDays }) => dueWindowDays)) * DAY_MS;
   // With the last of its records, and never later than the window after the first.
-  const last = latestPurge(policies, Math.max(...triggers));
-  const due = Math.min(last, latestPurge(policies, Math.min(...triggers)) + windowMs);
+  const ofRecords = Math.min(Math.max(...purges), Math.min(...purges) + windowMs);
+  // Verified by an inventory, it may be cleared after that date.
+  const due = Math.max(ofRecords, archive.clearedAt ?? ofRecords);
   if (due + NEXT_RUN_MS > now || mayBeStopped(known, document, now) || isRetrieved(archive, physical)) return;
   if (purgeCapStops(known, policies, physical, now) || file?.damage.size !== 0) return;
   const grace = Math.max(...policies.map(({ graceDays }) => graceDays)) * DAY_MS;
@@ -277,7 +275,7 @@ function judgeSource(known: Known, report: Report, putAside: ReadonlySet<string>
     const policy = inForce.get(record.namespace) ?? known.policyInForce(record.namespace);
     const { trigger } = record.facts;
     if (policy === null || trigger === null || record.facts.isUnfit || isTreated(policy, record)) continue;
-    const dueAt = trigger + policy.activeDays * DAY_MS;
+    const dueAt = dueNow(known, policy, record.facts, now);
     if (dueAt > now) continue;
     dueOf.set(record.namespace, (dueOf.get(record.namespace) ?? 0) + 1);
     due.push({ record, policy, dueAt });

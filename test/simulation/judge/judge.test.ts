@@ -15,7 +15,8 @@ import {
 import type { SourceRecord } from './observations.ts';
 import { PROPERTIES, type PropertyName } from './properties.ts';
 
-const DAY = 24 * 3_600_000;
+const HOUR = 3_600_000;
+const DAY = 24 * HOUR;
 const shown = new Set<string>();
 
 /** The world broke this property, and nothing else but what follows from it. */
@@ -32,11 +33,135 @@ function first(records: readonly SourceRecord[]): SourceRecord {
   return record;
 }
 
+const EXPIRATION = {
+  _id: 'x1',
+  policy: 'chats',
+  partition: 'p',
+  namespace: NAMESPACE,
+  owner: 'acme',
+  customer: 'north',
+  mostRecords: 1,
+};
+const BACKLOG = {
+  kind: 'expired-backlog',
+  subject: { policy: 'chats' },
+  shown: JSON.stringify({ shown: { partitions: [{ owner: 'acme', customer: 'north', records: 1 }] } }),
+};
+
+/** Ann asks, and it is granted by whom it says; `says`: who was seen to say yes. */
+async function approve(
+  world: HandMade,
+  of: { readonly kind: string; readonly subject: Readonly<Record<string, string>>; readonly shown?: string },
+  { by = 'person:bob', says = by }: { readonly by?: string; readonly says?: string } = {},
+): Promise<void> {
+  const approval = {
+    _id: `ap-${of.kind}${of.subject['act'] ?? ''}`,
+    shown: '{}',
+    items: [],
+    requestedBy: 'person:ann',
+    spentFor: null,
+    ...of,
+  };
+  await world.write('approvals', { ...approval, state: 'requested', grants: [] });
+  await world.see({ what: 'approval said', by: 'operator-9', person: says, approval: approval._id, how: 'grant' });
+  await world.write('approvals', { ...approval, state: 'granted', grants: [{ by }] });
+}
+
+const EXCEPTION = {
+  _id: 'e1',
+  policy: 'chats',
+  effect: 'longer',
+  active: 'P90D',
+  owner: 'acme',
+  customer: null,
+  value: null,
+  until: null,
+};
+
+/** Longer, in force for a day. */
+async function excepted(world: HandMade): Promise<void> {
+  await world.write('exceptions', { ...EXCEPTION, state: 'requested' });
+  await approve(world, { kind: 'exception', subject: { exception: 'e1' } });
+  await world.write('exceptions', { ...EXCEPTION, state: 'granted' });
+  world.time += DAY;
+}
+
 async function life(): Promise<HandMade> {
   const world = new HandMade();
   await world.see({ what: 'policy published', by: 'operator-1', policy: POLICY });
   return world;
 }
+
+describe('what takes a second person', () => {
+  test('a record that a longer exception keeps is deleted; one that another customer has is not kept by it', async () => {
+    const world = await life();
+    await excepted(world);
+    const records = await world.archived('a1');
+    await world.amend('a1', { plan: { asOf: new Date(world.time) } });
+    await world.remove(first(records));
+    expectBroken(world, 'taken-under-exception');
+  });
+
+  test('nor in the grace after the end of that exception', async () => {
+    const world = await life();
+    await excepted(world);
+    await world.see({ what: 'exception end asked', by: 'operator-1', exception: 'e1' });
+    await approve(world, { kind: 'exception', subject: { exception: 'e1', act: 'end' } });
+    await world.write('exceptions', { ...EXCEPTION, state: 'ended' }, 'operator-1');
+    expect(world.judge.violations).toEqual([]);
+    world.time += HOUR;
+    const records = await world.archived('a1');
+    await world.amend('a1', { plan: { asOf: new Date(world.time) } });
+    await world.remove(first(records));
+    expectBroken(world, 'taken-under-exception');
+  });
+
+  test('a longer exception ends, is put into force, or is withdrawn after its grant, by one person', async () => {
+    for (const state of ['ended', 'withdrawn']) {
+      const world = await life();
+      await excepted(world);
+      await world.write('exceptions', { ...EXCEPTION, state });
+      expectBroken(world, 'act-without-approval');
+    }
+    const world = await life();
+    await world.write('exceptions', { ...EXCEPTION, state: 'requested' });
+    await world.write('exceptions', { ...EXCEPTION, state: 'granted' });
+    expectBroken(world, 'act-without-approval');
+  });
+
+  test('a hold is released, an archive gets an earlier date, a backlog is begun, by one person', async () => {
+    const [released, early, begun] = [await life(), await life(), await life()];
+    await released.write('holds', { _id: 'h1', state: 'active' });
+    await released.write('holds', { _id: 'h1', state: 'released' });
+    expectBroken(released, 'act-without-approval');
+    await early.cleared('a1');
+    await approve(early, { kind: 'early-purge', subject: { archive: 'a2' } });
+    await early.amend('a1', { early: { approval: 'ap-early-purge' } });
+    expectBroken(early, 'act-without-approval');
+    await begun.write('expirations', { ...EXPIRATION, state: 'deleting' });
+    expectBroken(begun, 'act-without-approval');
+  });
+
+  test('an approval is granted by who asked, by one who said nothing, and after a refusal', async () => {
+    const [own, silent, refused] = [await life(), await life(), await life()];
+    await approve(own, BACKLOG, { by: 'person:ann' });
+    expectBroken(own, 'approved-without-another');
+    await approve(silent, BACKLOG, { says: 'person:cleo' });
+    expectBroken(silent, 'approved-without-another');
+    await refused.write('approvals', { _id: 'ap-1', state: 'refused', requestedBy: 'person:ann', grants: [] });
+    await refused.write('approvals', { _id: 'ap-1', state: 'requested', requestedBy: 'person:ann', grants: [] });
+    expectBroken(refused, 'approved-without-another');
+  });
+
+  test('a backlog is begun twice under one grant', async () => {
+    const world = await life();
+    await approve(world, BACKLOG);
+    await world.write('expirations', { ...EXPIRATION, state: 'done' });
+    expect(world.judge.violations).toEqual([]);
+    await world.write('expirations', { ...EXPIRATION, _id: 'x2', state: 'deleting' });
+    expectBroken(world, 'grant-used-twice');
+  });
+});
 
 describe('what keeps every promise is clean', () => {
   test('a whole life: archived, deleted, cleared, purged when due, confirmed', async () => {
@@ -92,7 +217,8 @@ describe('what keeps every promise is clean', () => {
     world.time = LONG_AFTER;
     const record = await world.put(world.record('old'));
     await world.see({ what: 'expiry ordered', by: 'operator-1', policy: 'chats' });
-    const expiration = { _id: 'x1', namespace: NAMESPACE, owner: 'acme', customer: 'north', epoch: 1, outcomes: null };
+    const expiration = { ...EXPIRATION, epoch: 1, outcomes: null };
+    await approve(world, BACKLOG);
     await world.tell('expired records delete', 'intent', { expiration: 'x1' });
     await world.write('expirations', { ...expiration, state: 'deleting' });
     await world.remove(record);
@@ -322,13 +448,8 @@ describe('promises 1 and 2', () => {
     const world = await life();
     world.time = LONG_AFTER;
     const record = await world.put(world.record('old'));
-    await world.write('expirations', {
-      _id: 'x1',
-      state: 'deleting',
-      namespace: NAMESPACE,
-      owner: 'acme',
-      customer: 'north',
-    });
+    await approve(world, BACKLOG);
+    await world.write('expirations', { ...EXPIRATION, state: 'deleting' });
     await world.remove(record);
     expectBroken(world, 'deleted-before-verified');
   });
@@ -843,7 +964,8 @@ describe('in the end', () => {
     ['an announcement', (world: HandMade) => world.write('inFlight', { _id: 'i', until: new Date(LONG_AFTER) })],
     [
       'an expiration',
-      (world: HandMade) => world.write('expirations', { _id: 'x', state: 'deleting', namespace: NAMESPACE }),
+      (world: HandMade) =>
+        world.write('expirations', { _id: 'x', kind: 'delete', state: 'deleting', namespace: NAMESPACE }),
     ],
     ['a quarantined archive', (world: HandMade) => quarantined(world)],
     ['a page of a cleared archive', (world: HandMade) => leftPage(world)],

@@ -5,6 +5,15 @@
  * What it does at an observation costs about the same however long the life lasts; it looks through the servers when it
  * first sees them, after a backup was put back, and at the end.
  */
+import {
+  forgetApprovals,
+  judgeDisposalGrant,
+  judgeEarly,
+  seeApproval,
+  seeException,
+  seeHold,
+  seeSaid,
+} from './approvals.ts';
 import { seeAudit } from './audit-chain.ts';
 import { forgetBrakes, seeBrake } from './brakes.ts';
 import { judgeEnd } from './end.ts';
@@ -44,6 +53,7 @@ export class Judge implements JudgePort {
     const known = this.#known;
     const report = this.#report;
     known.step += 1;
+    known.beganAt ??= physical.now();
     if (known.step === 1) await this.#adopt(seen, physical);
     switch (seen.what) {
       case 'source put':
@@ -68,6 +78,10 @@ export class Judge implements JudgePort {
           const file = known.fileOf(seen.vault, vaultArchiveId);
           if (file !== undefined) file.isListed = true;
         }
+        break;
+      case 'approval said':
+      case 'exception end asked':
+        seeSaid(known, seen, physical.now());
         break;
       case 'expiry ordered':
         known.expiryOrdered.add(seen.policy);
@@ -106,10 +120,17 @@ export class Judge implements JudgePort {
     if (isKey) return;
     const write = { by, before, after };
     if (collection === 'audit') seeAudit(known, this.#report, before, after);
-    else if (collection === 'archives') seeArchiveWritten(known, this.#report, write, physical);
+    else if (collection === 'archives') {
+      judgeEarly(known, this.#report, write);
+      seeArchiveWritten(known, this.#report, write, physical);
+    } else if (collection === 'approvals') seeApproval(known, this.#report, write, physical.now());
+    else if (collection === 'exceptions') seeException(known, this.#report, write, physical.now());
+    else if (collection === 'holds') seeHold(known, this.#report, write);
     else if (collection === 'policyVersions') seePolicyVersion(known, after);
-    else if (collection === 'expirations') seeExpiration(known, this.#report, write, physical.now());
-    else if (collection === 'attempts' && after?.['state'] === 'abandoned') seeAbandoned(known, this.#report, id);
+    else if (collection === 'expirations') {
+      if (before === null && after !== null) judgeDisposalGrant(known, this.#report, after);
+      seeExpiration(known, this.#report, write, physical.now());
+    } else if (collection === 'attempts' && after?.['state'] === 'abandoned') seeAbandoned(known, this.#report, id);
   }
 
   async #seeDamage({ kind, id }: Extract<Observation, { readonly what: 'damage' }>, physical: Physical): Promise<void> {
@@ -117,6 +138,7 @@ export class Judge implements JudgePort {
     if (kind === 'ledger set back') {
       known.isLedgerSetBack = true;
       forgetBrakes(known, physical);
+      forgetApprovals(known, physical);
       this.#readLedger(physical);
       return;
     }

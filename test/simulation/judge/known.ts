@@ -2,10 +2,11 @@
  * What the judge has seen so far, kept up to date with each observation, so that no property has to look through the
  * servers at each step. Only this folder's own reading of the documents' form is in here, nothing of the product's.
  */
+import type { KnownApproval, KnownException } from './approvals.ts';
 import type { Instant, PolicyFacts, RawDocument, Scope, SourceRecord, VaultFile, WorldFacts } from './observations.ts';
 import type { OpenedArchive } from './open-archive.ts';
 import { type RecordFacts, readRecord } from './record-facts.ts';
-import { asFields, asText } from './values.ts';
+import { asFields, asInstant, asText } from './values.ts';
 
 /** Worker clocks may be wrong by this much while they destroy. */
 export const CLOCK_TOLERANCE_MS = 60_000;
@@ -102,6 +103,8 @@ export interface Brake {
   inForceSince: Instant | null;
   tooLate: ReadonlySet<string>;
   endAskedAt: Instant | null;
+  /** Releases that were asked for and have not been put off. */
+  asking: number;
   /** What the release said; undefined: nothing yet. */
   endedUntil: Instant | null | undefined;
   /** False where the same was being ended by somebody else meanwhile: which came first cannot be told. */
@@ -141,6 +144,16 @@ export class Known {
   readonly personOf = new Map<string, string>();
   /** For how many recipients the newest key of an owner is wrapped; -1: it did not open. */
   readonly recipientsOf = new Map<string, number>();
+  readonly approvals = new Map<string, KnownApproval>();
+  readonly exceptions = new Map<string, KnownException>();
+  /** What people were seen to say to approvals. */
+  readonly said = new Set<string>();
+  /** By process and exception: when it asked for its end. */
+  readonly endAsked = new Map<string, Instant>();
+  /** What the account of a customer said, and from when on. */
+  readonly accounts = new Map<string, { readonly at: Instant; readonly plan: string | null }[]>();
+  /** When the judge began to look: what is there by then was there before. */
+  beganAt: Instant | null = null;
   isLedgerSetBack = false;
   step = 0;
 
@@ -223,11 +236,16 @@ export class Known {
   }
 
   /** All that the archive's policy may say: the pinned version where it is known, else every version there ever was. */
-  policiesOf(archive: KnownArchive | null, namespace: string): readonly PolicyFacts[] {
+  policiesOf(archive: Pick<KnownArchive, 'document'> | null, namespace: string): readonly PolicyFacts[] {
     const version = asText(archive?.document?.['policyVersion']);
     const pinned = version === null ? undefined : this.policyVersions.get(version);
     if (pinned !== undefined) return pinned;
     return [...this.policies.values()].flat().filter((policy) => policy.namespace === namespace);
+  }
+
+  /** When it was decided what a disposal or an archive takes, by its document; null: no document says so. */
+  decidedAt(document: RawDocument | null | undefined): Instant | null {
+    return asInstant(document?.['asOf']) ?? asInstant(asFields(document?.['plan'])['asOf']);
   }
 
   /** The policy that was published last for a collection. */
@@ -254,17 +272,4 @@ export function recordKey(namespace: string, id: string): string {
 
 export function fileKey(vault: string, vaultArchiveId: string): string {
   return `${vault}\0${vaultArchiveId}`;
-}
-
-/** The earliest instant at which any of these policies lets a record with this trigger be deleted. */
-export function earliestDue(policies: readonly PolicyFacts[], trigger: Instant): Instant {
-  return Math.min(...policies.map(({ activeDays }) => trigger + activeDays * DAY_MS));
-}
-
-export function earliestPurge(policies: readonly PolicyFacts[], trigger: Instant): Instant {
-  return Math.min(...policies.map(({ activeDays, archiveDays }) => trigger + (activeDays + archiveDays) * DAY_MS));
-}
-
-export function latestPurge(policies: readonly PolicyFacts[], trigger: Instant): Instant {
-  return Math.max(...policies.map(({ activeDays, archiveDays }) => trigger + (activeDays + archiveDays) * DAY_MS));
 }

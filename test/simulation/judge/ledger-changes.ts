@@ -1,4 +1,5 @@
 /** Promises 5, 6 and 11 in the ledger: what is written of an archive must add up, move as it may, and be true. */
+import { isCapLifted } from './approvals.ts';
 import { type Known, type KnownArchive, recordKey } from './known.ts';
 import type { Instant, Physical, PolicyFacts, RawDocument } from './observations.ts';
 import { treeHash } from './open-archive.ts';
@@ -96,13 +97,19 @@ export function seePolicyVersion(known: Known, after: RawDocument | null): void 
   const archive = asFields(fields['archive']);
   const limits = asFields(fields['limits']);
   const verify = archive['verify'] === 'inventory' ? 'inventory' : 'checksum';
+  const active = asFields(fields['active']);
+  const otherwise = asText(fields['active']) ?? active['otherwise'];
+  const long = asText(asFields(active['of'])['long']);
+  const latest = asText(asFields(fields['trigger'])['latest']);
   const makesArchives = fields['archive'] !== null;
   const treat = treatOf(fields['treat']);
   const does = makesArchives ? (treat === null ? null : 'archive and treat') : treat === null ? 'delete' : 'treat';
   const policy: PolicyFacts = {
     name: asText(after['name']) ?? '',
     namespace: asText(after['namespace']) ?? '',
-    activeDays: days(fields['active']),
+    activeDays: days(otherwise),
+    ...(long === null ? {} : { longDays: days(long) }),
+    ...(latest === null ? {} : { latestDays: days(latest) }),
     archiveDays: makesArchives ? days(archive['for']) : NO_ARCHIVE.archiveDays,
     dueWindowDays: makesArchives ? days(archive['dueWindow']) : NO_ARCHIVE.dueWindowDays,
     maxWaitDays: makesArchives ? days(archive['maxWait']) : NO_ARCHIVE.maxWaitDays,
@@ -229,6 +236,7 @@ function judgeTaken(known: Known, report: Report, archive: KnownArchive): void {
   }
   const [policy, ...others] = known.policiesOf(archive, file.opened.namespace);
   if (policy === undefined || others.length > 0 || file.opened.records.length <= policy.limits.records) return;
+  if (isCapLifted(known, policy.name)) return;
   report(
     'over-the-cap',
     `Archive ${archive.id} holds ${file.opened.records.length} records; policy ${policy.name} lets a run take ${policy.limits.records}.`,

@@ -89,6 +89,17 @@ export type Observation =
   | { readonly what: 'hold release asked'; readonly by: string; readonly name: string }
   /** `heldUntil`: what the command said. */
   | { readonly what: 'hold released'; readonly by: string; readonly name: string; readonly heldUntil: Instant | null }
+  /** It takes a second person who has not spoken yet, or has refused: nothing was released. */
+  | { readonly what: 'hold release put off'; readonly by: string; readonly name: string }
+  /** What a person is about to say to an approval; whether it counts, the product decides. */
+  | {
+      readonly what: 'approval said';
+      readonly by: string;
+      readonly person: string;
+      readonly approval: string;
+      readonly how: 'grant' | 'refuse';
+    }
+  | { readonly what: 'exception end asked'; readonly by: string; readonly exception: string }
   | { readonly what: 'pause asked'; readonly by: string; readonly name: string; readonly scope: Scope }
   | { readonly what: 'pause in force'; readonly by: string; readonly name: string; readonly tooLate: readonly string[] }
   | { readonly what: 'resume asked'; readonly by: string; readonly name: string }
@@ -123,6 +134,10 @@ export interface PolicyFacts {
   readonly name: string;
   readonly namespace: string;
   readonly activeDays: number;
+  /** Instead, for customers whose account (`data.accounts`, by the customer's name) has the plan `long`. */
+  readonly longDays?: number;
+  /** Periods count from the date in `closed` and never from before `at`; without one, from so many days after `at`. */
+  readonly latestDays?: number;
   /** From the end of the active period. */
   readonly archiveDays: number;
   readonly dueWindowDays: number;
@@ -139,7 +154,7 @@ export interface PolicyFacts {
 
 /**
  * What the judge knows from the start. Records of a simulated life have: `_id` text, `owner`, `tenant` (the customer),
- * `at` (the trigger), `mail` (facet `subject`; may be missing), `text` (contains the record's canary), `n` (a counter
+ * `at` (the trigger), `closed` (an event that may not have happened), `label` (what exceptions can name), `mail` (facet `subject`; may be missing), `text` (contains the record's canary), `n` (a counter
  * that the application raises with each update). What lacks a usable owner, tenant or `at` is unfit.
  */
 export interface WorldFacts {

@@ -104,6 +104,22 @@ export const PROPERTIES = {
     catches:
       'A record is deleted although its active period, or its exemption after a restore, is not over at true time.',
   },
+  'taken-under-exception': {
+    promise: 4,
+    catches:
+      'A record is deleted or treated although a longer exception that was in force well before its plan was made keeps it; or, in the grace after its end.',
+  },
+  'act-without-approval': {
+    promise: 3,
+    catches:
+      'A hold is released, an exception put into force or a longer one ended, an archive purged early, or a backlog begun, and no other person was seen to grant it.',
+  },
+  'approved-without-another': {
+    promise: 3,
+    catches:
+      'An approval counts as granted by the person who asked, by one who never said yes, by one person for two, or after it was refused.',
+  },
+  'grant-used-twice': { promise: 3, catches: 'A grant for something that is done once lets it happen again.' },
   'purged-early': {
     promise: 4,
     catches: 'A file is removed although the archive period of a record in it is not over at true time.',

@@ -7,7 +7,11 @@ export interface RecordFacts {
   readonly owner: string | null;
   readonly customer: string | null;
   readonly trigger: Instant | null;
+  /** The event that some policies wait for. */
+  readonly closed: Instant | null;
   readonly mail: string | null;
+  /** What exceptions can name. */
+  readonly label: string | null;
   /** It lacks a usable owner, customer or trigger. */
   readonly isUnfit: boolean;
   /** Or its bytes do not survive decoding: then no guard can quote it, and it may stay. */
@@ -18,7 +22,9 @@ const UNREADABLE: RecordFacts = {
   owner: null,
   customer: null,
   trigger: null,
+  closed: null,
   mail: null,
+  label: null,
   isUnfit: true,
   mayBeUnfit: true,
 };
@@ -32,7 +38,17 @@ export function readRecord(bytes: Uint8Array): RecordFacts {
     const trigger = asInstant(fields['at']);
     const isUnfit = owner === null || customer === null || trigger === null || Number.isNaN(trigger);
     const mayBeUnfit = isUnfit || !survives(bytes);
-    return { owner, customer, trigger, mail: asText(fields['mail']), isUnfit, mayBeUnfit };
+    const closed = asInstant(fields['closed']);
+    return {
+      owner,
+      customer,
+      trigger,
+      closed,
+      mail: asText(fields['mail']),
+      label: asText(fields['label']),
+      isUnfit,
+      mayBeUnfit,
+    };
   } catch {
     // Bytes that do not decode are a record too: one that nobody can take.
     return UNREADABLE;

@@ -1,9 +1,9 @@
 /** Promises 1 to 4 and 10 at the source: what Moraine deletes there, and what it puts. */
+import { BSON } from 'bson';
 import { covers, isInForce } from './brakes.ts';
+import { ACCOUNTS, earliestPurge, faultOfTime } from './due.ts';
 import {
   CLOCK_TOLERANCE_MS,
-  earliestDue,
-  earliestPurge,
   type Known,
   type KnownArchive,
   type KnownFile,
@@ -14,7 +14,7 @@ import type { Instant, Observation, RawDocument } from './observations.ts';
 import type { Report } from './properties.ts';
 import { readRecord } from './record-facts.ts';
 import { isExempt, judgeTreatment, markerOf, type Treated } from './treatment.ts';
-import { asText, sameBytes } from './values.ts';
+import { asFields, asText, sameBytes } from './values.ts';
 
 type Put = Extract<Observation, { readonly what: 'source put' }>;
 type Removed = Extract<Observation, { readonly what: 'source removed' }>;
@@ -27,6 +27,13 @@ const LATE_COMMAND_MS = 10_000 + CLOCK_TOLERANCE_MS;
 const RESTORE_LOOK_MS = 10 * 60_000;
 
 export function seePut(known: Known, report: Report, { by, record: put, before }: Put, now: Instant): void {
+  if (put.namespace === ACCOUNTS && by === APPLICATION) {
+    const history = known.accounts.get(put.id) ?? [];
+    const since = now === known.beganAt ? Number.NEGATIVE_INFINITY : now;
+    const plan = asText(asFields(BSON.deserialize(put.bytes))['plan']);
+    known.accounts.set(put.id, [...history, { at: since, plan }]);
+    return;
+  }
   const record = known.record(put);
   if (by !== APPLICATION && before !== null) {
     seeTreated(known, report, record, { by, record: put, before }, now);
@@ -60,7 +67,13 @@ function seeTreated(known: Known, report: Report, record: KnownRecord, treated: 
     known.policiesOf(archive, record.namespace).some(({ treat }) => treat !== undefined);
   const disposal = isChain ? null : (expired ?? disposalOf(known, record, facts, now, 'treat'));
   const subject = isChain ? `archive ${archive.id}` : disposal === null ? null : `expiration ${disposal._id}`;
-  judgeTreatment(known, report, treated, subject === null ? null : { archive: isChain ? archive : null, subject }, now);
+  judgeTreatment(
+    known,
+    report,
+    treated,
+    subject === null ? null : { archive: isChain ? archive : null, disposal, subject },
+    now,
+  );
   if (isExempt(record, now))
     report('treated-not-due', `Record ${record.id} was restored and is exempt, and was treated.`);
   if (isChain) {
@@ -172,11 +185,10 @@ function judgeDeletion(
   if (archive !== null && known.policiesOf(archive, record.namespace).every(({ treat }) => treat !== undefined))
     report('deleted-instead-of-treated', `${which} was deleted; its policy has it treated.`);
   judgeWhose(known, report, record, which, facts.isUnfit ? null : facts.owner);
-  if (facts.trigger !== null) {
-    const due = earliestDue(known.policiesOf(archive, record.namespace), facts.trigger);
-    if (due > now + CLOCK_TOLERANCE_MS)
-      report('deleted-not-due', `${which} is due at ${at(due)} and was deleted at ${at(now)}.`);
-  }
+  const order = archive?.document ?? expiration;
+  const fault = faultOfTime(known, known.policiesOf({ document: order }, record.namespace), facts, order, now);
+  if (fault?.why === 'not due') report('deleted-not-due', `${which} ${fault.text} and was deleted at ${at(now)}.`);
+  else if (fault !== null) report('taken-under-exception', `${which} ${fault.text} and was deleted at ${at(now)}.`);
   if (record.putBy === 'moraine' && (record.exemptUntil ?? 0) > now + CLOCK_TOLERANCE_MS) {
     report(
       'deleted-not-due',
@@ -271,7 +283,7 @@ function expiredOrderOf(
   if (facts.trigger === null) return null;
   const policies = known.policiesOf(null, record.namespace);
   if (!policies.some(({ name }) => known.expiryOrdered.has(name))) return null;
-  if (earliestPurge(policies, facts.trigger) > now + CLOCK_TOLERANCE_MS) return null;
+  if (earliestPurge(known, policies, facts, null) > now + CLOCK_TOLERANCE_MS) return null;
   return disposalOf(known, record, facts, now, kind);
 }
 

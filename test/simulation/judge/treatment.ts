@@ -5,8 +5,9 @@
  */
 import { BSON } from 'bson';
 import { covers, isInForce } from './brakes.ts';
-import { CLOCK_TOLERANCE_MS, earliestDue, type Known, type KnownArchive, type KnownRecord } from './known.ts';
-import type { Instant, PolicyFacts, SourceRecord } from './observations.ts';
+import { faultOfTime } from './due.ts';
+import { CLOCK_TOLERANCE_MS, type Known, type KnownArchive, type KnownRecord } from './known.ts';
+import type { Instant, PolicyFacts, RawDocument, SourceRecord } from './observations.ts';
 import type { Report } from './properties.ts';
 import { readRecord } from './record-facts.ts';
 import { asFields, asText } from './values.ts';
@@ -16,6 +17,7 @@ export const MARKER = '_moraine';
 /** What gives Moraine the right to write over a record: an archive that holds it and is to be treated, or a disposal. */
 export interface TreatmentBasis {
   readonly archive: KnownArchive | null;
+  readonly disposal: RawDocument | null;
   /** `archive <id>` or `expiration <id>`, as the audit chain names it. */
   readonly subject: string;
 }
@@ -63,11 +65,10 @@ export function judgeTreatment(
     report('act-without-intent', `${which} was treated before the audit chain held an intent for ${basis.subject}.`);
   if (facts.owner === null || !known.facts.owners.includes(facts.owner))
     report('owner-unknown-deleted', `${which} was treated; its owner is ${facts.owner ?? 'not usable'}.`);
-  if (facts.trigger !== null) {
-    const due = earliestDue(known.policiesOf(basis?.archive ?? null, record.namespace), facts.trigger);
-    if (due > now + CLOCK_TOLERANCE_MS)
-      report('treated-not-due', `${which} is due at ${new Date(due).toISOString()} and was treated before.`);
-  }
+  const order = basis?.archive?.document ?? basis?.disposal ?? null;
+  const fault = faultOfTime(known, known.policiesOf({ document: order }, record.namespace), facts, order, now);
+  if (fault?.why === 'not due') report('treated-not-due', `${which} ${fault.text} and was treated before.`);
+  else if (fault !== null) report('taken-under-exception', `${which} ${fault.text} and was treated before.`);
   for (const brake of known.brakes) {
     if (!isInForce(known, brake, now) || !covers(known, brake.scope, record.namespace, record.id, facts)) continue;
     report(

@@ -1,8 +1,8 @@
 /** Promises 1, 3, 4, 8, 9 and 10 at the vaults and the key store: what is stored, removed, kept and destroyed there. */
 import { coversArchive, isInForce } from './brakes.ts';
+import { earliestPurge } from './due.ts';
 import {
   CLOCK_TOLERANCE_MS,
-  earliestPurge,
   fileKey,
   type Known,
   type KnownArchive,
@@ -99,9 +99,11 @@ export function seeVaultRemoved(known: Known, report: Report, seen: Removed, phy
     );
   }
   const policies = known.policiesOf(archive, file.parties.namespace);
+  // Whether that was granted was judged when it was written.
+  const isEarly = archive.document?.['early'] != null;
   for (const { facts } of archive.deleted.values()) {
-    if (facts.trigger === null) continue;
-    const due = earliestPurge(policies, facts.trigger);
+    if (facts.trigger === null || isEarly) continue;
+    const due = earliestPurge(known, policies, facts, known.decidedAt(archive.document));
     if (due <= now + CLOCK_TOLERANCE_MS) continue;
     report(
       'purged-early',

@@ -77,6 +77,8 @@ export function scope(of: Partial<Scope> = {}): Scope {
 }
 
 export const hold = (of: Partial<Scope> = {}, name = 'case-1'): Act => ({ what: 'place hold', name, scope: scope(of) });
+/** By another person than who asks. */
+export const grantAll: Act = { what: 'decide', pick: 'all', how: 'grant', as: 'bob' };
 export const pauseAll: Act = { what: 'pause', name: 'pause-1', target: 'all', of: null };
 export const update = (id: string): Act => ({ what: 'update', namespace: CHATS, id });
 export const remove = (id: string): Act => ({ what: 'delete', namespace: CHATS, id });

@@ -16,6 +16,7 @@ import { BRAKE_BUGS } from './bugs/brakes.ts';
 import { COPY_BUGS } from './bugs/copies.ts';
 import { DELETE_BUGS } from './bugs/deletes.ts';
 import { PERIOD_BUGS } from './bugs/periods.ts';
+import { SCHEDULE_BUGS } from './bugs/schedules.ts';
 import { SECRET_BUGS } from './bugs/secrets.ts';
 import { STEP_BUGS } from './bugs/steps.ts';
 import { TREATMENT_BUGS } from './bugs/treatments.ts';
@@ -28,6 +29,7 @@ export const BUGS: readonly PlantedBug[] = [
   ...STEP_BUGS,
   ...SECRET_BUGS,
   ...TREATMENT_BUGS,
+  ...SCHEDULE_BUGS,
 ];
 
 /** Not among them: its text is nowhere, so that a test can see what happens then. */

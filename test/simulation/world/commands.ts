@@ -4,12 +4,17 @@ import { isMoraineError } from '../../../src/errors.ts';
 import { id } from '../../../src/ids.ts';
 import { unwrapArchiveKey } from '../../../src/keys/administrator.ts';
 import { endAlarms } from '../../../src/ledger/alarms.ts';
+import { grantApproval, refuseApproval } from '../../../src/ledger/approval-decisions.ts';
+import { approvals, waitingApprovals } from '../../../src/ledger/approvals.ts';
 import { findArchives } from '../../../src/ledger/archives.ts';
+import { exceptions, getException } from '../../../src/ledger/exceptions.ts';
 import { holds } from '../../../src/ledger/holds.ts';
 import { acceptJump } from '../../../src/ledger/installation.ts';
 import { publishPolicy } from '../../../src/ledger/policies.ts';
 import { findQuarantine, type QuarantineDocument } from '../../../src/ledger/quarantine.ts';
 import type { Context } from '../../../src/lifecycle/context.ts';
+import { purgeEarly } from '../../../src/lifecycle/early-purge.ts';
+import { endException, requestException, settleException } from '../../../src/lifecycle/exception.ts';
 import { type HoldRequest, placeHold, releaseHold } from '../../../src/lifecycle/hold.ts';
 import { pause, resume } from '../../../src/lifecycle/pause.ts';
 import { policiesToRun } from '../../../src/lifecycle/published.ts';
@@ -23,16 +28,21 @@ import { runPolicy } from '../../../src/lifecycle/run-policy.ts';
 import { loadPolicy } from '../../../src/policy/load.ts';
 import { policyVersion } from '../../../src/policy/policy.ts';
 import type { SimulatedProcess } from '../engine/process.ts';
+import { ACCOUNTS } from '../judge/due.ts';
 import type { PolicyFacts, Scope, SourceRecord } from '../judge/observations.ts';
 import type { Installed } from './context.ts';
 import type { Act } from './scenario.ts';
-import { DAY_MS } from './scenario.ts';
+import { DAY_MS, START_MS } from './scenario.ts';
 import { idBytes, idText } from './servers.ts';
 
 /** What people do. */
 export const COMMANDS = [
   'place hold',
   'release hold',
+  'ask for an exception',
+  'end an exception',
+  'decide',
+  'purge early',
   'pause',
   'resume',
   'publish',
@@ -71,8 +81,10 @@ export async function carryOut(
     case 'release hold':
       for await (const { _id, caseNumber } of holds(store).find({ caseNumber: command.name })) {
         await servers.tell({ what: 'hold release asked', by, name: caseNumber });
-        const { heldUntil } = await releaseHold(context, _id, { by, reason: 'the case is closed' });
-        await servers.tell({ what: 'hold released', by, name: caseNumber, heldUntil: heldUntil?.getTime() ?? null });
+        const heldUntil = await release(context, _id, personOf(command));
+        if (heldUntil === undefined) await servers.tell({ what: 'hold release put off', by, name: caseNumber });
+        else
+          await servers.tell({ what: 'hold released', by, name: caseNumber, heldUntil: heldUntil?.getTime() ?? null });
       }
       return;
     case 'pause': {
@@ -94,9 +106,26 @@ export async function carryOut(
       const { policy: name, flush, expired } = command;
       if (expired) await servers.tell({ what: 'expiry ordered', by, policy: name });
       for (const policy of await policiesToRun(store, [name]))
-        await runPolicy(context, policy, { flush, expired: expired ? { saidBy: by } : null });
+        await runPolicy(context, policy, {
+          flush,
+          requestedBy: personOf(command),
+          expired: expired ? { saidBy: personOf(command) } : null,
+        });
       return;
     }
+    case 'ask for an exception':
+      await askForException(context, command);
+      return;
+    case 'end an exception':
+      for await (const { _id } of exceptions(store).find({ reason: command.name })) {
+        await servers.tell({ what: 'exception end asked', by, exception: _id });
+        await endException(context, _id, { by: personOf(command), reason: 'the contract ends' });
+      }
+      return;
+    case 'decide':
+      return await decide(command, context, by, servers);
+    case 'purge early':
+      return await purgeOneEarly(command, context);
     case 'purge':
       await purgeArchives(context, (await planPurge(context, null)).due);
       return;
@@ -112,6 +141,80 @@ export async function carryOut(
     case 'settle quarantine':
       return await settleQuarantine(command, context, by);
   }
+}
+
+/** Who asks where the scenario does not say. */
+const ASKER = 'ann';
+
+function personOf({ as = ASKER }: { readonly as?: string }): string {
+  return `person:${as}`;
+}
+
+/** Undefined: another person has to say yes first, or said no. */
+async function release(context: Context, hold: string, by: string): Promise<Date | null | undefined> {
+  try {
+    return (await releaseHold(context, hold, { by, reason: 'the case is closed' })).heldUntil;
+  } catch (error) {
+    if (isMoraineError(error, 'APPROVAL_NEEDED') || isMoraineError(error, 'APPROVAL_REFUSED')) return undefined;
+    throw error;
+  }
+}
+
+async function askForException(
+  context: Context,
+  command: Extract<Command, { what: 'ask for an exception' }>,
+): Promise<void> {
+  const { name, policy, effect, activeDays, owner, customer, labels, untilDays } = command;
+  await requestException(context, {
+    policy,
+    effect,
+    active: `P${activeDays}D`,
+    owner: owner === null ? null : id.owner(owner),
+    customer: customer === null ? null : id.customer(customer),
+    value: labels === null ? null : { field: 'label', is: labels },
+    reason: name,
+    requestedBy: personOf(command),
+    from: null,
+    until: untilDays === null ? null : new Date(START_MS + untilDays * DAY_MS),
+  });
+}
+
+/** As `approve list` and `approve grant`: what waits, the oldest first, and one or all of it. */
+async function decide(
+  command: Extract<Command, { what: 'decide' }>,
+  context: Context,
+  by: string,
+  servers: Installed['servers'],
+): Promise<void> {
+  const { pick, how } = command;
+  const waiting = await waitingApprovals(context.store);
+  const chosen = pick === 'all' ? waiting : waiting.slice(pick % Math.max(1, waiting.length)).slice(0, 1);
+  const person = personOf(command);
+  for (const { _id, kind, subject } of chosen) {
+    await servers.tell({ what: 'approval said', by, person, approval: _id, how });
+    try {
+      if (how === 'refuse') await refuseApproval(context, _id, { by: person, reason: 'not like this' });
+      else await grantApproval(context, _id, { by: person, asOf: null });
+      const exception = kind === 'exception' ? subject['exception'] : undefined;
+      if (exception !== undefined) await settleException(context, await getException(context.store, exception));
+    } catch (error) {
+      // Their own request, among others; the others wait still.
+      if (!isMoraineError(error, 'APPROVAL_NOT_ALLOWED')) throw error;
+    }
+  }
+}
+
+/** What was granted and not done yet, else one that is cleared. */
+async function purgeOneEarly(command: Extract<Command, { what: 'purge early' }>, context: Context): Promise<void> {
+  const granted: string[] = [];
+  for await (const { items } of approvals(context.store).find({ kind: 'early-purge', state: 'granted' }))
+    granted.push(...items);
+  const cleared: string[] = [];
+  for await (const { _id } of findArchives(context.store, { state: 'cleared' }, { sort: { _id: 1 } }))
+    cleared.push(_id);
+  const found = granted[0] ?? cleared[command.pick % Math.max(1, cleared.length)];
+  if (found === undefined) return;
+  await purgeEarly(context, [id.archive(found)], { by: personOf(command), reason: 'they asked for it' });
 }
 
 function holdRequest(caseNumber: string, scope: Scope): HoldRequest {
@@ -152,10 +255,20 @@ dataset:
   owner: { field: owner }
   customer: { field: tenant }
   facets: { subject: { field: mail } }
-${version ? '  version: { field: n }\n' : ''}trigger: { field: at }
-active: ${facts.activeDays} days
-${dispositionLines(facts)}grace: ${facts.graceDays} days
+${version ? '  version: { field: n }\n' : ''}${timeLines(facts)}${dispositionLines(facts)}grace: ${facts.graceDays} days
 limits: { records: ${facts.limits.records}, share: ${facts.limits.share} }
+`;
+}
+
+/** The lines that say when a record is due. */
+function timeLines({ activeDays, longDays, latestDays }: PolicyFacts): string {
+  const trigger =
+    latestDays === undefined ? '{ field: at }' : `{ event: closed, created: at, latest: ${latestDays} days }`;
+  if (longDays === undefined) return `trigger: ${trigger}\nactive: ${activeDays} days\n`;
+  return `lookUps:
+  account: { collection: ${ACCOUNTS}, from: tenant }
+trigger: ${trigger}
+active: { by: { lookUp: account, field: plan }, of: { long: ${longDays} days }, otherwise: ${activeDays} days }
 `;
 }
 

@@ -2,7 +2,6 @@
 
 import { id } from '../../../src/ids.ts';
 import { createKeys } from '../../../src/keys/keys.ts';
-import { DEFAULT_APPROVAL_RULES } from '../../../src/ledger/approval-document.ts';
 import { AuditLog } from '../../../src/ledger/audit.ts';
 import type { ActLog, Context } from '../../../src/lifecycle/context.ts';
 import type { SimulatedProcess } from '../engine/process.ts';
@@ -19,8 +18,6 @@ export interface Installed {
   /** Everything that the product says goes here. */
   readonly log: ActLog;
 }
-
-const NO_APPROVALS = { ...DEFAULT_APPROVAL_RULES, required: [] };
 
 /** No two processes of this program ever share a worker's name, over all lives. */
 let lives = 0;
@@ -52,8 +49,6 @@ export function contextsOf(process: SimulatedProcess, installed: Installed): (si
     vaults: new Map([[VAULT_KEY, vault]]),
     owners: ownerIds(installed.owners),
     installation: { id: installed.installation, environment: 'production' },
-    // One person works in a life. What takes two is cut at every call by itself (approval-crashes.test.ts).
-    approvals: NO_APPROVALS,
     worker,
     log: installed.log,
     progress: {},

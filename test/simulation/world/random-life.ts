@@ -17,6 +17,10 @@ import {
 
 const OWNERS = ['acme', 'zenith'] as const;
 const CUSTOMERS = ['north', 'south'] as const;
+/** Who is not here has no account. */
+const ACCOUNT_PLANS = { north: 'long' };
+/** Who asks for what takes a second person; the second of them also decides, and now and then about what they asked for. */
+const ASKERS = ['ann', 'ann', 'bob'] as const;
 const MAILS = ['jo@example.org', 'kim@example.org', null] as const;
 const CHATS = 'data.chats';
 const CALLS = 'data.calls';
@@ -39,6 +43,7 @@ export function randomLife(seed: number): Scenario {
     ...people(random.branch('people'), records, policies),
     ...world(random.branch('world')),
     ...quarantine(random.branch('quarantine')),
+    ...schedules(random.branch('schedules'), records, policies),
   ].sort((a, b) => a.at - b.at);
   const weather = random.branch('weather');
   const isSlow = weather.chance(0.15);
@@ -46,6 +51,7 @@ export function randomLife(seed: number): Scenario {
     seed,
     days: DAYS,
     policies,
+    ...(policies.some(({ facts }) => facts.longDays !== undefined) ? { accounts: ACCOUNT_PLANS } : {}),
     owners: OWNERS,
     workers: weather.int(1, 3),
     records,
@@ -85,7 +91,18 @@ function somePolicies(random: Random): Scenario['policies'] {
   const chats = { facts: of('chats', CHATS), version: random.chance(0.25) };
   const policies = random.chance(0.3) ? [chats, { facts: of('calls', CALLS), version: false }] : [chats];
   const dispositions = random.branch('dispositions');
-  return policies.map(({ facts, version }) => ({ facts: disposing(facts, dispositions), version }));
+  const times = random.branch('times');
+  return policies.map(({ facts, version }) => ({ facts: timed(disposing(facts, dispositions), times), version }));
+}
+
+/** Some policies wait for an event, some look the period up, and some let a run take two records only. */
+function timed(facts: PolicyFacts, random: Random): PolicyFacts {
+  return {
+    ...facts,
+    ...(random.chance(0.25) ? { latestDays: random.int(2, 4) } : {}),
+    ...(random.chance(0.2) ? { longDays: facts.activeDays + random.int(1, 3) } : {}),
+    ...(random.chance(0.08) ? { limits: { records: 2, share: 1 } } : {}),
+  };
 }
 
 /** Some policies delete, treat, or archive and then treat. */
@@ -118,6 +135,7 @@ function latecomer({ facts }: Scenario['policies'][number]): RecordPlan[] {
     owner: OWNERS[0],
     tenant: CUSTOMERS[0],
     at: DAYS + QUIET_DAYS - LATE_DAYS - facts.activeDays,
+    closed: DAYS + QUIET_DAYS - LATE_DAYS - facts.activeDays,
     mail: null,
     size: 10,
   };
@@ -128,14 +146,19 @@ function someRecord(random: Random, name: string, policies: Scenario['policies']
   const { facts } = random.pick(policies);
   const isOdd = random.chance(0.08);
   const odd = random.int(0, 3);
+  // Mostly due or about to be; some are past their archive period too.
+  const at = random.int(-48, 12) / 10 - (random.chance(0.1) ? 6 : 0);
+  const events = random.branch(`event of ${name}`);
+  const isClosed = facts.latestDays !== undefined && events.chance(0.6);
   return {
     namespace: facts.namespace,
     id: name,
     owner: isOdd && odd === 0 ? 'ghost' : random.pick(OWNERS.slice(0, random.chance(0.7) ? 1 : 2)),
     tenant: isOdd && odd === 1 ? null : random.pick(CUSTOMERS.slice(0, random.chance(0.7) ? 1 : 2)),
-    // Mostly due or about to be; some are past their archive period too.
-    at: isOdd && odd === 2 ? null : random.int(-48, 12) / 10 - (random.chance(0.1) ? 6 : 0),
+    at: isOdd && odd === 2 ? null : at,
+    ...(isClosed ? { closed: at + events.int(0, 20) / 10 } : {}),
     mail: random.pick(MAILS),
+    ...(events.chance(0.3) ? { label: 'dispute' } : {}),
     // A large one makes a file that goes out in parts; few, for they cost a second.
     size: random.chance(0.001) ? LARGE_BYTES : random.pick([10, 200, 3_000]),
   };
@@ -205,7 +228,14 @@ function people(random: Random, records: readonly RecordPlan[], policies: Scenar
           scope: script.at(-1)?.act.what === 'place hold' ? scopeOf(script.at(-1)) : someScope(random, records),
         },
       });
-    if (random.chance(0.7)) script.push({ at: at + random.int(0, 2 * DAY_MS), act: { what: 'release hold', name } });
+    if (random.chance(0.7)) {
+      const releaseAt = at + random.int(0, 2 * DAY_MS);
+      const release: Act = { what: 'release hold', name, as: random.pick(ASKERS) };
+      script.push({ at: releaseAt, act: release });
+      // It takes a second person: they ask, somebody decides, and they come again.
+      if (random.chance(0.8))
+        script.push(...decisions(random, releaseAt), { at: releaseAt + random.int(0, 8 * HOUR_MS), act: release });
+    }
   }
   for (let left = random.pick([0, 0, 0, 1, 2]); left > 0; left--) {
     const target = random.pick(['policy', 'owner', 'all'] as const);
@@ -213,15 +243,19 @@ function people(random: Random, records: readonly RecordPlan[], policies: Scenar
     const name = `pause-${left}`;
     const at = someTime(random);
     script.push({ at, act: { what: 'pause', name, target, of } });
-    script.push({ at: at + random.int(0, DAY_MS), act: { what: 'resume', name, target, of } });
+    const resumeAt = at + random.int(0, DAY_MS);
+    // Whoever has lost the connection asks again.
+    for (const wait of [0, HOUR_MS]) script.push({ at: resumeAt + wait, act: { what: 'resume', name, target, of } });
   }
-  if (random.chance(0.25)) {
+  for (let left = random.pick([0, 0, 0, 1, 1, 2]); left > 0; left--) {
     const { facts, version } = random.pick(policies);
+    // Shorter or longer than what is in force, and the longest is over within a life.
     const changed = {
       ...facts,
       activeDays: random.int(1, 3),
       archiveDays: random.int(2, 4),
       dueWindowDays: random.int(1, 2),
+      ...(facts.latestDays === undefined ? {} : { latestDays: random.int(2, 4) }),
       ...(facts.does === 'delete' || facts.does === 'treat' ? NO_ARCHIVE : {}),
     };
     script.push({ at: someTime(random), act: { what: 'publish', policy: changed, version } });
@@ -243,6 +277,91 @@ function quarantine(random: Random): ScriptedAct[] {
     at: someTime(random),
     act: { what: 'settle quarantine', pick: random.int(0, 20), how: random.chance(0.6) ? 'retry' : 'dispose' },
   }));
+}
+
+/** What moves the date of records: events that come late, accounts that change, exceptions; and what takes a second person. */
+function schedules(random: Random, records: readonly RecordPlan[], policies: Scenario['policies']): ScriptedAct[] {
+  const script: ScriptedAct[] = [];
+  const events = random.branch('events');
+  for (const { namespace, id } of records) {
+    const waits = policies.some(({ facts }) => facts.namespace === namespace && facts.latestDays !== undefined);
+    if (waits && events.chance(0.3)) script.push({ at: someTime(events), act: { what: 'close', namespace, id } });
+  }
+  if (policies.some(({ facts }) => facts.longDays !== undefined) && events.chance(0.5)) {
+    const act = {
+      what: 'change account',
+      customer: events.pick(CUSTOMERS),
+      plan: events.pick(['long', 'short']),
+    } as const;
+    script.push({ at: someTime(events), act });
+  }
+  const asked = random.branch('asked');
+  for (let left = asked.pick([0, 0, 0, 1, 1, 2]); left > 0; left--) {
+    const name = `exception-${left}`;
+    const at = someTime(asked);
+    const act = someException(asked, name, records, policies);
+    script.push({ at, act });
+    if (asked.chance(0.3)) script.push({ at: at + asked.int(0, HOUR_MS), act });
+    if (asked.chance(0.85)) script.push(...decisions(asked, at));
+    if (!asked.chance(0.4)) continue;
+    const endAt = at + asked.int(0, 3 * DAY_MS);
+    const end: Act = { what: 'end an exception', name, as: asked.pick(ASKERS) };
+    script.push({ at: endAt, act: end }, ...decisions(asked, endAt), {
+      at: endAt + asked.int(0, 8 * HOUR_MS),
+      act: end,
+    });
+  }
+  const acts = random.branch('acts');
+  if (acts.chance(0.15)) {
+    const at = someTime(acts);
+    const act: Act = { what: 'purge early', pick: acts.int(0, 20), as: acts.pick(ASKERS) };
+    script.push({ at, act }, ...decisions(acts, at), { at: at + acts.int(0, 8 * HOUR_MS), act });
+  }
+  for (let left = acts.pick([0, 1, 1, 2]); left > 0; left--) script.push(...decisions(acts, someTime(acts)));
+  if (acts.chance(0.3)) {
+    const at = someTime(acts);
+    const { name } = acts.pick(policies).facts;
+    const act: Act = { what: 'run', policy: name, flush: true, expired: acts.chance(0.7), as: acts.pick(ASKERS) };
+    script.push({ at, act }, ...decisions(acts, at));
+    for (let again = acts.int(1, 2); again > 0; again--) script.push({ at: at + acts.int(0, 8 * HOUR_MS), act });
+  }
+  return script.filter(({ at }) => at < DAYS * DAY_MS);
+}
+
+/** Somebody looks at what waits, a while after it was asked for; mostly one who may. */
+function decisions(random: Random, after: number): ScriptedAct[] {
+  return Array.from({ length: random.pick([1, 1, 2]) }, () => ({
+    at: after + random.pick([random.int(0, BUSY_MS), random.int(0, 6 * HOUR_MS)]),
+    act: {
+      what: 'decide',
+      pick: random.pick(['all', 'all', 0, 1] as const),
+      how: random.chance(0.9) ? 'grant' : 'refuse',
+      as: random.pick(['bob', 'cleo', 'cleo', 'ann']),
+    },
+  }));
+}
+
+function someException(
+  random: Random,
+  name: string,
+  records: readonly RecordPlan[],
+  policies: Scenario['policies'],
+): Act {
+  const { owner, tenant } = random.pick(records);
+  const kind = random.pick(['all', 'owner', 'customer', 'label'] as const);
+  const isLonger = random.chance(0.6);
+  return {
+    what: 'ask for an exception',
+    name,
+    as: random.pick(ASKERS),
+    policy: random.pick(policies).facts.name,
+    effect: isLonger ? 'longer' : 'shorter',
+    activeDays: isLonger ? random.int(3, 7) : 1,
+    owner: kind === 'owner' || kind === 'customer' ? (owner ?? OWNERS[0]) : null,
+    customer: kind === 'customer' ? (tenant ?? CUSTOMERS[0]) : null,
+    labels: kind === 'label' ? ['dispute'] : null,
+    untilDays: random.chance(0.3) ? random.int(1, DAYS) : null,
+  };
 }
 
 function scopeOf(entry: ScriptedAct | undefined): Scope {

@@ -11,6 +11,9 @@ export interface RecordPlan {
   readonly tenant: string | null;
   readonly at: number | null;
   readonly mail: string | null;
+  readonly label?: string;
+  /** Days before or after the first instant, as `at`, of the event that some policies wait for; left out: it has not happened. */
+  readonly closed?: number;
   /** How many characters its text has. */
   readonly size: number;
 }
@@ -20,9 +23,34 @@ export type Act =
   // The application
   | { readonly what: 'insert'; readonly record: RecordPlan }
   | { readonly what: 'update' | 'delete' | 'reinsert'; readonly namespace: string; readonly id: string }
-  // People, each with a command of their own
+  /** The event that some policies wait for happens. */
+  | { readonly what: 'close'; readonly namespace: string; readonly id: string }
+  | { readonly what: 'change account'; readonly customer: string; readonly plan: string }
+  // People, each with a command of their own. `as`: who asks for, or decides about, what takes a second person
   | { readonly what: 'place hold'; readonly name: string; readonly scope: Scope }
-  | { readonly what: 'release hold'; readonly name: string }
+  | { readonly what: 'release hold'; readonly name: string; readonly as?: string }
+  | {
+      readonly what: 'ask for an exception';
+      readonly name: string;
+      readonly as?: string;
+      readonly policy: string;
+      readonly effect: 'longer' | 'shorter';
+      readonly activeDays: number;
+      readonly owner: string | null;
+      readonly customer: string | null;
+      readonly labels: readonly string[] | null;
+      /** Days after the first instant; null: until somebody ends it. */
+      readonly untilDays: number | null;
+    }
+  | { readonly what: 'end an exception'; readonly name: string; readonly as?: string }
+  /** The waiting approval of this number, or all of them. */
+  | {
+      readonly what: 'decide';
+      readonly pick: number | 'all';
+      readonly how: 'grant' | 'refuse';
+      readonly as: string;
+    }
+  | { readonly what: 'purge early'; readonly pick: number; readonly as?: string }
   | {
       readonly what: 'pause' | 'resume';
       readonly name: string;
@@ -30,7 +58,13 @@ export type Act =
       readonly of: string | null;
     }
   | { readonly what: 'publish'; readonly policy: PolicyFacts; readonly version: boolean }
-  | { readonly what: 'run'; readonly policy: string; readonly flush: boolean; readonly expired: boolean }
+  | {
+      readonly what: 'run';
+      readonly policy: string;
+      readonly flush: boolean;
+      readonly expired: boolean;
+      readonly as?: string;
+    }
   | { readonly what: 'purge' | 'reconcile' | 'check' }
   | {
       readonly what: 'retrieve and restore';
@@ -63,6 +97,8 @@ export interface Scenario {
   readonly seed: number;
   readonly days: number;
   readonly policies: readonly { readonly facts: PolicyFacts; readonly version: boolean }[];
+  /** The plan of each customer's account, for policies that look it up; a customer without one has no account. */
+  readonly accounts?: Readonly<Record<string, string>>;
   /** Owners of moraine.yaml. */
   readonly owners: readonly string[];
   readonly workers: number;

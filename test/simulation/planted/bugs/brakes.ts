@@ -3,6 +3,7 @@ import { DAY_MS, HOUR_MS, START_MS } from '../../world/scenario.ts';
 import type { PlantedBug } from '../bug.ts';
 import {
   FIRST_SWEEP_MS,
+  grantAll,
   hold,
   life,
   MINUTE_MS,
@@ -266,6 +267,8 @@ export const BRAKE_BUGS: readonly PlantedBug[] = [
         script: [
           { at: 1_000, act: hold() },
           { at: 30 * MINUTE_MS, act: { what: 'release hold', name: 'case-1' } },
+          { at: 35 * MINUTE_MS, act: grantAll },
+          { at: 40 * MINUTE_MS, act: { what: 'release hold', name: 'case-1' } },
         ],
       }),
   },
@@ -420,10 +423,15 @@ export const BRAKE_BUGS: readonly PlantedBug[] = [
         records: [record('old', -9), record('older', -9.5)],
         script: [
           { at: FIRST_SWEEP_MS + ROUND_MS / 2, act: { what: 'run', policy: 'chats', flush: true, expired: true } },
+          { at: FIRST_SWEEP_MS + ROUND_MS / 2 + 5 * MINUTE_MS, act: grantAll },
+          {
+            at: FIRST_SWEEP_MS + ROUND_MS / 2 + 10 * MINUTE_MS,
+            act: { what: 'run', policy: 'chats', flush: true, expired: true },
+          },
         ],
         aims: [
           {
-            process: 'operator-1',
+            process: 'operator-3',
             call: 'ledger rosterPages.insert',
             fault: slow(20 * SECOND_MS),
             acts: [[10, hold()]],

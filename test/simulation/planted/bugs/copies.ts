@@ -1,7 +1,7 @@
 /** Promise 1: nothing is deleted before its copy is stored and verified, and no copy is lost. */
 import { DAY_MS, HOUR_MS } from '../../world/scenario.ts';
 import type { PlantedBug } from '../bug.ts';
-import { FIRST_SWEEP_MS, life, MINUTE_MS, ROUND_MS, reconcileNow, record, sweepNow } from '../designed.ts';
+import { FIRST_SWEEP_MS, grantAll, life, MINUTE_MS, ROUND_MS, reconcileNow, record, sweepNow } from '../designed.ts';
 
 export const COPY_BUGS: readonly PlantedBug[] = [
   {
@@ -246,7 +246,11 @@ export const COPY_BUGS: readonly PlantedBug[] = [
       life(seed, {
         days: 2,
         records: [record('old', -9, { owner: 'ghost' }), record('r0', -3)],
-        script: [{ at: FIRST_SWEEP_MS, act: { what: 'run', policy: 'chats', flush: true, expired: true } }],
+        script: [
+          { at: FIRST_SWEEP_MS, act: { what: 'run', policy: 'chats', flush: true, expired: true } },
+          { at: FIRST_SWEEP_MS + 5 * MINUTE_MS, act: grantAll },
+          { at: FIRST_SWEEP_MS + 10 * MINUTE_MS, act: { what: 'run', policy: 'chats', flush: true, expired: true } },
+        ],
       }),
   },
   {

@@ -1,6 +1,6 @@
 /** Promises 8 to 11: the daemon cannot read archives, nothing is shared, every act leaves an audit entry, every file opens. */
 import type { PlantedBug } from '../bug.ts';
-import { FIRST_SWEEP_MS, life, record } from '../designed.ts';
+import { FIRST_SWEEP_MS, grantAll, life, MINUTE_MS, record } from '../designed.ts';
 
 const TWO_OF_EACH = [
   record('a-north', -3),
@@ -134,7 +134,11 @@ export const SECRET_BUGS: readonly PlantedBug[] = [
       life(seed, {
         days: 2,
         records: [record('old', -9)],
-        script: [{ at: FIRST_SWEEP_MS, act: { what: 'run', policy: 'chats', flush: true, expired: true } }],
+        script: [
+          { at: FIRST_SWEEP_MS, act: { what: 'run', policy: 'chats', flush: true, expired: true } },
+          { at: FIRST_SWEEP_MS + 5 * MINUTE_MS, act: grantAll },
+          { at: FIRST_SWEEP_MS + 10 * MINUTE_MS, act: { what: 'run', policy: 'chats', flush: true, expired: true } },
+        ],
       }),
   },
   {
