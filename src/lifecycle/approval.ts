@@ -61,15 +61,6 @@ export async function requireApproval(
   return await useApproval(context, document._id, { hash, spendFor: request.spendFor ?? null });
 }
 
-/** As {@link requireApproval}, where nobody is there to ask: null when it was not granted. */
-export async function approvedAlready(context: Context, request: ApprovalRequest): Promise<ApprovalProof | null> {
-  const hash = approvalHash(request);
-  const live = await liveApprovals(context.store, request.kind, request.subject);
-  const found = live.find((one) => one.state === 'granted' && (one.hash === hash || isCovered(request, one)));
-  if (found === undefined) return null;
-  return await useApproval(context, found._id, { hash: null, spendFor: request.spendFor ?? null });
-}
-
 /** Was it used up by this very act before? Then it goes on without another. */
 export async function isUsedHere(context: Context, request: ApprovalRequest): Promise<boolean> {
   return (await findSpentHere(context, request)) !== null;

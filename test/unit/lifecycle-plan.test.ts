@@ -243,10 +243,12 @@ test('the source fails in one part or in both: the first failure is told, and th
   put(record('a'));
   const broken = { partitions: new Error('No partitions.'), unfit: new Error('No unfit ones.') };
   const unfit = async function* (): AsyncGenerator<never> {
+    yield* [];
     await new Promise((resolve) => setImmediate(resolve));
     throw broken.unfit;
   };
   const partitions = async function* (): AsyncGenerator<never> {
+    yield* [];
     throw broken.partitions;
   };
   const unhandled: unknown[] = [];
