@@ -6,8 +6,8 @@
  * exception counts, whether or not its document says so yet (src/ledger/exceptions.ts); {@link settleException} writes it.
  */
 import { canonicalJson, type Json } from '../canonical-json.ts';
-import { MoraineError } from '../errors.ts';
-import { isRightlyGranted, useApproval } from '../ledger/approval-decisions.ts';
+import { isMoraineError, MoraineError } from '../errors.ts';
+import { isRightlyGranted, refuseApproval, useApproval } from '../ledger/approval-decisions.ts';
 import { type ApprovalDocument, isLive } from '../ledger/approval-document.ts';
 import { approvalHash, getApproval, newestRound } from '../ledger/approvals.ts';
 import {
@@ -114,12 +114,16 @@ export async function endException(
   id: string,
   { by, reason }: { readonly by: string; readonly reason: string },
 ): Promise<ExceptionDocument> {
-  const exception = await settleException(context, await getException(context.store, id));
+  const asked = await settleException(context, await getException(context.store, id));
+  const at = dueNow(context);
+  const exception =
+    asked.state === 'requested' && !(await takeBack(context, asked, by, reason))
+      ? await settleException(context, asked)
+      : asked;
   if (exception.state === 'ended' || exception.state === 'withdrawn') {
     await tellEnd(context, exception);
     return exception;
   }
-  const at = dueNow(context);
   if (exception.state === 'requested') return await withdraw(context, exception, { by, at, reason });
   if (exception.effect === 'longer') await requireApproval(context, endAsked(exception, reason), by);
   await tell(context, exception, 'end', 'intent', { by, reason });
@@ -131,6 +135,22 @@ export async function endException(
   );
   await tellEnd(context, ended);
   return ended;
+}
+
+/**
+ * Nobody can grant it any more: its approval is refused, or was over. False when another person granted it first: then it is
+ * in force, and its end is the end of one that is.
+ */
+async function takeBack(context: Context, exception: ExceptionDocument, by: string, reason: string): Promise<boolean> {
+  const approval = await newestRound(context.store, approvalHash(exceptionAsked(exception)));
+  if (approval === null) return true;
+  try {
+    await refuseApproval(context, approval._id, { by, reason });
+    return true;
+  } catch (error) {
+    if (!isMoraineError(error, 'APPROVAL_CLOSED')) throw error;
+    return !isRightlyGranted(await getApproval(context.store, approval._id));
+  }
 }
 
 function endAsked(exception: ExceptionDocument, reason: string) {

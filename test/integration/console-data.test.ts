@@ -98,6 +98,7 @@ describe('/api/overview', () => {
     expect(seen.queues.map(({ name }) => name).sort()).toEqual([
       'archive',
       'clear',
+      'notify',
       'purge',
       'reconcile',
       'retrieve',

@@ -11,6 +11,7 @@ import { approvals, getApproval, waitingApprovals } from '../../src/ledger/appro
 import { auditEntries, verifyAudit } from '../../src/ledger/audit.ts';
 import { exceptionsInForce, getException } from '../../src/ledger/exceptions.ts';
 import { holdsInForce } from '../../src/ledger/holds.ts';
+import type { LedgerDocument } from '../../src/ledger/store.ts';
 import { isApprovalRequired, requireApproval } from '../../src/lifecycle/approval.ts';
 import type { Context } from '../../src/lifecycle/context.ts';
 import { purgeEarly } from '../../src/lifecycle/early-purge.ts';
@@ -20,6 +21,7 @@ import { purgeArchives } from '../../src/lifecycle/purge.ts';
 import { planPurge } from '../../src/lifecycle/purge-caps.ts';
 import { type RunOptions, runPolicy } from '../../src/lifecycle/run-policy.ts';
 import type { Policy } from '../../src/policy/policy.ts';
+import { overlay } from '../harness/overlay.ts';
 import { MemoryWorld } from '../simulation/memory-world.ts';
 
 const DAY_MS = 86_400_000;
@@ -484,7 +486,30 @@ describe('exceptions', () => {
     expect(await endException(context(), taken.exception._id, { by: ALICE, reason: 'a slip' })).toMatchObject({
       state: 'withdrawn',
     });
-    await grant(taken.approval._id);
+    await expect(grant(taken.approval._id)).rejects.toMatchObject({ code: 'APPROVAL_CLOSED' });
+    expect(await inForce()).toEqual([]);
+  });
+
+  test('granted right before its withdrawal is written: no grant is taken back without another person', async () => {
+    const { exception, approval } = await requestException(context(), text);
+    const base = context();
+    let granted = 'not tried';
+    const store = overlay(base.store, {
+      collection: ((name: string) => {
+        const collection = base.store.collection<LedgerDocument>(name);
+        if (name !== 'exceptions') return collection;
+        const replace: typeof collection.replace = async (document) => {
+          granted = await grant(approval._id).then(
+            () => 'granted',
+            ({ code }: { code: string }) => code,
+          );
+          return await collection.replace(document);
+        };
+        return overlay(collection, { replace });
+      }) as typeof base.store.collection,
+    });
+    const ended = await endException({ ...base, store }, exception._id, { by: ALICE, reason: 'a slip' });
+    expect([ended.state, granted]).toEqual(['withdrawn', 'APPROVAL_CLOSED']);
     expect(await inForce()).toEqual([]);
   });
 
