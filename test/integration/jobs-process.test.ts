@@ -1,6 +1,7 @@
 /** Daemons as processes: killed, told to stop, and started from the command line. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { serialize } from 'node:v8';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { enqueueRun } from '../../jobs/enqueue.ts';
@@ -44,8 +45,7 @@ afterAll(async () => {
 });
 
 async function startChild(config: Config, prefix: string): Promise<ChildProcess> {
-  const plain = { ...config, vaults: [...config.vaults], owners: [...config.owners] };
-  const argument = JSON.stringify({ config: plain, prefix, margins: MARGINS, schedules: QUIET });
+  const argument = serialize({ config, prefix, margins: MARGINS, schedules: QUIET }).toString('base64');
   const child = spawn(process.execPath, [MAIN, argument], { stdio: ['ignore', 'pipe', 'inherit'] });
   children.push(child);
   await once(child.stdout, 'data');
