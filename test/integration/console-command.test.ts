@@ -48,7 +48,7 @@ it('prints its address, shows what the ledger holds, sees the queues, and ends a
   const seen = overview.parse(await json(url, '/api/overview'));
   expect(seen.oldestRecords).toMatchObject([{ policy: 'calls' }]);
   expect(seen.oldestRecords[0]?.overdueSeconds).toBeGreaterThan(0);
-  expect(seen.queues.length).toBe(6);
+  expect(seen.queues.length).toBe(7);
   expect(seen.queues.every(({ jobs }) => jobs !== null)).toBe(true);
   expect(JSON.parse((await ask(url, '/readyz')).text)).toEqual({ ready: true, mongodb: 'ok', redis: 'ok' });
   // A reader that keeps its connection open must not hold the end up.

@@ -54,7 +54,7 @@ it('Redis goes: not ready, every page but its figures is there within seconds; b
   const startedMs = performance.now();
   expect(JSON.parse((await ask(url, '/readyz')).text)).toEqual({ ready: false, mongodb: 'ok', redis: 'away' });
   // What was read a moment ago is shown for a moment more.
-  await expect.poll(() => metric(url, 'moraine_queue_up'), { timeout: 10_000 }).toEqual([0, 0, 0, 0, 0, 0]);
+  await expect.poll(() => metric(url, 'moraine_queue_up'), { timeout: 10_000 }).toEqual([0, 0, 0, 0, 0, 0, 0]);
   const overview = await ask(url, '/');
   expect(overview.status).toBe(200);
   expect(overview.text).toContain('Redis does not answer');
