@@ -219,12 +219,17 @@ export const COPY_BUGS: readonly PlantedBug[] = [
   {
     name: 'expired records deleted without an order',
     promise: 1,
-    what: 'A run deletes what is past its archive period too, although nobody said so.',
+    what: 'A run deletes what is past its archive period too, although nobody said so, and asks no second person.',
     patches: [
       {
         file: 'src/lifecycle/run-policy.ts',
         find: 'if (options.expired !== null) reports.push(...(await expireAll(context, policy, plan, options.expired.saidBy, met)));',
         replace: `reports.push(...(await expireAll(context, policy, plan, 'the policy', met)));`,
+      },
+      {
+        file: 'src/lifecycle/run-policy.ts',
+        find: `if (!(await isApproved(context, policy, { act: 'run --expired', caps, amounts }, saidBy, met))) return reports;`,
+        replace: '',
       },
     ],
     caughtBy: ['deleted-before-verified'],
