@@ -329,7 +329,9 @@ class Life {
       () => this.#note(`${process.name} is done`),
       (error: unknown) => {
         const code = error instanceof MoraineError ? error.code : 'INTERNAL';
-        this.#note(`${process.name}: ${code} ${error instanceof Error ? error.message : String(error)}`);
+        const text = error instanceof Error ? error.message : String(error);
+        // Named by the hash of what is shown, the tree hash of a file among it: encryption makes another one in each life.
+        this.#note(`${process.name}: ${code} ${text.replaceAll(/\bap-[0-9a-f]{16}/g, 'ap-...')}`);
         this.#say(code);
       },
     );
