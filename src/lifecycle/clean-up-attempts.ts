@@ -13,10 +13,9 @@ const LATE_CALL_MS = 3_600_000;
 export async function markAttemptsCleanedUp(
   context: Context,
   location: VaultLocation,
-  inventoryDate: Date,
+  { inventoryDate, now }: { readonly inventoryDate: Date; readonly now: Date },
   leftThere: ReadonlySet<AttemptId>,
 ): Promise<void> {
-  const now = context.clock.now();
   for await (const attempt of attemptsToCleanUp(context.store, context.clock)) {
     if (locationKey(attempt.location) !== locationKey(location) || attempt.endedAt === null) continue;
     // Nothing of it was removed before its key is destroyed.

@@ -69,9 +69,17 @@ export async function settleVault(
       if (findings.newestAt === null || entry.createdAt > findings.newestAt) findings.newestAt = entry.createdAt;
     }
   }
-  await markAttemptsCleanedUp(context, location, inventory.inventoryDate, leftThere);
+  // The ledger's clock: by that of a worker years ahead, the inventory from before a purge would be its last word.
+  const now = await context.store.serverTime();
+  await markAttemptsCleanedUp(context, location, { inventoryDate: inventory.inventoryDate, now }, leftThere);
   for (const [vaultArchiveId, archive] of known) {
-    await settleKnown(context, archive, listed.get(vaultArchiveId) ?? null, inventory.inventoryDate, findings);
+    await settleKnown(
+      context,
+      archive,
+      listed.get(vaultArchiveId) ?? null,
+      { inventoryDate: inventory.inventoryDate, now },
+      findings,
+    );
   }
   const { inventoryDate } = inventory;
   await takeInventory(context.store, location, {
@@ -124,12 +132,12 @@ async function settleKnown(
   context: Context,
   archive: ArchiveDocument,
   entry: InventoryEntry | null,
-  inventoryDate: Date,
+  { inventoryDate, now }: { readonly inventoryDate: Date; readonly now: Date },
   findings: VaultFindings,
 ): Promise<void> {
   const { stored } = archive;
   if (stored === null) return;
-  const act = actFor(archive, entry, inventoryDate, context.clock.now());
+  const act = actFor(archive, entry, inventoryDate, now);
   if (act === 'none') return;
   if (act === 'missing') {
     findings.missing.push(archive._id);

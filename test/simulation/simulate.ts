@@ -56,8 +56,8 @@ export interface LifeOptions {
   readonly trace?: boolean;
 }
 
-/** Far above what a life needs: one that needs more goes round in circles. */
-const MOST_STEPS = 150_000;
+/** Far above what a life needs, one with days without a ledger and all its jobs coming back included: one that needs more goes round in circles. */
+const MOST_STEPS = 400_000;
 /** After the script: no fault any more, and somebody looks after everything again and again. */
 const QUIET = { days: QUIET_DAYS, roundMs: DAY_MS };
 /** The last round is over by the end. */

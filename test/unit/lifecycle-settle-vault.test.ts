@@ -548,4 +548,12 @@ describe('what the ledger does not know', () => {
     await settle([entry()], STORED.at);
     expect(await read()).toMatchObject({ state: 'quarantined', quarantineReason: 'ARCHIVE_STILL_IN_INVENTORY' });
   });
+
+  test('a worker whose clock is years ahead: an inventory from before the delete stays from before', async () => {
+    await put({ state: 'purged', purge: { ...PURGE, acceptedAt: world.clock.now() } });
+    const ahead = new Date(world.clock.now().getTime() + 10 * 365 * 24 * HOUR_MS);
+    context = { ...context, clock: { ...context.clock, now: () => ahead } };
+    await settle([entry()], STORED.at);
+    expect((await read()).state).toBe('purged');
+  });
 });

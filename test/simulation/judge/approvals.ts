@@ -74,6 +74,7 @@ export function seeException(known: Known, report: Report, { by, before, after }
   if (after === null) return;
   const exception = learnException(known, after);
   const [was, is] = [before?.['state'], after['state']];
+  if (is === 'ended' && was !== is) exception.endedAt ??= known.endAsked.get(`${by} ${after._id}`) ?? now;
   if (was === is || known.isLedgerSetBack) return;
   if (is === 'granted' && exception.grantedAt === null)
     report('act-without-approval', `Exception ${after._id} was put into force by ${by}, and nobody granted it.`);
@@ -83,7 +84,6 @@ export function seeException(known: Known, report: Report, { by, before, after }
       report('act-without-approval', `Exception ${after._id} was withdrawn by ${by} after another person granted it.`);
   }
   if (is !== 'ended') return;
-  exception.endedAt ??= known.endAsked.get(`${by} ${after._id}`) ?? now;
   const isGranted = grants(known, 'exception').some(
     ({ subject }) => subject['exception'] === after._id && subject['act'] === 'end',
   );
