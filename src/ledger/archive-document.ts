@@ -192,3 +192,22 @@ export function addOutcomes(a: Outcomes, b: Outcomes): Outcomes {
     pending: sum('pending'),
   };
 }
+
+/** What every archive begins with when it is planned at `now`: nobody works on it, and nothing of it exists. */
+export function notBegun(now: Date) {
+  return {
+    epoch: 0,
+    lease: null,
+    attempt: null,
+    attemptCount: 0,
+    stored: null,
+    verifiedAt: null,
+    dueAt: null,
+    outcomes: NO_OUTCOMES,
+    unfit: 0,
+    rosterShrunk: false,
+    purge: null,
+    createdAt: now,
+    changedAt: now,
+  };
+}

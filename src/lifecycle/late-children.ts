@@ -7,7 +7,7 @@
  */
 import { MoraineError } from '../errors.ts';
 import { type ArchiveId, id, type Namespace } from '../ids.ts';
-import { type ArchiveDocument, NO_OUTCOMES, UNIT_ARCHIVE_VERSION } from '../ledger/archive-document.ts';
+import { type ArchiveDocument, notBegun, UNIT_ARCHIVE_VERSION } from '../ledger/archive-document.ts';
 import { type ArchiveLease, archives, findArchives, getArchive, newestSequence } from '../ledger/archives.ts';
 import { partitionId } from '../ledger/partitions.ts';
 import { UNCLEARED_STATES } from '../ledger/states.ts';
@@ -92,19 +92,7 @@ export async function planAddendum(
       reachedEnd: true,
       latestPurgeAt: roots.dueAt,
     },
-    epoch: 0,
-    lease: null,
-    attempt: null,
-    attemptCount: 0,
-    stored: null,
-    verifiedAt: null,
-    dueAt: null,
-    outcomes: NO_OUTCOMES,
-    unfit: 0,
-    rosterShrunk: false,
-    purge: null,
-    createdAt: now,
-    changedAt: now,
+    ...notBegun(now),
     unaudited: [
       {
         key: `${archive}:plan`,

@@ -9,12 +9,7 @@
  */
 import { MoraineError } from '../errors.ts';
 import { type ArchiveId, id } from '../ids.ts';
-import {
-  ARCHIVE_VERSION,
-  type ArchiveDocument,
-  NO_OUTCOMES,
-  UNIT_ARCHIVE_VERSION,
-} from '../ledger/archive-document.ts';
+import { ARCHIVE_VERSION, type ArchiveDocument, notBegun, UNIT_ARCHIVE_VERSION } from '../ledger/archive-document.ts';
 import { archives, highestUncleared, newestSequence } from '../ledger/archives.ts';
 import type { AuditEntryBody } from '../ledger/audit.ts';
 import { claimPartition, type PartitionLease } from '../ledger/partitions.ts';
@@ -101,19 +96,7 @@ async function writePlan(
       latestPurgeAt,
       ...(exceptions.length === 0 ? {} : { exceptions }),
     },
-    epoch: 0,
-    lease: null,
-    attempt: null,
-    attemptCount: 0,
-    stored: null,
-    verifiedAt: null,
-    dueAt: null,
-    outcomes: NO_OUTCOMES,
-    unfit: 0,
-    rosterShrunk: false,
-    purge: null,
-    createdAt: now,
-    changedAt: now,
+    ...notBegun(now),
     // In the chain as soon as somebody claims it: a plan and its entry are written together.
     unaudited: [entry],
   });
