@@ -7,8 +7,10 @@ import type { ActLog, Context } from '../../../src/lifecycle/context.ts';
 import type { SimulatedProcess } from '../engine/process.ts';
 import type { OwnerKeys } from './people.ts';
 import { ownerIds, SIGNING_KEY_PEM } from './people.ts';
-import { sourcePort, storePort, vaultPort } from './ports.ts';
 import { type Servers, VAULT_KEY } from './servers.ts';
+import { sourcePort } from './source-port.ts';
+import { storePort } from './store-port.ts';
+import { vaultPort } from './vault-port.ts';
 
 export interface Installed {
   readonly servers: Servers;

@@ -1,0 +1,50 @@
+/** Policies of a life of chance. */
+import type { Random } from '../engine/random.ts';
+import { NO_ARCHIVE } from '../judge/ledger-changes.ts';
+import type { PolicyFacts } from '../judge/observations.ts';
+import type { Scenario } from './scenario.ts';
+
+const CHATS = 'data.chats';
+const CALLS = 'data.calls';
+
+export function somePolicies(random: Random): Scenario['policies'] {
+  const of = (name: string, namespace: string): PolicyFacts => ({
+    name,
+    namespace,
+    activeDays: 2,
+    archiveDays: random.int(2, 3),
+    dueWindowDays: random.int(1, 2),
+    maxWaitDays: 1,
+    graceDays: 2,
+    verify: random.chance(0.35) ? 'inventory' : 'checksum',
+    limits: { records: 1_000, share: 1 },
+  });
+  const chats = { facts: of('chats', CHATS), version: random.chance(0.25) };
+  const policies = random.chance(0.3) ? [chats, { facts: of('calls', CALLS), version: false }] : [chats];
+  const dispositions = random.branch('dispositions');
+  const times = random.branch('times');
+  return policies.map(({ facts, version }) => ({ facts: timed(disposing(facts, dispositions), times), version }));
+}
+
+/** Some policies wait for an event, some look the period up, and some let a run take two records only. */
+function timed(facts: PolicyFacts, random: Random): PolicyFacts {
+  return {
+    ...facts,
+    ...(random.chance(0.25) ? { latestDays: random.int(2, 4) } : {}),
+    ...(random.chance(0.2) ? { longDays: facts.activeDays + random.int(1, 3) } : {}),
+    ...(random.chance(0.08) ? { limits: { records: 2, share: 1 } } : {}),
+  };
+}
+
+/** Some policies delete, treat, or archive and then treat. */
+function disposing(facts: PolicyFacts, random: Random): PolicyFacts {
+  const treat = [
+    { field: 'mail', how: random.pick(['pseudonymise', 'pseudonymise', 'anonymise', 'redact'] as const) },
+    { field: 'text', how: 'redact' as const },
+  ];
+  const does = random.pick([null, null, null, null, 'delete', 'treat', 'treat', 'archive and treat'] as const);
+  if (does === null) return facts;
+  if (does === 'archive and treat') return { ...facts, does, treat };
+  const without = { ...facts, ...NO_ARCHIVE, verify: 'checksum' as const, does };
+  return does === 'treat' ? { ...without, treat } : without;
+}
