@@ -10,14 +10,16 @@ import { type GlobalOptions, Session } from './session.ts';
 export { EXIT, type ExitCode } from './exit-code.ts';
 export type { Session } from './session.ts';
 
-/** `examples` are command lines, each with what it does. */
+/** `examples` are command lines, each with what it does. A `description` is wrapped to the terminal, whatever its lines. */
 export function newCommand(
   name: string,
   help: { readonly description: string; readonly examples: readonly (readonly [line: string, meaning: string])[] },
 ): Command {
   const width = Math.max(0, ...help.examples.map(([line]) => line.length));
   const lines = help.examples.map(([line, meaning]) => `  ${line.padEnd(width)}  ${meaning}`);
-  const command = new Command(name).description(help.description).allowExcessArguments(false);
+  const command = new Command(name)
+    .description(help.description.replaceAll(/(?<!\n)\n(?![\n ])/g, ' '))
+    .allowExcessArguments(false);
   return lines.length === 0 ? command : command.addHelpText('after', `\nExamples:\n${lines.join('\n')}`);
 }
 

@@ -188,7 +188,7 @@ async function ownersToExport(
   if (owner !== undefined) return [id.owner(owner)];
   const owners = await ownersOfCustomer(context, customer);
   if (owners.length === 0) {
-    throw new MoraineError('CUSTOMER_UNKNOWN', `Nothing is kept of customer ${customer}, of no owner.`, {
+    throw new MoraineError('CUSTOMER_UNKNOWN', `Nothing is kept of customer ${customer}, of whatever owner.`, {
       ids: { customer },
     });
   }
