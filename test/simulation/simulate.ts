@@ -18,10 +18,11 @@ import { ACCOUNTS } from './judge/due.ts';
 import { Judge } from './judge/judge.ts';
 import type { Violation } from './judge/observations.ts';
 import { ANSWERS } from './world/answers.ts';
-import { type Command, carryOut, publish } from './world/commands.ts';
+import { type Command, carryOut } from './world/commands.ts';
 import { contextsOf, type Installed } from './world/context.ts';
 import { Daemon } from './world/daemon.ts';
 import { keysOf, settleOwner } from './world/people.ts';
+import { publish } from './world/policy-file.ts';
 import { type Act, DAY_MS, HOUR_MS, QUIET_DAYS, type RecordPlan, type Scenario, START_MS } from './world/scenario.ts';
 import { Servers } from './world/servers.ts';
 

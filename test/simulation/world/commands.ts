@@ -1,8 +1,6 @@
 /** What people do in a simulated life: each command is a process of its own, as on the command line, and may die or meet faults like any other. */
-import { databaseTarget } from '../../../src/cli/restore-database.ts';
 import { isMoraineError } from '../../../src/errors.ts';
 import { id } from '../../../src/ids.ts';
-import { unwrapArchiveKey } from '../../../src/keys/administrator.ts';
 import { endAlarms } from '../../../src/ledger/alarms.ts';
 import { grantApproval, refuseApproval } from '../../../src/ledger/approval-decisions.ts';
 import { approvals, waitingApprovals } from '../../../src/ledger/approvals.ts';
@@ -10,7 +8,6 @@ import { findArchives } from '../../../src/ledger/archives.ts';
 import { exceptions, getException } from '../../../src/ledger/exceptions.ts';
 import { holds } from '../../../src/ledger/holds.ts';
 import { acceptJump } from '../../../src/ledger/installation.ts';
-import { publishPolicy } from '../../../src/ledger/policies.ts';
 import { findQuarantine, type QuarantineDocument } from '../../../src/ledger/quarantine.ts';
 import type { Context } from '../../../src/lifecycle/context.ts';
 import { purgeEarly } from '../../../src/lifecycle/early-purge.ts';
@@ -22,18 +19,15 @@ import { purgeArchives } from '../../../src/lifecycle/purge.ts';
 import { planPurge } from '../../../src/lifecycle/purge-caps.ts';
 import { disposeQuarantined, retryQuarantined } from '../../../src/lifecycle/quarantine.ts';
 import { reconcile } from '../../../src/lifecycle/reconcile.ts';
-import { type RestoreTarget, restoreArchive } from '../../../src/lifecycle/restore.ts';
-import { requestRetrieval } from '../../../src/lifecycle/retrieve.ts';
 import { runPolicy } from '../../../src/lifecycle/run-policy.ts';
-import { loadPolicy } from '../../../src/policy/load.ts';
-import { policyVersion } from '../../../src/policy/policy.ts';
 import type { SimulatedProcess } from '../engine/process.ts';
-import { ACCOUNTS } from '../judge/due.ts';
-import type { PolicyFacts, Scope, SourceRecord } from '../judge/observations.ts';
+import type { Scope } from '../judge/observations.ts';
 import type { Installed } from './context.ts';
+import { publish } from './policy-file.ts';
+import { retrieveAndRestore } from './restore-command.ts';
 import type { Act } from './scenario.ts';
 import { DAY_MS, START_MS } from './scenario.ts';
-import { idBytes, idText } from './servers.ts';
+import { idBytes } from './servers.ts';
 
 /** What people do. */
 export const COMMANDS = [
@@ -245,71 +239,6 @@ function pauseScope(target: 'policy' | 'owner' | 'all', of: string | null): Scop
   };
 }
 
-/** The policy's file, as a person would write it. */
-export function policyYaml(facts: PolicyFacts, version: boolean): string {
-  return `
-policy: ${facts.name}
-zone: UTC
-dataset:
-  collection: ${facts.namespace}
-  owner: { field: owner }
-  customer: { field: tenant }
-  facets: { subject: { field: mail } }
-${version ? '  version: { field: n }\n' : ''}${timeLines(facts)}${dispositionLines(facts)}grace: ${facts.graceDays} days
-limits: { records: ${facts.limits.records}, share: ${facts.limits.share} }
-`;
-}
-
-/** The lines that say when a record is due. */
-function timeLines({ activeDays, longDays, latestDays }: PolicyFacts): string {
-  const trigger =
-    latestDays === undefined ? '{ field: at }' : `{ event: closed, created: at, latest: ${latestDays} days }`;
-  if (longDays === undefined) return `trigger: ${trigger}\nactive: ${activeDays} days\n`;
-  return `lookUps:
-  account: { collection: ${ACCOUNTS}, from: tenant }
-trigger: ${trigger}
-active: { by: { lookUp: account, field: plan }, of: { long: ${longDays} days }, otherwise: ${activeDays} days }
-`;
-}
-
-/** The lines that say what happens to what is due. */
-function dispositionLines(facts: PolicyFacts): string {
-  const { does, treat = [] } = facts;
-  const hows = [...new Set(treat.map(({ how }) => how))];
-  const fields = hows.map(
-    (how) => `${how}: [${treat.flatMap((each) => (each.how === how ? [each.field] : [])).join(', ')}]\n`,
-  );
-  const archive = `archive: { for: ${facts.archiveDays} days, vault: cold, verify: ${facts.verify}, dueWindow: ${facts.dueWindowDays} days, maxWait: ${facts.maxWaitDays} days }\n`;
-  switch (does) {
-    case 'delete':
-      return 'then: delete\n';
-    case 'treat':
-      return `then: [${hows.join(', ')}]\n${fields.join('')}`;
-    case 'archive and treat':
-      return `then: [archive, ${hows.join(', ')}]\n${fields.join('')}${archive}`;
-    default:
-      return `then: archive\n${archive}`;
-  }
-}
-
-export async function publish(
-  { store, clock }: Pick<Context, 'store' | 'clock'>,
-  facts: PolicyFacts,
-  version: boolean,
-  by: string,
-): Promise<void> {
-  const { loaded, problems } = loadPolicy('policy.yaml', policyYaml(facts, version));
-  if (loaded === null) throw new Error(JSON.stringify(problems));
-  const { policy } = loaded;
-  await publishPolicy(store, clock, {
-    name: policy.name,
-    namespace: policy.dataset.collection,
-    version: policyVersion(policy),
-    policy: JSON.parse(JSON.stringify(policy)),
-    by,
-  });
-}
-
 /** The oldest entries first, as `quarantine list` shows them. */
 async function settleQuarantine(
   { pick, how }: Extract<Command, { what: 'settle quarantine' }>,
@@ -322,64 +251,4 @@ async function settleQuarantine(
   if (entry === undefined) return;
   if (how === 'retry') await retryQuarantined(context, entry, { who, reason: 'it was mended' });
   else await disposeQuarantined(context, entry, { who, reason: 'nobody wants it' }, { acceptLoss: false });
-}
-
-/** How long somebody waits for a retrieval before giving up: the slowest tier and more. */
-const PATIENCE_MS = 20 * 3_600_000;
-const LOOK_EVERY_MS = 2 * 3_600_000;
-
-async function retrieveAndRestore(
-  { pick, intoSource, exemptDays }: Extract<Act, { what: 'retrieve and restore' }>,
-  process: SimulatedProcess,
-  context: Context,
-  { servers, keysOf }: Pick<Installed, 'servers' | 'keysOf'>,
-): Promise<void> {
-  const candidates = [];
-  for await (const archive of findArchives(context.store, { state: 'cleared' }, { sort: { _id: 1 } }))
-    candidates.push(archive);
-  const archive = candidates[pick % Math.max(1, candidates.length)];
-  if (archive === undefined) return;
-  const keys = keysOf.get(archive.owner);
-  if (keys === undefined) return;
-  const { _id: retrieval } = await requestRetrieval(context, archive._id, pick % 2 === 0 ? 'standard' : 'bulk');
-  await servers.tell({ what: 'retrieval open', by: process.name, archive: archive._id, retrieval });
-  const exemptUntil = new Date(context.clock.now().getTime() + PATIENCE_MS + exemptDays * DAY_MS);
-  const written: SourceRecord[] = [];
-  const record = (bytes: Uint8Array): SourceRecord => ({ namespace: archive.namespace, id: idText(bytes), bytes });
-  const folder: RestoreTarget = {
-    write: async (records) => {
-      written.push(...records.map(record));
-      return { inserted: records.length, existing: 0 };
-    },
-    finish: async () => undefined,
-    discard: async () => {
-      written.length = 0;
-    },
-  };
-  const tell = () =>
-    servers.tell({
-      what: 'restored',
-      by: process.name,
-      archive: archive._id,
-      records: written,
-      intoSource,
-      exemptUntil: intoSource ? exemptUntil.getTime() : null,
-    });
-  for (let waited = 0; waited < PATIENCE_MS; waited += LOOK_EVERY_MS) {
-    await context.clock.sleep(LOOK_EVERY_MS);
-    const target = intoSource ? await databaseTarget(context, context.source, archive, exemptUntil) : folder;
-    try {
-      await restoreArchive(
-        context,
-        archive._id,
-        (wrapped) => unwrapArchiveKey(wrapped, keys.identity, keys.administrators),
-        target,
-        intoSource ? 'database' : 'files',
-      );
-      return await tell();
-    } catch (error) {
-      await target.discard();
-      if (!isMoraineError(error, 'RETRIEVAL_NOT_READY')) throw error;
-    }
-  }
 }

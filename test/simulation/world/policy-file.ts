@@ -1,0 +1,72 @@
+/** The policy of a simulated life as the file that a person would write, and its publication before anybody is there. */
+import { publishPolicy } from '../../../src/ledger/policies.ts';
+import type { Context } from '../../../src/lifecycle/context.ts';
+import { loadPolicy } from '../../../src/policy/load.ts';
+import { policyVersion } from '../../../src/policy/policy.ts';
+import { ACCOUNTS } from '../judge/due.ts';
+import type { PolicyFacts } from '../judge/observations.ts';
+
+/** The policy's file, as a person would write it. */
+export function policyYaml(facts: PolicyFacts, version: boolean): string {
+  return `
+policy: ${facts.name}
+zone: UTC
+dataset:
+  collection: ${facts.namespace}
+  owner: { field: owner }
+  customer: { field: tenant }
+  facets: { subject: { field: mail } }
+${version ? '  version: { field: n }\n' : ''}${timeLines(facts)}${dispositionLines(facts)}grace: ${facts.graceDays} days
+limits: { records: ${facts.limits.records}, share: ${facts.limits.share} }
+`;
+}
+
+/** The lines that say when a record is due. */
+function timeLines({ activeDays, longDays, latestDays }: PolicyFacts): string {
+  const trigger =
+    latestDays === undefined ? '{ field: at }' : `{ event: closed, created: at, latest: ${latestDays} days }`;
+  if (longDays === undefined) return `trigger: ${trigger}\nactive: ${activeDays} days\n`;
+  return `lookUps:
+  account: { collection: ${ACCOUNTS}, from: tenant }
+trigger: ${trigger}
+active: { by: { lookUp: account, field: plan }, of: { long: ${longDays} days }, otherwise: ${activeDays} days }
+`;
+}
+
+/** The lines that say what happens to what is due. */
+function dispositionLines(facts: PolicyFacts): string {
+  const { does, treat = [] } = facts;
+  const hows = [...new Set(treat.map(({ how }) => how))];
+  const fields = hows.map(
+    (how) => `${how}: [${treat.flatMap((each) => (each.how === how ? [each.field] : [])).join(', ')}]\n`,
+  );
+  const archive = `archive: { for: ${facts.archiveDays} days, vault: cold, verify: ${facts.verify}, dueWindow: ${facts.dueWindowDays} days, maxWait: ${facts.maxWaitDays} days }\n`;
+  switch (does) {
+    case 'delete':
+      return 'then: delete\n';
+    case 'treat':
+      return `then: [${hows.join(', ')}]\n${fields.join('')}`;
+    case 'archive and treat':
+      return `then: [archive, ${hows.join(', ')}]\n${fields.join('')}${archive}`;
+    default:
+      return `then: archive\n${archive}`;
+  }
+}
+
+export async function publish(
+  { store, clock }: Pick<Context, 'store' | 'clock'>,
+  facts: PolicyFacts,
+  version: boolean,
+  by: string,
+): Promise<void> {
+  const { loaded, problems } = loadPolicy('policy.yaml', policyYaml(facts, version));
+  if (loaded === null) throw new Error(JSON.stringify(problems));
+  const { policy } = loaded;
+  await publishPolicy(store, clock, {
+    name: policy.name,
+    namespace: policy.dataset.collection,
+    version: policyVersion(policy),
+    policy: JSON.parse(JSON.stringify(policy)),
+    by,
+  });
+}
