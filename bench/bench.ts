@@ -1,5 +1,5 @@
 /**
- * `npm run bench [whole-job] [clearing] [memory] [planning]`: figures as ratios against something else in the same run, on one
+ * `npm run bench [whole-job] [clearing] [memory] [planning] [upload] [tree-hash]`: figures as ratios against something else in the same run, on one
  * machine. Nothing is asserted: people read it, and docs/performance.md quotes it with its date.
  */
 import { cpus, totalmem } from 'node:os';
@@ -7,6 +7,8 @@ import { measureClearing } from './clearing.ts';
 import { measureMemory } from './memory.ts';
 import { measurePlanning } from './planning.ts';
 import { dropSetting, openSetting, type Setting } from './setting.ts';
+import { measureTreeHash } from './tree-hash.ts';
+import { measureUpload } from './upload.ts';
 import { measureWholeJob } from './whole-job.ts';
 
 const MEASUREMENTS: Readonly<Record<string, (setting: Setting) => Promise<readonly string[]>>> = {
@@ -14,6 +16,8 @@ const MEASUREMENTS: Readonly<Record<string, (setting: Setting) => Promise<readon
   clearing: measureClearing,
   memory: measureMemory,
   planning: measurePlanning,
+  upload: measureUpload,
+  'tree-hash': measureTreeHash,
 };
 
 const asked = process.argv.slice(2);
