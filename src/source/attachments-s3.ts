@@ -6,7 +6,6 @@ import {
   AbortMultipartUploadCommand,
   CompleteMultipartUploadCommand,
   CreateMultipartUploadCommand,
-  DeleteObjectCommand,
   GetBucketVersioningCommand,
   GetObjectCommand,
   HeadObjectCommand,
@@ -22,6 +21,7 @@ import type { ClearingWarrant } from '../ledger/warrants.ts';
 import { namedObjects } from './attachment-fields.ts';
 import type { AttachmentStore } from './attachment-store.ts';
 import type { AttachedFile, AttachmentFacts, AttachmentProblem, FoundAttachment } from './attachments-port.ts';
+import { deleteUntil } from './attachments-s3-delete.ts';
 import type { DatasetFinding } from './port.ts';
 import type { AttachmentShape } from './unit-shape.ts';
 
@@ -98,16 +98,14 @@ export class S3Attachments {
       });
     }
     warrant.assertGood('delete');
-    try {
-      await this.#client(file.store).send(new DeleteObjectCommand(placeOf(file)));
-      return 'deleted';
-    } catch (error) {
-      // Where it went before and only the reply was lost, services differ in what they say to the second try.
-      if (isMissing(error) || (await this.#head(file)) === null) return 'deleted';
-      // Object Lock says so; missing rights do too, and a person finds either by the report.
-      if (error instanceof S3ServiceException && error.name === 'AccessDenied') return 'locked';
-      throw unavailable(file, error);
-    }
+    const version = { Bucket: file.bucket, Key: file.key, VersionId: file.version };
+    const { answer, cause } = await deleteUntil(this.#client(file.store), version, warrant.until);
+    if (answer === 'deleted') return 'deleted';
+    // Where it went before and only the reply was lost, services differ in what they say to the second try.
+    if (answer === 'missing' || (await this.#head(file)) === null) return 'deleted';
+    // Object Lock says so; missing rights do too, and a person finds either by the report.
+    if (answer === 'denied') return 'locked';
+    throw answer === 'too-late' ? tooLate(file) : unavailable(file, cause);
   }
 
   async putBack(facts: S3Facts, bytes: AsyncIterable<Uint8Array>): Promise<'inserted' | 'existing'> {
@@ -268,6 +266,14 @@ function isByteStream(body: unknown): body is AsyncIterable<Uint8Array> {
 function changed({ store, bucket }: Place): MoraineError {
   const text = `An attachment in ${store}, bucket ${bucket}, was removed or changed while it was read.`;
   return new MoraineError('ATTACHMENT_CHANGED', text, { ids: { store, bucket } });
+}
+
+function tooLate({ store, bucket }: Place): MoraineError {
+  const text = `Store ${store} refused to delete an attachment in bucket ${bucket}: the request came too late.`;
+  return new MoraineError('ATTACHMENT_UNAVAILABLE', text, {
+    hint: 'It is tried again. If it comes back each time, compare the clocks of the store and of the database.',
+    ids: { store, bucket },
+  });
 }
 
 function unavailable({ store, bucket }: Place, cause: unknown): MoraineError {

@@ -7,6 +7,7 @@ import {
   HeadObjectCommand,
   PutBucketVersioningCommand,
   PutObjectCommand,
+  PutObjectRetentionCommand,
   S3Client,
 } from '@aws-sdk/client-s3';
 import { serialize } from 'bson';
@@ -17,7 +18,9 @@ import { ClearingWarrant, VerifiedArchive } from '../../src/ledger/warrants.ts';
 import { Attachments } from '../../src/source/attachments.ts';
 import { connectMongo } from '../../src/source/mongo-connect.ts';
 import type { AttachmentShape, DatasetShape, FoundAttachment } from '../../src/source/port.ts';
+import { type EnforcingS3, enforcingS3 } from '../harness/enforcing-s3.ts';
 import { stackUrls, testNames } from '../harness/stack.ts';
+import { TcpProxy } from '../harness/tcp-proxy.ts';
 
 const names = testNames(import.meta.filename);
 const urls = stackUrls();
@@ -248,5 +251,84 @@ describe('S3', () => {
     expect(await found(dataset({ ...fixed, exclusive: false }), { key: 'k' })).toHaveLength(1);
     expect(await attachments.inspect(dataset({ ...fixed, bucket: { value: bucket } }))).toEqual([]);
     expect(await attachments.inspect(dataset({ ...fixed, store: 'unknown' }))).toMatchObject([{ level: 'error' }]);
+  });
+});
+
+describe('S3, where the service looks at the time that a request was signed for', () => {
+  const CREATED = { LocationConstraint: 'eu-west-1' } as const;
+  const bucket = `${names.vaultPrefix}-in-time`;
+  const rule = { kind: 's3', store: 'videos', bucket: { value: bucket }, key: 'key', exclusive: true } as const;
+  const shape = dataset({ ...rule, version: null });
+  let service: EnforcingS3;
+  let proxy: TcpProxy;
+  let s3: S3Client;
+  let delayed: Attachments;
+
+  beforeAll(async () => {
+    service = await enforcingS3();
+    proxy = await TcpProxy.start(service.url);
+    s3 = new S3Client({ ...store, endpoint: service.url, forcePathStyle: true });
+    delayed = new Attachments(client, new Map([['videos', { ...store, endpoint: proxy.url }]]));
+    await s3.send(
+      new CreateBucketCommand({
+        Bucket: bucket,
+        CreateBucketConfiguration: CREATED,
+        ObjectLockEnabledForBucket: true,
+      }),
+    );
+  }, 120_000);
+  afterAll(async () => {
+    delayed.close();
+    s3.destroy();
+    await proxy.close();
+    await service.end();
+  });
+
+  async function stored(Key: string): Promise<FoundAttachment> {
+    await s3.send(new PutObjectCommand({ Bucket: bucket, Key, Body: 'x' }));
+    const answer = await delayed.find(shape, serialize({ key: Key }));
+    if ('problem' in answer) throw new Error(answer.problem);
+    return answer.found[0]!;
+  }
+  const isThere = (file: FoundAttachment) => delayed.isSame(file);
+
+  test('a delete that was frozen on its way past the end of its warrant deletes nothing', async () => {
+    const file = await stored('frozen');
+    proxy.latencyMs = 4_000;
+    const late = delayed.remove(file, warrant(2_000));
+    await expect(late).rejects.toMatchObject({
+      code: 'ATTACHMENT_UNAVAILABLE',
+      message: expect.stringContaining('came too late'),
+    });
+    proxy.latencyMs = 0;
+    expect(await isThere(file)).toBe(true);
+    expect(await delayed.remove(file, warrant(10_000))).toBe('deleted');
+    expect(await isThere(file)).toBe(false);
+  });
+
+  test('a warrant that has ended deletes nothing, and one of the last announcement does', async () => {
+    const file = await stored('ended');
+    await expect(delayed.remove(file, warrant(-1))).rejects.toMatchObject({ code: 'ATTACHMENT_UNAVAILABLE' });
+    await expect(delayed.remove(file, warrant(-3_600_000))).rejects.toMatchObject({ code: 'ATTACHMENT_UNAVAILABLE' });
+    expect(await isThere(file)).toBe(true);
+    expect(await delayed.remove(file, warrant(10_000))).toBe('deleted');
+  });
+
+  test('keys of any letters are signed as they are', async () => {
+    for (const key of ['a b+c/d%20e', 'Zoë & 北/œ.mp4', "quote'(1)!*~"]) {
+      const file = await stored(key);
+      expect(await delayed.remove(file, warrant()), key).toBe('deleted');
+      expect(await isThere(file), key).toBe(false);
+    }
+  });
+
+  test('what a lock keeps is told from what came too late', async () => {
+    const file = await stored('locked');
+    const Retention = { Mode: 'GOVERNANCE', RetainUntilDate: new Date(Date.now() + 3_600_000) } as const;
+    const VersionId = file.version ?? '';
+    await s3.send(new PutObjectRetentionCommand({ Bucket: bucket, Key: 'locked', VersionId, Retention }));
+    expect(await delayed.remove(file, warrant())).toBe('locked');
+    await expect(delayed.remove(file, warrant(-1_000))).rejects.toMatchObject({ code: 'ATTACHMENT_UNAVAILABLE' });
+    expect(await isThere(file)).toBe(true);
   });
 });

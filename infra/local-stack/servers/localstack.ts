@@ -26,6 +26,8 @@ export function localstack(stackDir: string, port: number): Server {
         SERVICES: AWS_SERVICES,
         DISABLE_EVENTS: '1',
         SKIP_SSL_CERT_DOWNLOAD: '1',
+        // As S3 does: a presigned request is refused when its signature is wrong or its time is over.
+        S3_SKIP_SIGNATURE_VALIDATION: '0',
         FILESYSTEM_ROOT: directory,
         // Its cache of plug-ins goes stale when another version is installed: keep it with this stack.
         XDG_CACHE_HOME: join(directory, 'cache'),
