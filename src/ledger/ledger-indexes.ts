@@ -4,7 +4,9 @@ import { ARCHIVES_INDEXES } from './archives.ts';
 import { ATTEMPTS_INDEXES } from './attempts.ts';
 import { AUDIT_INDEXES } from './audit.ts';
 import { CERTIFICATES_INDEXES } from './certificates.ts';
+import { CHILD_INDEX_INDEXES } from './child-index.ts';
 import { CLEARING_INDEXES } from './clearing.ts';
+import { DELETED_ROOTS_INDEXES } from './deleted-roots.ts';
 import { DISPOSALS_INDEXES } from './disposals.ts';
 import { FACET_INDEXES } from './facet-codes.ts';
 import { HOLDS_INDEXES } from './holds.ts';
@@ -28,7 +30,9 @@ export const LEDGER_INDEXES: readonly LedgerIndex[] = [
   ...ATTEMPTS_INDEXES,
   ...AUDIT_INDEXES,
   ...CLEARING_INDEXES,
+  ...CHILD_INDEX_INDEXES,
   ...DISPOSALS_INDEXES,
+  ...DELETED_ROOTS_INDEXES,
   ...FACET_INDEXES,
   ...HOLDS_INDEXES,
   ...RECORD_INDEX_INDEXES,

@@ -5,15 +5,12 @@
 
 import { MoraineError } from '../errors.ts';
 import type { ArchiveId } from '../ids.ts';
+import { codePageId, leadingBits, prefixBits, sortEntries } from './code-pages.ts';
 import type { LedgerIndex } from './indexes.ts';
 import type { LedgerDocument, Store, StoreCollection } from './store.ts';
 
 const HMAC_BYTES = 8;
 const ENTRY_BYTES = HMAC_BYTES + 4;
-/** Aimed at: about a thousand entries (12 kB) a page, the size of a roster page. */
-const ENTRIES_PER_PAGE = 1_000;
-/** At most 2^12 pages an archive; with 200,000 records 2^8 are enough. */
-const MAX_PREFIX_BITS = 12;
 
 interface RecordIndexPage extends LedgerDocument {
   readonly archive: ArchiveId;
@@ -26,12 +23,6 @@ export const RECORD_INDEX_INDEXES: readonly LedgerIndex[] = [{ collection: 'reco
 
 export function recordIndexPages(store: Store): StoreCollection<RecordIndexPage> {
   return store.collection<RecordIndexPage>('recordIndex');
-}
-
-/** How many leading bits name a page, for an archive of `records` records. */
-export function prefixBits(records: number): number {
-  const pages = Math.max(1, Math.ceil(records / ENTRIES_PER_PAGE));
-  return Math.min(MAX_PREFIX_BITS, Math.ceil(Math.log2(pages)));
 }
 
 /** Holds 20 bytes a record in two buffers: 4 MB for the 200,000 records that an archive may have, and no object for each. */
@@ -58,7 +49,7 @@ export class RecordIndexBuilder {
   async write(store: Store, archive: ArchiveId): Promise<void> {
     const bits = this.#bits;
     const documents = [...this.#pages()].map(({ prefix, entries }) => ({
-      _id: pageId(archive, bits, prefix),
+      _id: codePageId(archive, bits, prefix),
       v: 1,
       archive,
       bits,
@@ -81,17 +72,7 @@ export class RecordIndexBuilder {
   }
 
   #sorted(): Buffer {
-    const entries = this.#entries;
-    const order = new Uint32Array(this.#count).map((_, index) => index);
-    order.sort((a, b) => {
-      const [first, second] = [a * ENTRY_BYTES, b * ENTRY_BYTES];
-      return entries.compare(entries, second, second + ENTRY_BYTES, first, first + ENTRY_BYTES);
-    });
-    const sorted = Buffer.alloc(this.#count * ENTRY_BYTES);
-    order.forEach((from, to) => {
-      entries.copy(sorted, to * ENTRY_BYTES, from * ENTRY_BYTES, (from + 1) * ENTRY_BYTES);
-    });
-    return sorted;
+    return sortEntries(this.#entries.subarray(0, this.#count * ENTRY_BYTES), ENTRY_BYTES);
   }
 }
 
@@ -104,7 +85,7 @@ export async function segmentsOf(
 ): Promise<readonly number[]> {
   const wanted = Buffer.from(hmac.subarray(0, HMAC_BYTES));
   const bits = prefixBits(records);
-  const page = await recordIndexPages(store).get(pageId(archive, bits, leadingBits(wanted, bits)));
+  const page = await recordIndexPages(store).get(codePageId(archive, bits, leadingBits(wanted, bits)));
   if (page === null) return [];
   const entries = Buffer.from(page.entries);
   const segments = new Set<number>();
@@ -112,12 +93,4 @@ export async function segmentsOf(
     if (entries.subarray(at, at + HMAC_BYTES).equals(wanted)) segments.add(entries.readUInt32BE(at + HMAC_BYTES));
   }
   return [...segments];
-}
-
-function leadingBits(bytes: Buffer, bits: number): number {
-  return bits === 0 ? 0 : bytes.readUInt16BE(0) >>> (16 - bits);
-}
-
-function pageId(archive: ArchiveId, bits: number, prefix: number): string {
-  return `${archive}:${bits}:${prefix}`;
 }

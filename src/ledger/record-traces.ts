@@ -1,9 +1,10 @@
 /**
- * What the ledger holds about single records of an archive: rosters, exceptions, the record index, facet codes, outcomes
+ * What the ledger holds about single records of an archive: what was planned, rosters, exceptions, the record index and that of children, facet codes, outcomes
  * of pages. At purge all of it goes (design 6), so that nothing about a record outlives its copy; the counts and the
  * Merkle root stay in the archive's document.
  */
 import type { ArchiveId } from '../ids.ts';
+import { childIndexPages } from './child-index.ts';
 import { removeClearingPages } from './clearing.ts';
 import { removeFacets } from './facet-codes.ts';
 import { recordIndexPages } from './record-index.ts';
@@ -19,6 +20,7 @@ export async function removeRecordTraces(store: Store, archive: ArchiveId): Prom
     recordIndexPages(store).removeMany({ archive }),
     removeFacets(store, archive),
     removeClearingPages(store, archive),
+    childIndexPages(store).removeMany({ subject: archive }),
     removeClearingPages(store, childrenSubject(archive)),
   ]);
 }

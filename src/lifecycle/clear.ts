@@ -8,6 +8,7 @@ import {
   type RecordOutcome,
 } from '../ledger/archive-document.ts';
 import { type ArchiveLease, moveArchive, settleAudit } from '../ledger/archives.ts';
+import { recordName } from '../ledger/child-index.ts';
 import {
   ClearingPermit,
   countOutcomes,
@@ -30,6 +31,7 @@ import { leaveUnits } from './leave-units.ts';
 import { markOutcomes } from './mark-outcomes.ts';
 import { ensureSafeToDestroy } from './preflight.ts';
 import { childOutcomes, writeVoidUnits } from './void-units.ts';
+import { writeUnitIndex } from './unit-index.ts';
 
 /** Takes a `verified` archive to `cleared`; `treatment`: what is done to its records instead of deleting them. May be called again after a crash: settled pages stay as they are. */
 export async function clearArchive(
@@ -142,10 +144,11 @@ export async function shrinkClearedRoster(context: Context, lease: ArchiveLease)
     records: stored.records,
     pages: stored.rosterPages,
     hmac: await keys.hmacFor(archive.owner),
-    keyOf: (idBytes) => source.keyOf(idBytes),
+    keyOf: (idBytes) => recordName(archive, source.keyOf(idBytes)),
     outcomes: async (page) => (await readPageState(store, archive._id, page)).outcomes ?? noOutcomes(archive, page),
   });
   await writeVoidUnits(context, archive);
+  await writeUnitIndex(context, archive);
   await removeRostersOf(store, archive._id);
   await removeClearingPages(store, archive._id);
   await removeClearingPages(store, childrenSubject(archive._id));

@@ -52,6 +52,7 @@ import { ensureSafeToDestroy } from './preflight.ts';
 import { pinnedPolicy } from './published.ts';
 import { partitionHolds } from './record-holds.ts';
 import { treatmentOf } from './treatment.ts';
+import { rememberDeletedRoots } from './unit-index.ts';
 
 export interface DisposalReport {
   readonly kind: DisposalKind;
@@ -216,6 +217,10 @@ async function dispose(context: Context, lease: DisposalLease, policy: Policy): 
   await permit.end();
   // It stays open: what hangs on deleted records is taken up again, by whoever comes next.
   if (units?.kind === 'held') throw unitsHeld(_id, units.holds);
+  // A customer who leaves leaves nothing to be known by.
+  if (units !== null && kind !== 'offboard') {
+    await rememberDeletedRoots(context, unitScope(lease.document, shape), 'disposal', lease.document.records);
+  }
   return await finish(context, lease, treatment);
 }
 

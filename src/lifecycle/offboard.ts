@@ -13,6 +13,7 @@
  */
 import { MoraineError } from '../errors.ts';
 import { type ArchiveId, id } from '../ids.ts';
+import { removeDeletedRoots } from '../ledger/deleted-roots.ts';
 import { disposals } from '../ledger/disposals.ts';
 import {
   beginOffboarding,
@@ -116,6 +117,7 @@ export async function offboard(
   }
   const report = await destroy(context, offboarding, exported);
   const isDone = isNothingLeft(report);
+  if (isDone) await removeDeletedRoots(context.store, offboarding);
   const certificate = isDone ? await certifyOffboarding(context, offboarding, report) : null;
   const { state } = isDone ? await endOffboarding(context.store, context.clock, offboarding._id, 'done') : offboarding;
   const phase = isDone ? 'done' : 'incomplete';

@@ -3,7 +3,8 @@ import { createHash, createHmac } from 'node:crypto';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { id } from '../../src/ids.ts';
 import type { RecordOutcome } from '../../src/ledger/archive-document.ts';
-import { prefixBits, RecordIndexBuilder, recordIndexPages, segmentsOf } from '../../src/ledger/record-index.ts';
+import { prefixBits } from '../../src/ledger/code-pages.ts';
+import { RecordIndexBuilder, recordIndexPages, segmentsOf } from '../../src/ledger/record-index.ts';
 import {
   type RosterException,
   type RosterRecord,
