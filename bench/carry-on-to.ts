@@ -3,7 +3,7 @@ import type { ArchiveId } from '../src/ids.ts';
 import { claimArchive } from '../src/ledger/archives.ts';
 import { clearArchive } from '../src/lifecycle/clear.ts';
 import type { PolicyPlan } from '../src/lifecycle/plan.ts';
-import { planNextArchive } from '../src/lifecycle/plan-archive.ts';
+import { planNextArchives } from '../src/lifecycle/plan-archive.ts';
 import { storeArchive } from '../src/lifecycle/store-archive.ts';
 import { verifyByChecksum } from '../src/lifecycle/verify.ts';
 import { type Policy, toShape } from '../src/policy/policy.ts';
@@ -20,13 +20,15 @@ export async function carryOnTo(
   const made: ArchiveId[] = [];
   for (const partition of plan.partitions.filter(({ seal }) => seal.seal)) {
     for (let isDone = false; !isDone; ) {
-      const archive = await planNextArchive(context, policy, partition);
-      const lease = await claimArchive(context.store, context.audit, archive, context);
-      const document = await storeArchive(context, lease, policy);
-      if (state === 'verified') await verifyByChecksum(context, lease);
-      await lease.giveUp();
-      made.push(archive);
-      isDone = document.plan.reachedEnd || document.state === 'abandoned';
+      isDone = true;
+      for (const archive of await planNextArchives(context, policy, partition)) {
+        const lease = await claimArchive(context.store, context.audit, archive, context);
+        const document = await storeArchive(context, lease, policy);
+        if (state === 'verified') await verifyByChecksum(context, lease);
+        await lease.giveUp();
+        made.push(archive);
+        isDone &&= document.plan.reachedEnd || document.state === 'abandoned';
+      }
     }
   }
   return made;

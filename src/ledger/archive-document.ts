@@ -34,7 +34,7 @@ export interface LeaseField {
 export interface ArchivePlan {
   /** Everything up to and including this position belongs to earlier archives; null: from the beginning. */
   readonly after: Uint8Array | null;
-  /** The upper bound, inclusive; null until a scan has reached its end (then `before` alone bounds it). */
+  /** The upper bound, inclusive; null until a scan has reached its end (then `before` alone bounds it). A pass knows it at once. */
   readonly bound: Uint8Array | null;
   /** Records whose trigger is before this instant (ms) may be taken; `decide` is exact for each. */
   readonly before: number;
@@ -49,6 +49,15 @@ export interface ArchivePlan {
   readonly latestPurgeAt: Date;
   /** Ids of the exceptions that it was decided with. Absent: none. */
   readonly exceptions?: readonly string[];
+  /** Several archives were planned by one pass over the source, and the ledger has the ids of what is for this one. Absent: all in its bounds is. */
+  readonly pass?: PlanPass;
+}
+
+export interface PlanPass {
+  /** The same for the archives of one pass, whose bounds are the same too: each record is put down for one of them. */
+  readonly id: string;
+  /** Nothing that was due lay above its bound. */
+  readonly reachedEnd: boolean;
 }
 
 /** What the vault acknowledged, and what is inside. Set from `stored` on. */

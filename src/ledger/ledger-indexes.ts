@@ -15,6 +15,7 @@ import { INVENTORIES_INDEXES } from './inventories.ts';
 import { NOTIFICATIONS_INDEXES } from './notifications.ts';
 import { OFFBOARDINGS_INDEXES } from './offboardings.ts';
 import { PAUSES_INDEXES } from './pauses.ts';
+import { PLANNED_RECORDS_INDEXES } from './planned-records.ts';
 import { POLICIES_INDEXES } from './policies.ts';
 import { QUARANTINE_INDEXES } from './quarantine.ts';
 import { RECORD_INDEX_INDEXES } from './record-index.ts';
@@ -42,6 +43,7 @@ export const LEDGER_INDEXES: readonly LedgerIndex[] = [
   ...NOTIFICATIONS_INDEXES,
   ...OFFBOARDINGS_INDEXES,
   ...PAUSES_INDEXES,
+  ...PLANNED_RECORDS_INDEXES,
   ...POLICIES_INDEXES,
   ...QUARANTINE_INDEXES,
   ...RECORD_MARKS_INDEXES,

@@ -7,6 +7,7 @@ import type { ArchiveId } from '../ids.ts';
 import { childIndexPages } from './child-index.ts';
 import { removeClearingPages } from './clearing.ts';
 import { removeFacets } from './facet-codes.ts';
+import { removePlannedRecords } from './planned-records.ts';
 import { recordIndexPages } from './record-index.ts';
 import { removeExceptions, removeRostersOf } from './rosters.ts';
 import type { Store } from './store.ts';
@@ -16,6 +17,7 @@ import { childrenSubject } from './unit-pages.ts';
 export async function removeRecordTraces(store: Store, archive: ArchiveId): Promise<void> {
   await Promise.all([
     removeRostersOf(store, archive),
+    removePlannedRecords(store, archive),
     removeExceptions(store, archive),
     recordIndexPages(store).removeMany({ archive }),
     removeFacets(store, archive),

@@ -19,6 +19,7 @@ import {
   settlePage,
   writePageIntent,
 } from '../ledger/clearing.ts';
+import { removePlannedRecords } from '../ledger/planned-records.ts';
 import { type RosterRecord, readRosterPage, removeRostersOf, shrinkRoster } from '../ledger/rosters.ts';
 import { childrenSubject } from '../ledger/unit-pages.ts';
 import type { DatasetShape, Treatment } from '../source/port.ts';
@@ -150,6 +151,7 @@ export async function shrinkClearedRoster(context: Context, lease: ArchiveLease)
   await writeVoidUnits(context, archive);
   await writeUnitIndex(context, archive);
   await removeRostersOf(store, archive._id);
+  if (archive.plan.pass !== undefined) await removePlannedRecords(store, archive._id);
   await removeClearingPages(store, archive._id);
   await removeClearingPages(store, childrenSubject(archive._id));
   // Written when the lease is given up. Where that fails, the next worker finds nothing left to shrink and says so.

@@ -1,7 +1,9 @@
 /**
- * Plans the next archive of a partition in the ledger: what it will hold, before anything of it exists. Plans are made
+ * Plans the next archives of a partition in the ledger: what they will hold, before anything of them exists. Plans are made
  * one at a time under the partition's lease, each above the bound of the highest archive that is not cleared, so no
- * record is ever in two archives that could both be cleared.
+ * record is ever in two archives that could both be cleared. Where one period is for all records a plan is one archive.
+ * Where they have several, one pass over them plans an archive for each due window, with the same bounds, and puts each
+ * record down for one of them: what hangs on an inventory would wait for it once for each window otherwise.
  *
  * An insert knows no lease: one that was frozen on its way arrives when another worker has long planned the same records.
  * So a plan takes the number after the newest archive that was there BEFORE it looked at what is uncleared, and the
@@ -9,7 +11,13 @@
  */
 import { MoraineError } from '../errors.ts';
 import { type ArchiveId, id } from '../ids.ts';
-import { ARCHIVE_VERSION, type ArchiveDocument, notBegun, UNIT_ARCHIVE_VERSION } from '../ledger/archive-document.ts';
+import {
+  ARCHIVE_VERSION,
+  type ArchiveDocument,
+  type ArchivePlan,
+  notBegun,
+  UNIT_ARCHIVE_VERSION,
+} from '../ledger/archive-document.ts';
 import { archives, highestUncleared, newestSequence } from '../ledger/archives.ts';
 import type { AuditEntryBody } from '../ledger/audit.ts';
 import { claimPartition, type PartitionLease } from '../ledger/partitions.ts';
@@ -22,9 +30,14 @@ import { compilePinned } from './compile-in-force.ts';
 import { type Context, dueNow, vaultOf } from './context.ts';
 import type { PartitionPlan } from './plan.ts';
 import { ensureSafeToDestroy } from './preflight.ts';
+import { sortIntoWindows } from './window-pass.ts';
 
-/** The id of the archive to store next: a new plan, or the one that the partition has begun and not sealed. Throws PAUSED. */
-export async function planNextArchive(context: Context, policy: Policy, plan: PartitionPlan): Promise<ArchiveId> {
+/** The archives to store next: a new plan, or the one that the partition has begun and not sealed. Throws PAUSED. */
+export async function planNextArchives(
+  context: Context,
+  policy: Policy,
+  plan: PartitionPlan,
+): Promise<readonly ArchiveId[]> {
   await assertNotPaused(context.store, { policy: policy.name, owner: plan.owner });
   const asOf = dueNow(context);
   // In this order: a clock that was set ahead since it was compared last must not decide what is due.
@@ -38,11 +51,52 @@ export async function planNextArchive(context: Context, policy: Policy, plan: Pa
     const sequence = (await newestSequence(context.store, lease.document._id)) + 1;
     const uncleared = await highestUncleared(context.store, lease.document._id);
     // A plan without a bound owns everything that is due: it is carried on, no second one is made beside it.
-    if (uncleared !== null && uncleared.plan.bound === null) return uncleared._id;
-    return await writePlan(context, lease, policy, plan, { asOf, sequence, above: uncleared });
+    if (uncleared !== null && uncleared.plan.bound === null) return [uncleared._id];
+    return await writePlans(context, lease, policy, plan, { asOf, sequence, above: uncleared });
   } finally {
     await lease.giveUp();
   }
+}
+
+interface PlanBase {
+  readonly asOf: Date;
+  readonly sequence: number;
+  readonly above: ArchiveDocument | null;
+}
+
+async function writePlans(
+  context: Context,
+  lease: PartitionLease,
+  policy: Policy,
+  plan: PartitionPlan,
+  { asOf, sequence, above }: PlanBase,
+): Promise<readonly ArchiveId[]> {
+  // Still ours, by the ledger's own word, before anything is written beside it.
+  await lease.fence();
+  const compiled = await compilePinned(context, policy, plan.exceptions);
+  const own = compiled.of(plan.owner, plan.customer);
+  const after = above?.plan.bound ?? null;
+  const before = own.superset(asOf.getTime()).dueBefore;
+  const common = { after, before, asOf, reachedEnd: false };
+  if (own.uniform !== null) {
+    const latestPurgeAt = plan.latestPurgeAt ?? latestPurge(own, plan.oldest ?? asOf);
+    const archive = id.archive(context.newId());
+    const { due: records, bytes } = plan;
+    const archivePlan = { ...common, bound: null, records, bytes, latestPurgeAt };
+    return [await writePlan(context, lease, policy, plan, { archive, sequence, plan: archivePlan })];
+  }
+  const partition = { dataset: compiled.shape, owner: plan.owner, customer: plan.customer };
+  const order = { partition, asOf, after, before, mostRecords: plan.due, sequence };
+  const { windows, bound, reachedEnd } = await sortIntoWindows(context, lease, compiled, order);
+  // The pass may have taken long: once more, so that nobody else has planned meanwhile.
+  await lease.fence();
+  const pass = { id: context.newId(), reachedEnd };
+  const planned: ArchiveId[] = [];
+  for (const { archive, sequence: number, records, bytes, latestPurgeAt } of windows) {
+    const archivePlan = { ...common, bound, records, bytes, latestPurgeAt, pass };
+    planned.push(await writePlan(context, lease, policy, plan, { archive, sequence: number, plan: archivePlan }));
+  }
+  return planned;
 }
 
 async function writePlan(
@@ -50,15 +104,10 @@ async function writePlan(
   lease: PartitionLease,
   policy: Policy,
   plan: PartitionPlan,
-  of: { readonly asOf: Date; readonly sequence: number; readonly above: ArchiveDocument | null },
+  of: { readonly archive: ArchiveId; readonly sequence: number; readonly plan: ArchivePlan },
 ): Promise<ArchiveId> {
-  const { asOf, sequence, above } = of;
-  // Still ours, by the ledger's own word, before anything is written beside it.
-  await lease.fence();
+  const { archive, sequence } = of;
   const exceptions = plan.exceptions ?? [];
-  const compiled = (await compilePinned(context, policy, exceptions)).of(plan.owner, plan.customer);
-  const latestPurgeAt = plan.latestPurgeAt ?? latestPurge(compiled, plan.oldest ?? asOf);
-  const archive = id.archive(context.newId());
   const vault = vaultOf(context, archiveOf(policy).vault).locate(context.installation.id, plan.owner, plan.customer);
   const now = context.clock.now();
   const entry: AuditEntryBody = {
@@ -66,7 +115,12 @@ async function writePlan(
     act: 'archive planned',
     phase: 'outcome',
     subject: { archive, owner: plan.owner, customer: plan.customer, policy: policy.name },
-    details: { policyVersion: policyVersion(policy), records: plan.due, bytes: plan.bytes, vault: vault.name },
+    details: {
+      policyVersion: policyVersion(policy),
+      records: of.plan.records,
+      bytes: of.plan.bytes,
+      vault: vault.name,
+    },
   };
   // A worker that slept since it read the partition must not put a second plan beside another's.
   lease.assertHeld();
@@ -85,17 +139,7 @@ async function writePlan(
     sequence,
     verifyLevel: archiveOf(policy).verify,
     vault,
-    plan: {
-      after: above?.plan.bound ?? null,
-      bound: null,
-      before: compiled.superset(asOf.getTime()).dueBefore,
-      asOf,
-      records: plan.due,
-      bytes: plan.bytes,
-      reachedEnd: false,
-      latestPurgeAt,
-      ...(exceptions.length === 0 ? {} : { exceptions }),
-    },
+    plan: { ...of.plan, ...(exceptions.length === 0 ? {} : { exceptions }) },
     ...notBegun(now),
     // In the chain as soon as somebody claims it: a plan and its entry are written together.
     unaudited: [entry],

@@ -189,7 +189,9 @@ async function assertAlone(context: Context, archive: ArchiveDocument): Promise<
   const bounds = plan.bound === null ? [] : [plan.bound];
   const later = { partition, sequence: { $gt: sequence }, state: { $ne: 'abandoned' } };
   for await (const other of findArchives(context.store, later, { sort: { sequence: 1 } })) {
-    const { after, bound } = other.plan;
+    const { after, bound, pass } = other.plan;
+    // One pass put each record down for one archive.
+    if (pass !== undefined && pass.id === plan.pass?.id) continue;
     if (after !== null && bounds.some((one) => Buffer.from(one).equals(after))) {
       if (bound !== null) bounds.push(bound);
     } else if (UNCLEARED_STATES.some((state) => state === other.state)) {

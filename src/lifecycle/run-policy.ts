@@ -19,7 +19,7 @@ import { assertNotStopped, type Context } from './context.ts';
 import { carryOnDisposal, type DisposalReport, disposePartition, dispositionIn } from './dispose.ts';
 import { assertPlaced } from './placement.ts';
 import { type PartitionPlan, type PolicyPlan, planPolicy } from './plan.ts';
-import { planNextArchive } from './plan-archive.ts';
+import { planNextArchives } from './plan-archive.ts';
 import { ensureSafeToDestroy } from './preflight.ts';
 import { pinnedPolicy } from './published.ts';
 import { quarantineUnfit } from './quarantine-record.ts';
@@ -183,12 +183,20 @@ export async function archivePartition(
   let bytesLeft = plan.bytes;
   while (left > 0) {
     assertNotStopped(context);
-    const archive = await planNextArchive(context, policy, { ...plan, due: left, bytes: Math.max(0, bytesLeft) });
-    touched.add(archive);
-    const { state, plan: sealed, stored, unfit } = await carryOn(context, archive, policy);
-    if (state === 'abandoned' || state === 'quarantined' || sealed.reachedEnd) return;
-    left -= (stored?.records ?? 0) + unfit;
-    bytesLeft -= stored?.recordBytes ?? 0;
+    const planned = await planNextArchives(context, policy, { ...plan, due: left, bytes: Math.max(0, bytesLeft) });
+    for (const archive of planned) touched.add(archive);
+    const leftBefore = left;
+    let reachedEnd = true;
+    for (const archive of planned) {
+      assertNotStopped(context);
+      const { state, plan: sealed, stored, unfit } = await carryOn(context, archive, policy);
+      if (state === 'quarantined') return;
+      if (state === 'abandoned') continue;
+      reachedEnd &&= sealed.reachedEnd;
+      left -= (stored?.records ?? 0) + unfit;
+      bytesLeft -= stored?.recordBytes ?? 0;
+    }
+    if (reachedEnd || left === leftBefore) return;
   }
 }
 

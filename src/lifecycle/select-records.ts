@@ -1,6 +1,7 @@
 /**
- * Which records of a partition go into one archive: in the order of `(trigger, _id)`, above what earlier archives own,
- * each decided exactly, until the archive is full, its due window ends, or nothing is left.
+ * Which records of a partition go into one archive: in the order of `(trigger, _id)`, above what earlier archives own, or
+ * those that a pass has put down for it; each decided exactly, until the archive is full, its due window ends, or nothing
+ * is left.
  */
 import { MoraineError } from '../errors.ts';
 import type { ArchivePlan } from '../ledger/archive-document.ts';
@@ -14,6 +15,7 @@ import { compilePinned } from './compile-in-force.ts';
 import { assertNotStopped, type Context } from './context.ts';
 import { leaveUnit } from './leave-unit.ts';
 import { factsReader } from './look-ups.ts';
+import { plannedBatches } from './planned-batches.ts';
 import { quarantineRecord } from './quarantine-record.ts';
 import { marksOf } from './read-marks.ts';
 import { partitionHolds } from './record-holds.ts';
@@ -61,8 +63,13 @@ export async function selectRecords(
   let unfit = 0;
   let last: RawRecord | null = null;
   let lookedAtMs = Number.NEGATIVE_INFINITY;
+  const selection = (reachedEnd: boolean): Selection => {
+    const bound = last === null ? null : source.position(shape, last.raw);
+    // A pass has looked at all up to its bound, for all of its archives.
+    return room.selection(unfit, archive.plan.pass === undefined ? bound : archive.plan.bound, reachedEnd);
+  };
 
-  for await (const batch of source.scan(partition, rangeOf(archive.plan), context.signal)) {
+  for await (const batch of plannedBatches(context, archive, partition)) {
     await lease.keep();
     assertNotStopped(context);
     if (context.clock.monotonicMs() - lookedAtMs >= PAUSE_LOOK_EVERY_MS) {
@@ -104,7 +111,7 @@ export async function selectRecords(
       } else if (times !== null) {
         const trigger = facts.trigger ?? Number.NaN;
         if (!room.admits(record.raw.length + unit.bytes, trigger, times.dueAt, times.purgeAt)) {
-          return room.selection(unfit, last === null ? null : source.position(shape, last.raw), false);
+          return selection(false);
         }
         await take(record, unit);
         context.progress.archived?.(1, record.raw.length);
@@ -112,11 +119,7 @@ export async function selectRecords(
       last = record;
     }
   }
-  return room.selection(unfit, last === null ? null : source.position(shape, last.raw), true);
-}
-
-function rangeOf(plan: ArchivePlan) {
-  return { after: plan.after, upTo: plan.bound, before: plan.before };
+  return selection(archive.plan.pass?.reachedEnd ?? true);
 }
 
 /** What an archive may still take. */

@@ -13,6 +13,7 @@ import { type ArchiveLease, moveArchive } from '../ledger/archives.ts';
 import { acknowledgeAttempt, attempts, openAttempt } from '../ledger/attempts.ts';
 import { auditHead } from '../ledger/audit.ts';
 import { writeFacets } from '../ledger/facet-codes.ts';
+import { removePlannedRecords } from '../ledger/planned-records.ts';
 import { type Policy, toShape } from '../policy/policy.ts';
 import type { RawRecord } from '../source/port.ts';
 import type { StoredArchive, UploadIntent } from '../vault/port.ts';
@@ -270,6 +271,7 @@ async function abandonEmpty(
   selection: Selection,
 ): Promise<ArchiveDocument> {
   await abandon(context, lease, attempt, 'nothing was left to take');
+  if (lease.document.plan.pass !== undefined) await removePlannedRecords(context.store, lease.document._id);
   return await moveArchive(context.audit, context.clock, lease, {
     to: 'abandoned',
     set: { unfit: lease.document.unfit + selection.unfit },

@@ -78,6 +78,18 @@ export class UnitReader {
     }
   }
 
+  /** Bytes of what hangs on an expected record, as far as it is there. */
+  async weigh(record: RawRecord): Promise<number> {
+    let bytes = 0;
+    for (const { child, weights } of this.#rules) {
+      const parent = this.#parentKey(child, record);
+      if (parent !== null) bytes += weights.get(parent)?.bytes ?? 0;
+    }
+    if (this.#dataset.attachments === undefined) return bytes;
+    const answer = await this.#attachments().find(this.#dataset, record.raw);
+    return 'problem' in answer ? bytes : bytes + answer.found.reduce((sum, attachment) => sum + attachment.bytes, 0);
+  }
+
   /** All that hangs on an expected record, looked at. */
   async prepare(record: RawRecord): Promise<PreparedUnit> {
     assertNotStopped(this.#context);

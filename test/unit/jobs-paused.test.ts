@@ -10,7 +10,7 @@ import { putUnfinished } from '../../jobs/unfinished.ts';
 import type { PauseTarget } from '../../src/ledger/pauses.ts';
 import { pause, resume } from '../../src/lifecycle/pause.ts';
 import { planPolicy } from '../../src/lifecycle/plan.ts';
-import { planNextArchive } from '../../src/lifecycle/plan-archive.ts';
+import { planNextArchives } from '../../src/lifecycle/plan-archive.ts';
 import { policyVersion } from '../../src/policy/policy.ts';
 import { MemoryWorld } from '../simulation/memory-world.ts';
 
@@ -49,7 +49,8 @@ test.each<PauseTarget>([
   const { world, policy, context, tools, put } = await newWorld();
   const [plan] = (await planPolicy(context, policy, { flush: true })).partitions;
   if (plan === undefined) throw new Error('Nothing is due.');
-  const unfinished = await planNextArchive(context, policy, plan);
+  const [unfinished] = await planNextArchives(context, policy, plan);
+  if (unfinished === undefined) throw new Error('Nothing was planned.');
   await pause(context, target, BECAUSE);
   const result = await sweep(tools, SWEEP);
   if (target.what !== 'owner') expect(result).toEqual({ paused: [expect.stringContaining('pause-')] });

@@ -8,7 +8,7 @@ import { holds } from '../../src/ledger/holds.ts';
 import type { Context } from '../../src/lifecycle/context.ts';
 import { forecastPolicy } from '../../src/lifecycle/forecast.ts';
 import { planPolicy } from '../../src/lifecycle/plan.ts';
-import { planNextArchive } from '../../src/lifecycle/plan-archive.ts';
+import { planNextArchives } from '../../src/lifecycle/plan-archive.ts';
 import { runPolicy } from '../../src/lifecycle/run-policy.ts';
 import { compile } from '../../src/policy/compile.ts';
 import { GoingSeer, goingBefore } from '../../src/policy/going.ts';
@@ -206,7 +206,7 @@ describe('a forecast', () => {
     put(policy, 'b', '2023-05-02');
     const [partition] = (await planPolicy(context, policy, { flush: true })).partitions;
     if (partition === undefined) throw new Error('Nothing is due.');
-    await planNextArchive(context, policy, partition);
+    await planNextArchives(context, policy, partition);
     put(policy, 'c', '2024-01-01');
     const found = await forecast(policy, '2025-06-01', true);
     expect(found.inUnclearedArchives).toBe(1);

@@ -10,7 +10,7 @@ import type { ArchiveState } from '../../src/ledger/states.ts';
 import type { Context } from '../../src/lifecycle/context.ts';
 import { pause } from '../../src/lifecycle/pause.ts';
 import type { PartitionPlan } from '../../src/lifecycle/plan.ts';
-import { planNextArchive } from '../../src/lifecycle/plan-archive.ts';
+import { planNextArchives } from '../../src/lifecycle/plan-archive.ts';
 import { compile } from '../../src/policy/compile.ts';
 import { type Policy, policyVersion } from '../../src/policy/policy.ts';
 import { ACME } from '../harness/a-hold.ts';
@@ -57,7 +57,8 @@ function planned(fields: Partial<PartitionPlan> = {}): PartitionPlan {
 }
 
 async function plan(fields: Partial<PartitionPlan> = {}, by = context) {
-  const archive = await planNextArchive(by, policy, planned(fields));
+  const [archive] = await planNextArchives(by, policy, planned(fields));
+  if (archive === undefined) throw new Error('Nothing was planned.');
   const document = await archives(world.store).get(archive);
   if (document === null) throw new Error('It was not written.');
   return document;

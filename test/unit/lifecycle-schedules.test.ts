@@ -7,7 +7,7 @@ import { carryOn } from '../../src/lifecycle/carry-on.ts';
 import type { Context } from '../../src/lifecycle/context.ts';
 import { oldestRecords } from '../../src/lifecycle/oldest-records.ts';
 import { type PolicyPlan, planPolicy } from '../../src/lifecycle/plan.ts';
-import { planNextArchive } from '../../src/lifecycle/plan-archive.ts';
+import { planNextArchives } from '../../src/lifecycle/plan-archive.ts';
 import { runPolicy } from '../../src/lifecycle/run-policy.ts';
 import type { Policy } from '../../src/policy/policy.ts';
 import { idBytesOf } from '../../src/source/raw-document.ts';
@@ -190,7 +190,8 @@ active: { by: { lookUp: customer, field: plan }, of: { enterprise: 2 years }, ot
     put(policy, record('a', '2001-01-01', { listId: 1 }));
     const [partition] = (await plan(policy)).partitions;
     if (partition === undefined) throw new Error('There is no plan.');
-    const archive = await planNextArchive(context, policy, partition);
+    const [archive] = await planNextArchives(context, policy, partition);
+    if (archive === undefined) throw new Error('Nothing was planned.');
     world.source.settings(LISTS, { index: false });
     const away = new Proxy(context.source, {
       get: (target, name) =>
@@ -230,7 +231,8 @@ active: { by: plan, of: { enterprise: 2 years }, otherwise: 3 months }`;
     put(policy, record('stays-free', '2022-03-01'), record('becomes-enterprise', '2022-03-02'));
     const [partition] = (await plan(policy)).partitions;
     if (partition === undefined) throw new Error('There is no plan.');
-    const archive = await planNextArchive(context, policy, partition);
+    const [archive] = await planNextArchives(context, policy, partition);
+    if (archive === undefined) throw new Error('Nothing was planned.');
     put(policy, record('becomes-enterprise', '2022-03-02', { plan: 'enterprise' }));
     world.source.remove(policy.dataset.collection, idBytesOf(serialize({ _id: 'stays-free' })));
     const { state, plan: planned } = await carryOn(context, archive, policy);
@@ -306,7 +308,8 @@ describe('exceptions', () => {
     const [partition] = (await plan(policy)).partitions;
     if (partition === undefined) throw new Error('There is no plan.');
     expect(partition.due).toBe(2);
-    const archive = await planNextArchive(context, policy, partition);
+    const [archive] = await planNextArchives(context, policy, partition);
+    if (archive === undefined) throw new Error('Nothing was planned.');
     await grant(policy, { _id: 'x2', effect: 'longer', active: 'P9Y' });
     await exceptions(world.store).replace({
       ...(await exceptions(world.store).get('x1'))!,

@@ -19,7 +19,7 @@ import { ROSTER_PAGE_RECORDS, writeRosterPage } from '../../src/ledger/rosters.t
 import type { LedgerDocument, Store } from '../../src/ledger/store.ts';
 import type { Context } from '../../src/lifecycle/context.ts';
 import { planPolicy } from '../../src/lifecycle/plan.ts';
-import { planNextArchive } from '../../src/lifecycle/plan-archive.ts';
+import { planNextArchives } from '../../src/lifecycle/plan-archive.ts';
 import { PART_BYTES, storeArchive } from '../../src/lifecycle/store-archive.ts';
 import type { Policy } from '../../src/policy/policy.ts';
 import type { SourcePort } from '../../src/source/port.ts';
@@ -64,7 +64,9 @@ async function planned(): Promise<ArchiveId> {
   const { partitions } = await planPolicy(context, policy, { flush: true });
   const [partition] = partitions;
   if (partition === undefined) throw new Error('Nothing is due.');
-  return await planNextArchive(context, policy, partition);
+  const [archive] = await planNextArchives(context, policy, partition);
+  if (archive === undefined) throw new Error('Nothing was planned.');
+  return archive;
 }
 
 /** The context with calls of its vault replaced, and its archive keys counted. */
