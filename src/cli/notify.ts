@@ -4,6 +4,7 @@ import { MoraineError } from '../errors.ts';
 import { id } from '../ids.ts';
 import { type NotificationDocument, notificationsOf, sendAgain } from '../ledger/notifications.ts';
 import { type NotifyReport, notifyOwners } from '../lifecycle/notify.ts';
+import type { News } from '../notify/telling.ts';
 import { wholeNumber } from './audit.ts';
 import { acting, EXIT, newCommand } from './command.ts';
 import { worst } from './exit-code.ts';
@@ -14,8 +15,9 @@ import { counted, instant } from './words.ts';
 export function notifyCommand(): Command {
   return newCommand('notify', {
     description: [
-      'Owners are told when what is in force for them changes, and before a large purge. The daemon does it every few',
-      'minutes; here it is done now. How they are told stands under `notify` in moraine.yaml.',
+      'Owners are told when what is in force for them changes, when a version that will change it is published, and before',
+      'a large purge. The daemon does it every few minutes; here it is done now. How they are told stands under `notify`',
+      'in moraine.yaml.',
     ].join('\n'),
     examples: [
       ['moraine notify send', 'find what is new and tell it'],
@@ -71,6 +73,7 @@ function reportText({ found, sent, failed }: NotifyReport): readonly string[] {
 
 const NEWS: Readonly<Record<string, string>> = {
   'in-force': 'what is in force',
+  coming: 'what will be in force',
   purge: 'what will be destroyed',
 };
 
@@ -118,10 +121,7 @@ function listCommand(): Command {
 
 function listed(notification: NotificationDocument) {
   const { _id, owner, way, to, news, state, foundAt, endedAt, nextTryAt, tries, lastCode, messageId } = notification;
-  const what =
-    news.kind === 'in-force'
-      ? `in force: ${counted(news.policies.length, 'policy', 'policies')}, ${counted(news.exceptions.inForce, 'exception')}`
-      : `purge of ${counted(news.records, 'record')} from ${news.firstAt.slice(0, 'yyyy-mm-dd'.length)}`;
+  const what = whatOf(news);
   const next = state === 'due' ? nextTryAt : null;
   return {
     id: _id,
@@ -138,4 +138,16 @@ function listed(notification: NotificationDocument) {
     code: lastCode,
     messageId,
   };
+}
+
+function whatOf(news: News): string {
+  const day = (at: string) => at.slice(0, 'yyyy-mm-dd'.length);
+  if (news.kind === 'in-force')
+    return `in force: ${counted(news.policies.length, 'policy', 'policies')}, ${counted(news.exceptions.inForce, 'exception')}`;
+  if (news.kind === 'purge') return `purge of ${counted(news.records, 'record')} from ${day(news.firstAt)}`;
+  return news.policies
+    .map(
+      ({ policy, change, from }) => `${policy} ${change === 'coming' ? 'changes' : 'does not change'} on ${day(from)}`,
+    )
+    .join(', ');
 }

@@ -25,6 +25,7 @@ import type { News } from '../notify/telling.ts';
 import type { AuditEntryBody, AuditLog } from './audit.ts';
 import type { LedgerIndex } from './indexes.ts';
 import { type LedgerDocument, MAX_CLASHES, type Store, type StoreCollection } from './store.ts';
+import type { FoundNews, Told } from './told.ts';
 import { update } from './update.ts';
 import { LEDGER_VERSION, readableCollection } from './versions.ts';
 
@@ -65,11 +66,6 @@ interface OwnerNewsDocument extends LedgerDocument {
   readonly open: { readonly news: News; readonly foundAt: Date } | null;
 }
 
-export interface Told {
-  readonly policies: readonly { readonly policy: string; readonly version: string }[];
-  readonly exceptions: readonly string[];
-}
-
 /** `_id` is the archive: its purge was foretold to its owner. */
 interface ForetoldDocument extends LedgerDocument {
   readonly owner: OwnerId;
@@ -88,12 +84,6 @@ export function notificationId(owner: OwnerId, sequence: number, way: string): s
   const hash = createHash('sha256');
   for (const part of [owner, String(sequence), way]) hash.update(`${Buffer.byteLength(part)}:${part};`);
   return `n${hash.digest('hex').slice(0, 31)}`;
-}
-
-export interface FoundNews {
-  readonly news: News;
-  /** What the owner knows with it; leave it away where that does not change. */
-  readonly told?: Told;
 }
 
 /**
@@ -293,17 +283,28 @@ function entryOf(
   phase: 'intent' | 'outcome',
   details: Readonly<Record<string, string | boolean>>,
 ): AuditEntryBody {
-  const about =
-    news.kind === 'in-force'
-      ? { policies: news.policies.map(({ policy, version }) => `${policy} ${version ?? 'ended'}`) }
-      : { archives: news.archives.length, records: news.records, firstAt: news.firstAt, lastAt: news.lastAt };
   return {
     key: `${_id}:${tries}:${phase}`,
     act: 'notify',
     phase,
     subject: { owner, notification: _id },
-    details: { news: news.kind, sequence, way, to, try: tries, ...about, ...details },
+    details: { news: news.kind, sequence, way, to, try: tries, ...aboutOf(news), ...details },
   };
+}
+
+function aboutOf(news: News): Readonly<Record<string, string | number | readonly string[]>> {
+  if (news.kind === 'in-force')
+    return { policies: news.policies.map(({ policy, version }) => `${policy} ${version ?? 'ended'}`) };
+  if (news.kind === 'coming') {
+    const said = { coming: 'from', withdrawn: 'not from' } as const;
+    return {
+      policies: news.policies.map(
+        ({ policy, version, change, from }) => `${policy} ${version} ${said[change]} ${from}`,
+      ),
+    };
+  }
+  const { archives, records, firstAt, lastAt } = news;
+  return { archives: archives.length, records, firstAt, lastAt };
 }
 
 function notifications(store: Store): StoreCollection<NotificationDocument> {

@@ -1,8 +1,8 @@
 /**
  * Notify: tell owners what changed for them, and what will be destroyed.
  *
- *  1. Find: what is in force for each owner, against what it was told last; archives whose purge comes near, against
- *     those that were foretold. Found, not reported by whoever changes something: a crash after a publish loses nothing.
+ *  1. Find: what is in force for each owner, and what will be, against what it was told last; archives whose purge comes
+ *     near, against those that were foretold. Found, not reported by whoever changes something: a crash after a publish loses nothing.
  *  2. Send what is due, an intent in the audit chain before and the outcome after.
  *
  * Both run again and again and on many workers; src/ledger/notifications.ts says why each thing is told once. An owner or a
@@ -16,19 +16,21 @@ import { findArchives } from '../ledger/archives.ts';
 import {
   auditNotifications,
   claimNotification,
-  type FoundNews,
   foretoldOf,
   type NotificationDocument,
   openNews,
   sendable,
   settleNotification,
-  type Told,
 } from '../ledger/notifications.ts';
+import { inForceSince } from '../ledger/policies.ts';
+import { type FoundNews, NOTHING_TOLD, type Told } from '../ledger/told.ts';
 import type { Notifying, NotifyWay } from '../notify/port.ts';
 import type { InForceNews, PolicyNews, PurgeNews } from '../notify/telling.ts';
 import { termsOf } from '../policy/terms.ts';
+import { comingNews, type PolicyComing } from './coming-news.ts';
 import { assertNotStopped, type Context, dueNow } from './context.ts';
 import { allInForce, canMeet, isAbout, type PolicyInForce } from './owner-in-force.ts';
+import { pinnedPolicy } from './published.ts';
 
 export interface NotifyReport {
   /** Notifications that are new. */
@@ -67,8 +69,8 @@ export async function notifyOwners(context: Context): Promise<NotifyReport> {
 }
 
 async function findNews(context: Context, notifying: Notifying): Promise<number> {
-  const inForce = await allInForce(context);
-  const coming = await comingPurges(context, notifying);
+  const inForce = await withComing(context);
+  const purges = await comingPurges(context, notifying);
   let found = 0;
   for (const owner of context.owners) {
     assertNotStopped(context);
@@ -77,13 +79,25 @@ async function findNews(context: Context, notifying: Notifying): Promise<number>
     if (ways.length === 0) continue;
     try {
       found += await openNews(context, owner, ways, async (told) => inForceNews(context, owner, inForce, told));
-      found += await openNews(context, owner, ways, async () => purgeNews(context, coming.get(owner) ?? [], notifying));
+      found += await openNews(context, owner, ways, async (told) => comingNews(context, owner, inForce, told));
+      found += await openNews(context, owner, ways, async () => purgeNews(context, purges.get(owner) ?? [], notifying));
     } catch (error) {
       if (isMoraineError(error, 'WORK_STOPPED') || errorClass(error) === 'retry') throw error;
       context.log.error({ owner, code: codeOf(error) }, 'The news of this owner cannot be found; others are told.');
     }
   }
   return found;
+}
+
+async function withComing(context: Context): Promise<readonly PolicyComing[]> {
+  return await Promise.all(
+    (await allInForce(context)).map(async (each) => {
+      if (each.coming === null) return { ...each, next: null };
+      const { version } = each.coming;
+      const policy = await pinnedPolicy(context.store, version);
+      return { ...each, next: { policy, version, from: inForceSince(each.coming) } };
+    }),
+  );
 }
 
 function waysTo(ways: readonly NotifyWay[], owner: OwnerId) {
@@ -103,7 +117,7 @@ function inForceNews(
   const exceptions = mine.flatMap((each) =>
     each.exceptions.filter((one) => isAbout(one, owner, null)).map(({ id }) => id),
   );
-  const before = told ?? { policies: [], exceptions: [] };
+  const before = told ?? NOTHING_TOLD;
   const news: InForceNews = {
     kind: 'in-force',
     policies: [
@@ -125,7 +139,7 @@ function inForceNews(
   if (!isNews) return null;
   return {
     news,
-    told: { policies: mine.map(({ policy, version }) => ({ policy: policy.name, version })), exceptions },
+    told: { ...before, policies: mine.map(({ policy, version }) => ({ policy: policy.name, version })), exceptions },
   };
 }
 

@@ -13,6 +13,7 @@ export interface PolicyInForce {
   readonly since: Date;
   /** A version that was published and is not in force yet. */
   readonly coming: PolicyChange | null;
+  readonly history: readonly PolicyChange[];
   /** In force now, whatever they cover. */
   readonly exceptions: readonly ExceptionRule[];
 }
@@ -30,6 +31,7 @@ export async function allInForce(context: Context): Promise<readonly PolicyInFor
         version: policyVersion(policy),
         since: current === null ? new Date(now) : inForceSince(current),
         coming: changeComing(history, new Date(now)),
+        history,
         exceptions: granted.filter(({ from, until }) => from <= now && (until === null || now < until)),
       };
     }),

@@ -1,8 +1,9 @@
 /** A telling as a message: a subject, Markdown, HTML, and JSON for machines. Pure; it says what the telling holds and no more. */
 import type { Root, RootContent } from 'mdast';
 import type { Json } from '../canonical-json.ts';
+import { coming, comingSubject } from './coming-message.ts';
 import { termRows } from './notice-document.ts';
-import type { InForceNews, PolicyNews, PurgeNews, Telling } from './telling.ts';
+import type { InForceNews, News, PolicyNews, PurgeNews, Telling } from './telling.ts';
 import { code, document, heading, htmlOf, list, markdownOf, paragraph, shown, strong, table } from './tree.ts';
 import { day, figure, plural } from './words.ts';
 
@@ -38,6 +39,7 @@ export function messageOf(telling: Telling): Message {
 function subjectOf({ owner, environment, news }: Telling): string {
   const where = environment === 'production' ? '' : `[${environment}] `;
   if (news.kind === 'in-force') return `${where}Retention for ${owner}: what is in force has changed`;
+  if (news.kind === 'coming') return `${where}Retention for ${owner}: ${comingSubject(news)}`;
   const records = `${figure(news.records)} archived ${plural(news.records, 'record')}`;
   return `${where}Retention for ${owner}: ${records} will be destroyed from ${day(news.firstAt)}`;
 }
@@ -46,13 +48,18 @@ function bodyOf(telling: Telling, subject: string): Root {
   const { news, id, installation, at } = telling;
   return document(
     heading(1, subject),
-    ...(news.kind === 'in-force' ? inForce(news) : purge(news)),
+    ...contentsOf(news),
     paragraph(
       `Sent by installation ${installation} about what it found at ${at.toISOString()}. Notification `,
       code(id),
       '.',
     ),
   );
+}
+
+function contentsOf(news: News): readonly RootContent[] {
+  if (news.kind === 'in-force') return inForce(news);
+  return news.kind === 'coming' ? coming(news) : purge(news);
 }
 
 const CHANGES: Readonly<Record<PolicyNews['change'], string>> = {

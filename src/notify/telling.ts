@@ -35,7 +35,26 @@ export interface PurgeNews {
   readonly byPolicy: readonly { readonly policy: string; readonly archives: number; readonly records: number }[];
 }
 
-export type News = InForceNews | PurgeNews;
+/** A version that was published and is in force from a later instant. */
+export interface ComingPolicyNews {
+  readonly policy: string;
+  /** `withdrawn`: it was told, and will not come. */
+  readonly change: 'coming' | 'withdrawn';
+  readonly version: string;
+  /** ISO 8601. */
+  readonly from: string;
+  /** What is in force; null: nothing for this owner. */
+  readonly now: Terms | null;
+  /** What will be; null: nothing, or it was withdrawn. */
+  readonly next: Terms | null;
+}
+
+export interface ComingNews {
+  readonly kind: 'coming';
+  readonly policies: readonly ComingPolicyNews[];
+}
+
+export type News = InForceNews | ComingNews | PurgeNews;
 
 export interface Telling {
   /** The same at each try, so that whoever receives it twice can see that. */

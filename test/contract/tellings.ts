@@ -51,6 +51,21 @@ export function purgeTelling(notification: string): Telling {
   };
 }
 
+export function comingTelling(notification: string): Telling {
+  const from = '2026-12-01T10:00:00.000Z';
+  const next = { ...TERMS, active: ['1 year'], rules: ['kept for at least 3 years (rule “tax”)'] };
+  return {
+    ...about(notification),
+    news: {
+      kind: 'coming',
+      policies: [
+        { policy: 'chats', change: 'coming', version: 'c'.repeat(64), from, now: TERMS, next },
+        { policy: 'calls', change: 'withdrawn', version: 'd'.repeat(64), from, now: TERMS, next: null },
+      ],
+    },
+  };
+}
+
 function about(notification: string): Omit<Telling, 'news'> {
   const at = new Date('2026-11-22T12:00:00Z');
   return { id: notification, owner: OWNER, installation: 'i-1', environment: 'production', at };

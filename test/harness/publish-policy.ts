@@ -10,6 +10,7 @@ export async function publishText(
   clock: Clock,
   yaml: string,
   change: Partial<Policy> = {},
+  effectiveAt?: Date,
 ): Promise<Policy> {
   const { loaded, problems } = loadPolicy('policy.yaml', yaml);
   if (loaded === null) throw new Error(JSON.stringify(problems, null, 2));
@@ -20,6 +21,7 @@ export async function publishText(
     version: policyVersion(policy),
     policy: JSON.parse(JSON.stringify(policy)),
     by: 'test',
+    ...(effectiveAt === undefined ? {} : { effectiveAt }),
   });
   return policy;
 }

@@ -6,7 +6,6 @@ import {
   auditNotifications,
   claimNotification,
   countNotifications,
-  type FoundNews,
   foretoldOf,
   MAX_TRIES,
   type NotificationDocument,
@@ -19,6 +18,7 @@ import {
   settleNotification,
 } from '../../src/ledger/notifications.ts';
 import type { Store } from '../../src/ledger/store.ts';
+import type { FoundNews } from '../../src/ledger/told.ts';
 import { inForceTelling, OWNER, purgeTelling } from '../contract/tellings.ts';
 import { LedgerWorld, watched } from '../harness/ledger-world.ts';
 
@@ -28,7 +28,7 @@ const WAYS = [
 ];
 const IN_FORCE: FoundNews = {
   news: inForceTelling('x').news,
-  told: { policies: [{ policy: 'chats', version: 'b' }], exceptions: [] },
+  told: { policies: [{ policy: 'chats', version: 'b' }], exceptions: [], coming: [] },
 };
 const DAY_MS = 86_400_000;
 

@@ -7,7 +7,7 @@ import { noticeDocument, noticeTitle } from '../../src/notify/notice-document.ts
 import { htmlOf, markdownOf } from '../../src/notify/tree.ts';
 import type { Policy } from '../../src/policy/policy.ts';
 import { termsOf } from '../../src/policy/terms.ts';
-import { inForceTelling, purgeTelling } from '../contract/tellings.ts';
+import { comingTelling, inForceTelling, purgeTelling } from '../contract/tellings.ts';
 
 const NORTH = { owner: 'acme', customer: 'north' };
 
@@ -156,4 +156,20 @@ test('a message outside of production says so in its subject, and its JSON is wh
   expect(subject).toMatch(/^\[sandbox\] /);
   expect(json).toMatchObject({ id: 'n1', kind: 'purge', owner: 'acme', news: telling.news });
   expect(messageOf(inForceTelling('n1')).subject).toBe('Retention for acme: what is in force has changed');
+});
+
+test('what comes is told beside what is in force, only what differs; what was withdrawn is said', () => {
+  const { subject, text } = messageOf(comingTelling('n1'));
+  expect(subject).toBe('Retention for acme: what is in force will change on 2026-12-01');
+  expect(text).toContain(
+    'Policy **chats** will change on 2026-12-01 (2026-12-01T10:00:00.000Z), to version `cccccccccccc`.',
+  );
+  expect(text).toContain('Policy **calls** will not change on 2026-12-01');
+  expect(text).toMatch(/\| In use +\| 2 years, where “plan” is enterprise; 3 months otherwise\. \| 1 year\. +\|/);
+  expect(text).toMatch(/\| Rules +\| None\. +\| Kept for at least 3 years \(rule “tax”\)\. \|/);
+  expect(text).not.toContain('Time zone');
+  const news = comingTelling('n1').news;
+  if (news.kind !== 'coming') throw new Error('not what was expected');
+  const withdrawn = { ...comingTelling('n1'), news: { ...news, policies: news.policies.slice(1) } };
+  expect(messageOf(withdrawn).subject).toBe('Retention for acme: a change that was announced will not come');
 });
