@@ -4,6 +4,7 @@ import { id, type OwnerId } from '../ids.ts';
 import type { Context } from '../lifecycle/context.ts';
 import type { HoldRequest } from '../lifecycle/hold.ts';
 import { policiesToRun } from '../lifecycle/published.ts';
+import type { Policy } from '../policy/policy.ts';
 import { normalFacet } from '../source/raw-document.ts';
 import { idBytesOfText } from './record-id.ts';
 
@@ -72,8 +73,7 @@ async function assertDeclared(context: Context, { facet, namespace }: HoldReques
   if (facet === null) return;
   const policies = await policiesToRun(context.store, null);
   const isDeclared = policies.some(
-    ({ dataset }) =>
-      (namespace === null || dataset.collection === namespace) && Object.hasOwn(dataset.facets, facet.name),
+    (policy) => (namespace === null || isAbout(policy, namespace)) && Object.hasOwn(policy.dataset.facets, facet.name),
   );
   if (isDeclared) return;
   throw usage(
@@ -94,7 +94,7 @@ export async function doubts(context: Context, request: HoldRequest): Promise<re
   );
   return [
     ...(owner !== null && !isKnown(context, owner) ? [`moraine.yaml has no owner ${owner}.`] : []),
-    ...(namespace !== null && !policies.some(({ dataset }) => dataset.collection === namespace)
+    ...(namespace !== null && !policies.some((policy) => isAbout(policy, namespace))
       ? [`No policy in force is about ${namespace}.`]
       : []),
     ...undeclared.map(
@@ -102,6 +102,13 @@ export async function doubts(context: Context, request: HoldRequest): Promise<re
         `Policy ${name} does not declare facet ${facet?.name}: all of the owner's records there are covered.`,
     ),
   ];
+}
+
+/** Its dataset, or the children of it: who holds a child holds its root. */
+function isAbout({ dataset }: Policy, namespace: string): boolean {
+  return (
+    dataset.collection === namespace || (dataset.children ?? []).some(({ collection }) => collection === namespace)
+  );
 }
 
 function isKnown(context: Context, owner: OwnerId): boolean {

@@ -146,14 +146,15 @@ function listCommand(): Command {
 }
 
 function extentText(hold: HoldDocument): string {
-  const { owner, customer, namespace, triggerFrom, triggerBefore, recordKeys, facet } = hold;
+  const { owner, customer, namespace, collection, triggerFrom, triggerBefore, recordKeys, facet } = hold;
   const parts = [
     owner === null ? '' : `owner ${owner}`,
     customer === null ? '' : `customer ${customer}`,
     namespace ?? '',
     triggerFrom === null ? '' : `from ${instant(triggerFrom)}`,
     triggerBefore === null ? '' : `before ${instant(triggerBefore)}`,
-    recordKeys === null ? '' : 'single records',
+    collection == null ? '' : `children in ${collection}`,
+    recordKeys === null ? '' : collection == null ? 'single records' : 'single ones',
     facet === null ? '' : `facet ${facet.name}`,
   ].filter((part) => part !== '');
   const late = hold.tooLate.length === 0 ? '' : `; too late for ${counted(hold.tooLate.length, 'archive')}`;
@@ -162,7 +163,7 @@ function extentText(hold: HoldDocument): string {
 
 function holdDocument(hold: HoldDocument) {
   const { _id, caseNumber, reason, state, placedBy, placedAt, activeAt, tooLate } = hold;
-  const { owner, customer, namespace, triggerFrom, triggerBefore, recordKeys, facet } = hold;
+  const { owner, customer, namespace, collection, triggerFrom, triggerBefore, recordKeys, facet } = hold;
   const { releasedBy, releasedAt, releaseReason, heldUntil } = hold;
   return {
     id: _id,
@@ -172,6 +173,8 @@ function holdDocument(hold: HoldDocument) {
     owner,
     customer,
     dataset: namespace,
+    /** Of children, when it names them. */
+    collection: collection ?? null,
     triggerFrom,
     triggerBefore,
     /** Codes, not values: how many a hold names is all that can be told. */

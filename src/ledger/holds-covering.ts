@@ -5,12 +5,13 @@
  * What proves that a hold on less than a party does not cover an archive, one of:
  * - the hold was looked at for each record when the archive was sealed, and what it covers was left out;
  * - no trigger in the archive lies in its range;
- * - none of its record keys is in the archive's record index;
+ * - none of its record keys is in the archive's record index, or none of its keys of children in that of children;
  * - none of its facet codes is among the archive's, which kept them all for that facet.
  */
 import type { ArchiveId } from '../ids.ts';
 import { type ArchiveDocument, UNIT_ARCHIVE_VERSION } from './archive-document.ts';
 import { archives } from './archives.ts';
+import { childIndexPages, rootsOfChild } from './child-index.ts';
 import { facetPages } from './facet-codes.ts';
 import { type HoldDocument, holdsInForce, isWhole, namesParty, type Party, reachesTriggers } from './holds.ts';
 import { recordIndexPages, segmentsOf } from './record-index.ts';
@@ -57,17 +58,37 @@ export async function coversArchive(store: Store, hold: HoldDocument, archive: A
 
 async function mayHaveKeys(
   store: Store,
-  { recordKeys }: HoldDocument,
+  { recordKeys, collection }: HoldDocument,
   archive: ArchiveDocument,
   records: number,
 ): Promise<boolean> {
   // Before its roster shrinks an archive has no index; without one nothing is proved.
   if (recordKeys == null || !archive.rosterShrunk) return true;
-  // A hold names records, and those of an addendum are their children.
-  if (archive.addendumTo !== undefined) return true;
+  if (archive.addendumTo === undefined && collection != null) {
+    return await mayHaveChildren(store, recordKeys, archive);
+  }
+  if (archive.addendumTo !== undefined) {
+    // A hold names records, and those of an addendum are their children.
+    if (collection == null) return true;
+    if (collection !== archive.collection) return false;
+  }
   if ((await recordIndexPages(store).count({ archive: archive._id })) === 0) return true;
   for (const key of recordKeys) {
     if ((await segmentsOf(store, archive._id, records, Buffer.from(key, 'base64url'))).length > 0) return true;
+  }
+  return false;
+}
+
+async function mayHaveChildren(
+  store: Store,
+  codes: readonly string[],
+  { _id, stored }: ArchiveDocument,
+): Promise<boolean> {
+  const children = stored?.children ?? 0;
+  if (children === 0) return false;
+  if ((await childIndexPages(store).count({ subject: _id })) === 0) return true;
+  for (const code of codes) {
+    if ((await rootsOfChild(store, _id, children, Buffer.from(code, 'base64url'))).length > 0) return true;
   }
   return false;
 }

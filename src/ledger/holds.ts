@@ -36,6 +36,8 @@ export interface HoldExtent {
   readonly triggerBefore: Date | null;
   /** HMACs of record keys under the owner's key, base64url; only with owner and namespace. */
   readonly recordKeys: readonly string[] | null;
+  /** Where children are named: their collection. `namespace` is then the dataset of their roots, and `recordKeys` are theirs. */
+  readonly collection?: Namespace | null;
   /** Codes of values (src/archive/facets.ts) under the owner's key; only with an owner. One of them is enough. */
   readonly facet: { readonly name: string; readonly codes: readonly string[] } | null;
 }

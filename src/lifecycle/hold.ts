@@ -15,8 +15,9 @@
 import { facetCode } from '../archive/facets.ts';
 import { canonicalJson } from '../canonical-json.ts';
 import { MoraineError } from '../errors.ts';
-import type { ArchiveId } from '../ids.ts';
+import type { ArchiveId, Namespace } from '../ids.ts';
 import { findArchives } from '../ledger/archives.ts';
+import { recordName } from '../ledger/child-index.ts';
 import { type HoldDocument, type HoldExtent, holds, namesParty, RELEASE_GRACE_MS } from '../ledger/holds.ts';
 import { coversArchive } from '../ledger/holds-covering.ts';
 import { update } from '../ledger/update.ts';
@@ -24,6 +25,7 @@ import { assertReadable, LEDGER_VERSION } from '../ledger/versions.ts';
 import { isNothingAnnounced, waitForAnnounced } from './announced.ts';
 import { type ApprovalRequest, isApprovalRequired, requireApproval } from './approval.ts';
 import type { Context } from './context.ts';
+import { policiesToRun } from './published.ts';
 import { keyCode } from './record-holds.ts';
 
 /** What a person names. Values of keys and facets do not leave this file but as codes under the owner's key. */
@@ -46,13 +48,14 @@ export async function placeHold(context: Context, request: HoldRequest, by: stri
 
 async function extentOf(context: Context, request: HoldRequest): Promise<HoldExtent> {
   const { owner, customer, namespace, triggerFrom, triggerBefore, recordIds, facet } = request;
-  const extent = { owner, customer, namespace, triggerFrom, triggerBefore };
+  const named = await datasetOf(context, namespace);
+  const extent = { owner, customer, ...named, triggerFrom, triggerBefore };
   if (recordIds.length === 0 && facet === null) return { ...extent, recordKeys: null, facet: null };
   if (owner === null || (recordIds.length > 0 && namespace === null)) {
     throw new MoraineError('USAGE', 'A hold on record keys names owner and dataset, one on a facet its owner.');
   }
   const hmac = await context.keys.hmacFor(owner);
-  const keys = recordIds.map((idBytes) => keyCode(hmac, context.source.keyOf(idBytes)));
+  const keys = recordIds.map((idBytes) => keyCode(hmac, recordName(named, context.source.keyOf(idBytes))));
   return {
     ...extent,
     recordKeys: keys.length === 0 ? null : sorted(keys),
@@ -61,6 +64,19 @@ async function extentOf(context: Context, request: HoldRequest): Promise<HoldExt
         ? null
         : { name: facet.name, codes: sorted(facet.values.map((value) => facetCode(hmac, facet.name, value))) },
   };
+}
+
+/** A child is held with its root: what covers one covers the dataset of both. */
+async function datasetOf(
+  context: Context,
+  namespace: Namespace | null,
+): Promise<{ readonly namespace: Namespace | null; readonly collection?: Namespace }> {
+  if (namespace === null) return { namespace };
+  const policies = await policiesToRun(context.store, null);
+  const ofChildren = policies.find(({ dataset }) =>
+    dataset.children?.some(({ collection }) => collection === namespace),
+  );
+  return ofChildren === undefined ? { namespace } : { namespace: ofChildren.dataset.collection, collection: namespace };
 }
 
 function sorted(codes: readonly string[]): readonly string[] {
@@ -84,9 +100,18 @@ function fingerprint({
   triggerBefore,
   recordKeys,
   facet,
+  collection,
 }: HoldExtent): string {
   const triggers = [triggerFrom, triggerBefore].map((date) => date?.toISOString() ?? null);
-  return canonicalJson([owner, customer, namespace, triggers, recordKeys, facet]);
+  return canonicalJson([
+    owner,
+    customer,
+    namespace,
+    triggers,
+    recordKeys,
+    facet,
+    ...(collection == null ? [] : [collection]),
+  ]);
 }
 
 async function writeHold(
@@ -135,12 +160,13 @@ async function writeHold(
   return hold;
 }
 
-function subjectOf({ _id, owner, customer, namespace }: HoldDocument): Record<string, string> {
+function subjectOf({ _id, owner, customer, namespace, collection }: HoldDocument): Record<string, string> {
   return {
     hold: _id,
     ...(owner === null ? {} : { owner }),
     ...(customer === null ? {} : { customer }),
     ...(namespace === null ? {} : { dataset: namespace }),
+    ...(collection == null ? {} : { collection }),
   };
 }
 

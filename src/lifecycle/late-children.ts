@@ -19,6 +19,7 @@ import { type ClearedRoots, clearedRoots, type UnitScope } from './cleared-roots
 import { assertNotStopped, type Context } from './context.ts';
 import { quarantineRecord } from './quarantine-record.ts';
 import { marksOf } from './read-marks.ts';
+import { partitionHolds } from './record-holds.ts';
 import type { Selection } from './select-records.ts';
 import { ALONE, type WholeUnit } from './unit-reader.ts';
 
@@ -33,6 +34,7 @@ export async function* lateChildren(
   if (parents.length === 0) return;
   const { owner, customer, policy } = scope;
   const dataset = childDataset(child);
+  const holds = await partitionHolds(context, { dataset: scope.shape, owner, customer });
   const marks = await marksOf(context, { dataset, owner, customer });
   for await (const batch of context.source.children(child, parents)) {
     assertNotStopped(context);
@@ -40,7 +42,7 @@ export async function* lateChildren(
     const taken: ChildRecord[] = [];
     for (const record of batch) {
       // Whoever looks at the quarantine decides about it.
-      if (markOf(record).quarantined) continue;
+      if (markOf(record).quarantined || holds.holdsChild(child.collection, record)) continue;
       const isOurs = context.source.isOfParty(child, record.raw, scope);
       if (isOurs && context.source.fitness(dataset, record.raw) === null) {
         taken.push(record);

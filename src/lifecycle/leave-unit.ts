@@ -17,7 +17,7 @@ export interface TakenFor {
 }
 
 /**
- * A unit that cannot be handled is quarantined at once; one that is not whole just now (a missing attachment) counts as
+ * A unit of which a child is held stays, and nothing is said of it. One that cannot be handled is quarantined at once; one that is not whole just now (a missing attachment) counts as
  * changed, and is quarantined at the third time in a row. Returns whether it was quarantined.
  */
 export async function leaveUnit(
@@ -27,6 +27,7 @@ export async function leaveUnit(
   unit: Exclude<PreparedUnit, { readonly kind: 'whole' }>,
 ): Promise<boolean> {
   const { namespace, owner, customer, policy } = of;
+  if (unit.kind === 'held') return false;
   if (unit.kind === 'changed') {
     const scope = await markScope(context, namespace, owner, customer);
     if ((await countChanged(context.store, scope, of._id, [record.key])).length === 0) return false;

@@ -141,6 +141,7 @@ async function orderDeletion(
   const reader = new UnitReader(context, shape, { owner, customer });
   // Read before the records: a hold that comes later is not left out, and stops all of them.
   const holds = await partitionHolds(context, { dataset: shape, owner, customer });
+  reader.heed(holds);
   const sorted = { held: 0, changed: 0, unfit: 0 };
   let lease: DisposalLease | null = null;
   try {
@@ -152,7 +153,8 @@ async function orderDeletion(
       for (const { record, stays } of await sort(context, offboarding, shape, holds, records)) {
         const unit = stays === null ? await reader.prepare(record) : null;
         const reason = unit?.kind === 'unfit' ? unit.reason : source.fitness(shape, record.raw);
-        if (unit !== null && unit.kind !== 'unfit') {
+        if (unit?.kind === 'held') sorted.held += 1;
+        else if (unit !== null && unit.kind !== 'unfit') {
           page.push(record);
           // A file that is missing does not keep its record.
           units.push(pageUnit(source, shape, record, unit.kind === 'whole' ? unit : ALONE));

@@ -42,6 +42,7 @@ export async function* orderedPages(
   const range = { after: lease.document.after, upTo: null, before: compiled.superset(asOf.getTime()).dueBefore };
   let left = lease.document.mostRecords - lease.document.records;
   const unitReader = new UnitReader(context, shape, { owner, customer });
+  unitReader.heed(holds);
   // Records that stay keep what hangs on them.
   const takesUnits = treatment === null && !unitReader.isEmpty;
   let page: RosterRecord[] = [];

@@ -1,5 +1,7 @@
 /** Holds as a scan needs them: which keep one record, told from its own bytes. Nothing is asked where there are none. */
 import { facetCode } from '../archive/facets.ts';
+import type { Namespace } from '../ids.ts';
+import { childName } from '../ledger/child-index.ts';
 import { type HoldDocument, holdName, holdsInForce, isWhole, namesParty, reachesTriggers } from '../ledger/holds.ts';
 import type { HoldScope } from '../policy/decide.ts';
 import type { Partition, RawRecord, RecordFacts } from '../source/port.ts';
@@ -13,6 +15,8 @@ export interface PartitionHolds {
   /** Those that may cover some. */
   readonly narrow: readonly HoldDocument[];
   isHeld(record: RawRecord, facts: RecordFacts): boolean;
+  /** Whether a child is named by its key: it keeps the record that it hangs on, whatever else the hold names. */
+  holdsChild(collection: Namespace, child: Pick<RawRecord, 'key'>): boolean;
   /** For `decide`: the same, with names. */
   scopesFor(record: RawRecord): readonly HoldScope[];
 }
@@ -34,6 +38,12 @@ export async function partitionHolds(context: Context, partition: Partition): Pr
     whole,
     narrow,
     isHeld: (record, { trigger }) => naming.some((hold) => covers(hold, record, trigger)),
+    holdsChild: (collection, { key }) => {
+      const ofChildren = narrow.filter((hold) => hold.collection === collection && hold.recordKeys != null);
+      if (ofChildren.length === 0) return false;
+      const code = keyCode(hmac, childName(collection, key));
+      return ofChildren.some(({ recordKeys }) => recordKeys?.includes(code));
+    },
     scopesFor: (record) =>
       naming.map((hold) => ({ id: holdName(hold), covers: ({ trigger }) => covers(hold, record, trigger) })),
   };
@@ -41,8 +51,10 @@ export async function partitionHolds(context: Context, partition: Partition): Pr
 
 type Hmac = (data: string | Uint8Array) => Uint8Array;
 
-function hasKey({ recordKeys }: HoldDocument, record: RawRecord, hmac: Hmac): boolean {
-  return recordKeys == null || recordKeys.includes(keyCode(hmac, record.key));
+/** A record that is held for a child is told by its children: see `holdsChild`. */
+function hasKey({ recordKeys, collection }: HoldDocument, record: RawRecord, hmac: Hmac): boolean {
+  if (recordKeys == null) return true;
+  return collection == null && recordKeys.includes(keyCode(hmac, record.key));
 }
 
 /** A record of a dataset whose policy does not declare the facet may carry the value in any field: it is covered. */

@@ -58,6 +58,7 @@ export async function selectRecords(
   const partition: Partition = { dataset: shape, owner: archive.owner, customer: archive.customer };
   const marks = await marksOf(context, partition);
   const holds = await partitionHolds(context, partition);
+  units?.heed(holds);
   const now = archive.plan.asOf.getTime();
   const room = new Room(policy, archive.plan, compiled.uniform === null, holds.ids);
   let unfit = 0;

@@ -5,6 +5,7 @@
  *
  * What stops a record:
  * - a child of another owner or customer, or one that cannot be guarded: the record is quarantined;
+ * - a legal hold that names one of its children: it stays;
  * - an attachment that is missing: the record counts as changed, and is quarantined at the third time in a row.
  */
 import { MoraineError } from '../errors.ts';
@@ -19,10 +20,13 @@ import type {
 } from '../source/port.ts';
 import { childDataset } from './child-dataset.ts';
 import { assertNotStopped, type Context } from './context.ts';
+import type { PartitionHolds } from './record-holds.ts';
 
 /** Children read ahead: bytes, and roots that they are of. */
 const READ_AHEAD_BYTES = 8 * 1024 * 1024;
 const READ_AHEAD_ROOTS = 200;
+
+const CHILD_HELD = 'child-held';
 
 export interface WholeUnit {
   readonly kind: 'whole';
@@ -40,7 +44,9 @@ export type PreparedUnit =
   /** Quarantined, with the reason. */
   | { readonly kind: 'unfit'; readonly reason: string }
   /** Left for a later run. */
-  | { readonly kind: 'changed'; readonly reason: string };
+  | { readonly kind: 'changed'; readonly reason: string }
+  /** A hold names one of its children. */
+  | { readonly kind: 'held'; readonly reason: string };
 
 interface RuleState {
   readonly child: ChildShape;
@@ -56,12 +62,18 @@ export class UnitReader {
   readonly #party: Party;
   readonly #rules: readonly RuleState[];
   #expected: readonly RawRecord[] = [];
+  #holds: Pick<PartitionHolds, 'holdsChild'> | null = null;
 
   constructor(context: Context, dataset: DatasetShape, party: Party) {
     this.#context = context;
     this.#dataset = dataset;
     this.#party = party;
     this.#rules = (dataset.children ?? []).map((child) => ({ child, weights: new Map(), ahead: new Map() }));
+  }
+
+  /** Records of which a child is held are left, from here on. */
+  heed(holds: Pick<PartitionHolds, 'holdsChild'>): void {
+    this.#holds = holds;
   }
 
   /** Nothing hangs on the records of this dataset: nobody need ask. */
@@ -101,6 +113,7 @@ export class UnitReader {
       if (weight.bytes <= READ_AHEAD_BYTES && !rule.ahead.has(parent)) await this.#readAhead(rule, record);
       for await (const child of this.#childrenOf(rule, record)) {
         const reason = this.#unfitness(rule.child, child);
+        if (reason === CHILD_HELD) return { kind: 'held', reason };
         if (reason !== null) return { kind: 'unfit', reason };
         bytes += child.raw.length;
       }
@@ -146,6 +159,7 @@ export class UnitReader {
 
   #unfitness(child: ChildShape, record: ChildRecord): string | null {
     const { source } = this.#context;
+    if (this.#holds?.holdsChild(child.collection, record)) return CHILD_HELD;
     if (!source.isOfParty(child, record.raw, this.#party)) return 'child-of-another';
     return source.fitness(childDataset(child), record.raw) === null ? null : 'child-unfit';
   }
