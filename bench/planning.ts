@@ -1,8 +1,9 @@
-/** Planning 1,000 customers over a million records: with one period, with 100 exceptions, and by a tier that a look-up finds. */
+/** Planning 1,000 customers over a million records: with one period, with 100 exceptions of customers and of values, and by a tier that a look-up finds. */
 
 import { id } from '../src/ids.ts';
 import { exceptions } from '../src/ledger/exceptions.ts';
 import { planPolicy } from '../src/lifecycle/plan.ts';
+import { type ExceptionValues, exceptionCode, witnessOf } from '../src/policy/exception.ts';
 import { loadPolicy } from '../src/policy/load.ts';
 import { seconds } from './figures.ts';
 import type { Setting } from './setting.ts';
@@ -18,6 +19,8 @@ export async function measurePlanning(setting: Setting): Promise<readonly string
   const plain = await measure(setting, 'plain', 'active: 2 years');
   await grantExceptions(setting, 'excepted');
   const excepted = await measure(setting, 'excepted', 'active: 2 years');
+  await grantExceptions(setting, 'valued', await valuesOf(setting));
+  const valued = await measure(setting, 'valued', 'active: 2 years');
   const tiers = `lookUps: { account: { collection: ${setting.database}.accounts, from: account } }
 active: { by: { lookUp: account, field: plan }, of: { enterprise: 5 years }, otherwise: 2 years }`;
   const looked = await measure(setting, 'looked', tiers);
@@ -27,6 +30,7 @@ active: { by: { lookUp: account, field: plan }, of: { enterprise: 5 years }, oth
     `planning, ${CUSTOMERS} customers of ${RECORDS_EACH} records, once each`,
     line('one period for all', plain),
     line(`with ${EXCEPTIONS} exceptions, one customer each`, excepted),
+    line(`with ${EXCEPTIONS} exceptions, one value each`, valued),
     line('by a tier that a look-up finds', looked),
   ];
 }
@@ -60,13 +64,17 @@ limits: { records: 10000000, share: 1.0 }
   return { took, due };
 }
 
+function customerName(n: number): string {
+  return `customer-${String(n).padStart(4, '0')}`;
+}
+
 async function insertCustomers({ client, database }: Setting): Promise<void> {
   const records = client.db(database).collection('planned');
   const now = Date.now();
   for (let start = 0; start < CUSTOMERS * RECORDS_EACH; start += INSERT_BATCH) {
     const batch = Array.from({ length: INSERT_BATCH }, (_, n) => {
       const at = start + n;
-      const tenant = `customer-${String(at % CUSTOMERS).padStart(4, '0')}`;
+      const tenant = customerName(at % CUSTOMERS);
       // Spread over four years: half of them are due.
       return { tenant, account: tenant, createdAt: new Date(now - (at % (4 * 365)) * DAY_MS), text: 'x'.repeat(80) };
     });
@@ -76,24 +84,38 @@ async function insertCustomers({ client, database }: Setting): Promise<void> {
   const accounts = client.db(database).collection<{ _id: string; plan: string }>('accounts');
   await accounts.insertMany(
     Array.from({ length: CUSTOMERS }, (_, n) => ({
-      _id: `customer-${String(n).padStart(4, '0')}`,
+      _id: customerName(n),
       plan: n % 10 === 0 ? 'enterprise' : 'free',
     })),
   );
 }
 
-async function grantExceptions({ app }: Setting, policy: string): Promise<void> {
+/** Each about one account: the records of all customers are looked at for all of them. */
+async function valuesOf({ app }: Setting) {
+  const hmac = await app.context().keys.hmacFor(id.owner('bench'));
+  return (n: number): ExceptionValues => ({
+    field: 'account',
+    codes: [exceptionCode(hmac, 'account', customerName(n * 7))],
+    witness: witnessOf(hmac),
+  });
+}
+
+async function grantExceptions(
+  { app }: Setting,
+  policy: string,
+  namedBy: ((n: number) => ExceptionValues) | null = null,
+): Promise<void> {
   const now = app.context().clock.now();
   for (let n = 0; n < EXCEPTIONS; n++) {
     await exceptions(app.store).insert({
-      _id: `bench-${n}`,
+      _id: `${policy}-${n}`,
       v: 1,
       policy,
       effect: n % 2 === 0 ? 'longer' : 'shorter',
       active: n % 2 === 0 ? 'P3Y' : 'P1Y',
-      owner: null,
-      customer: id.customer(`customer-${String(n * 7).padStart(4, '0')}`),
-      value: null,
+      owner: namedBy === null ? null : id.owner('bench'),
+      customer: namedBy === null ? id.customer(customerName(n * 7)) : null,
+      value: namedBy?.(n) ?? null,
       reason: 'measured',
       requestedBy: 'bench',
       from: null,
@@ -101,7 +123,7 @@ async function grantExceptions({ app }: Setting, policy: string): Promise<void> 
       state: 'granted',
       requestedAt: new Date(now.getTime() - 30 * DAY_MS),
       graceMs: 7 * DAY_MS,
-      approval: `bench-${n}`,
+      approval: `${policy}-${n}`,
       grantedBy: ['another'],
       grantedAt: new Date(now.getTime() - 20 * DAY_MS),
       endedAt: null,

@@ -8,9 +8,11 @@ import { getException } from '../ledger/exceptions.ts';
 import { shownOf } from '../lifecycle/approval.ts';
 import type { Context } from '../lifecycle/context.ts';
 import { settleException } from '../lifecycle/exception.ts';
+import { assertValuesKnown } from '../lifecycle/exception-values.ts';
 import { acting, EXIT, newCommand, type Session } from './command.ts';
 import { confirm } from './confirm.ts';
 import { table } from './output.ts';
+import { collectValues, namedValues } from './value-options.ts';
 import { instant } from './words.ts';
 
 export function approveCommand(): Command {
@@ -98,16 +100,23 @@ function grantCommand(): Command {
     description: [
       'Show an approval in full, ask, and grant it as the account that runs the command. With several stages it is',
       'granted when each has its person; nobody grants twice, and never what they asked for. An exception is in force',
-      'from then on; every other act goes on when its command is run again.',
+      'from then on; every other act goes on when its command is run again. An exception for values is granted by who can',
+      'name them: get them from the person who asked, and pass all of them.',
     ].join('\n'),
-    examples: [['moraine approve grant ap-5f0c8a9b1d2e3f40-1', '']],
+    examples: [
+      ['moraine approve grant ap-5f0c8a9b1d2e3f40-1', ''],
+      ['moraine approve grant ap-5f0c8a9b1d2e3f40-1 --value contact.email=jo@example.org', 'an exception for a value'],
+    ],
   })
     .summary('grant it, as another person than who asked')
     .argument('<approval>', 'id of the approval')
+    .option('--value <field=value>', 'a value that the exception is for; may be repeated', collectValues, [])
     .action(
-      acting(async (session, [approval = '']) => {
+      acting<{ readonly value: readonly string[] }>(async (session, [approval = ''], { value }) => {
+        const given = namedValues(value);
         const app = await session.openApp();
         const context = session.contextOf(app);
+        await assertValuesKnown(context, await getApproval(app.store, approval), given);
         await showAndAsk(session, context, approval, 'Grant exactly this?');
         const decided = await grantApproval(context, approval, { by: session.actor, asOf: context.asOf });
         const isOpen = decided.state === 'requested';

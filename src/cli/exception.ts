@@ -6,11 +6,14 @@ import { approvalHash, newestRound } from '../ledger/approvals.ts';
 import { type ExceptionDocument, exceptionAsked, exceptions, getException, ruleOf } from '../ledger/exceptions.ts';
 import { type Context, dueNow } from '../lifecycle/context.ts';
 import { endException, requestException, settleException } from '../lifecycle/exception.ts';
+import { areNamed } from '../lifecycle/exception-values.ts';
+import { valuesText } from '../policy/exception.ts';
 import { isoPeriod, parsePeriod } from '../policy/period.ts';
 import { acting, EXIT, newCommand } from './command.ts';
 import { confirm } from './confirm.ts';
 import { table } from './output.ts';
 import { parseInstant } from './parse-instant.ts';
+import { collectValues, namedValues } from './value-options.ts';
 import { instant } from './words.ts';
 
 interface RequestOptions {
@@ -54,6 +57,8 @@ function requestCommand(): Command {
       'Ask for an exception. All that is named must fit a record; several values of the field are alternatives. The command',
       'names the approval that it waits for (exit code 3); `moraine approve grant` by another person puts it into force. The',
       'same again finds what was asked.',
+      'Values are kept as keyed codes of their owner: no command shows them again, and who approves has to give them. The',
+      'reason is kept as it is.',
     ].join('\n'),
     examples: [
       [
@@ -61,7 +66,7 @@ function requestCommand(): Command {
         '',
       ],
       [
-        'moraine exception request chats --shorter "90 days" --value topic=trial --open-ended --reason "privacy"',
+        'moraine exception request chats --shorter "90 days" --owner acme --value topic=trial --open-ended --reason "privacy"',
         'records whose field topic is trial',
       ],
     ],
@@ -73,7 +78,7 @@ function requestCommand(): Command {
     .option('--all', 'all records of the policy')
     .option('--owner <owner>', 'records of one owner')
     .option('--customer <customer>', 'records of one customer')
-    .option('--value <field=value>', 'records with this value of a field; may be repeated', collect, [])
+    .option('--value <field=value>', 'records with this value of a field; may be repeated', collectValues, [])
     .option('--from <instant>', 'from then on; default: from its approval on', parseInstant)
     .option('--until <instant>', 'its end', parseInstant)
     .option('--open-ended', 'no end, until somebody ends it')
@@ -99,10 +104,6 @@ function requestCommand(): Command {
     );
 }
 
-function collect(value: string, before: readonly string[]): readonly string[] {
-  return [...before, value];
-}
-
 /** Throws USAGE for what cannot be an exception: before anything is written. */
 function exceptionText(policy: string, options: RequestOptions, requestedBy: string) {
   const { longer, shorter, owner, customer, from, until } = options;
@@ -111,7 +112,7 @@ function exceptionText(policy: string, options: RequestOptions, requestedBy: str
     throw usage('An exception is either longer or shorter.', 'Pass --longer PERIOD or --shorter PERIOD.');
   const period = parsePeriod(length);
   if (period === null) throw usage(`${JSON.stringify(length)} is no period.`, 'Write "3 years", "90 days" or P90D.');
-  const value = scopedValue(options.value);
+  const value = namedValues(options.value);
   const names = [owner, customer, value].filter((one) => one !== undefined && one !== null).length;
   if (names === 0 && options.all === undefined)
     throw usage('An exception for nothing in particular is for all records.', 'Name whom it is for, or pass --all.');
@@ -132,20 +133,6 @@ function exceptionText(policy: string, options: RequestOptions, requestedBy: str
     from: from ?? null,
     until: until ?? null,
   };
-}
-
-function scopedValue(texts: readonly string[]): { readonly field: string; readonly is: readonly string[] } | null {
-  const fields = new Set<string>();
-  const values = new Set<string>();
-  for (const text of texts) {
-    const at = text.indexOf('=');
-    if (at < 1 || at === text.length - 1) throw usage('--value takes field=value.');
-    fields.add(text.slice(0, at));
-    values.add(text.slice(at + 1));
-  }
-  const [field, ...others] = fields;
-  if (others.length > 0) throw usage('An exception looks at one field.', 'Ask for an exception for each.');
-  return field === undefined ? null : { field, is: [...values].sort() };
 }
 
 function usage(text: string, hint?: string): MoraineError {
@@ -201,18 +188,31 @@ function listCommand(): Command {
 
 function showCommand(): Command {
   return newCommand('show', {
-    description: 'Print everything about one exception: what it says, why, who asked, who granted, since when.',
-    examples: [['moraine exception show exception-20261122-0a1b2c3d4e', '']],
+    description: [
+      'Print everything about one exception: what it says, why, who asked, who granted, since when. Which values it names is',
+      'not kept; --value says whether one is among them.',
+    ].join('\n'),
+    examples: [
+      ['moraine exception show exception-20261122-0a1b2c3d4e', ''],
+      [
+        'moraine exception show exception-20261122-0a1b2c3d4e --value contact.email=jo@example.org',
+        'is it for this one?',
+      ],
+    ],
   })
     .summary('everything about one')
     .argument('<exception>', 'id of the exception')
+    .option('--value <field=value>', 'whether it names this value; may be repeated', collectValues, [])
     .action(
-      acting(async (session, [name = '']) => {
+      acting<{ readonly value: readonly string[] }>(async (session, [name = ''], options) => {
+        const given = namedValues(options.value);
         const app = await session.openApp();
         const context = session.contextOf(app);
         const exception = await settleException(context, await getException(app.store, name));
         const { text } = await standing(context, exception);
-        session.output.result({ ...exceptionDocument(exception), text }, () => [
+        const named = given === null ? [] : await areNamed(context, exception, given);
+        const asked = given === null ? {} : { named };
+        session.output.result({ ...exceptionDocument(exception), text, ...asked }, () => [
           `Exception ${exception._id} from policy ${exception.policy}: ${text}`,
           `  ${exception.effect}: ${exception.active} for ${scopeText(exception)}`,
           `  from ${exception.from === null ? 'its approval on' : instant(exception.from)}, until ${exception.until === null ? 'somebody ends it' : instant(exception.until)}`,
@@ -222,6 +222,7 @@ function showCommand(): Command {
             : [
                 `  granted by ${exception.grantedBy.join(', ')} on ${instant(exception.grantedAt)} (${exception.approval})`,
               ]),
+          ...named.map((is, at) => `  value ${at + 1} of ${named.length} given is ${is ? 'named' : 'not named'}`),
           ...(exception.endedBy === null ? [] : [`  ended by ${exception.endedBy}: ${exception.endReason}`]),
         ]);
         return EXIT.done;
@@ -281,7 +282,7 @@ function scopeText({ owner, customer, value }: ExceptionDocument): string {
   const parts = [
     owner === null ? '' : `owner ${owner}`,
     customer === null ? '' : `customer ${customer}`,
-    value === null ? '' : `${value.field} = ${value.is.join(' or ')}`,
+    value === null ? '' : valuesText(value),
   ].filter((part) => part !== '');
   return parts.length === 0 ? 'all records' : parts.join(', ');
 }
@@ -289,5 +290,6 @@ function scopeText({ owner, customer, value }: ExceptionDocument): string {
 function exceptionDocument(exception: ExceptionDocument) {
   const { _id, v: _v, rev: _rev, graceMs: _grace, ...facts } = exception;
   const rule = ruleOf(exception);
-  return { id: _id, ...facts, bitesAt: rule?.effect === 'shorter' ? new Date(rule.bitesAt) : null };
+  const value = facts.value === null ? null : { field: facts.value.field, values: facts.value.codes.length };
+  return { id: _id, ...facts, value, bitesAt: rule?.effect === 'shorter' ? new Date(rule.bitesAt) : null };
 }

@@ -11,9 +11,11 @@
  * What decides reads all that were ever granted, also ended ones: their times say what they still do. One that cannot be
  * read stops the decision (LEDGER_NEWER), for it may retain.
  */
+import { createHash } from 'node:crypto';
+import { canonicalJson } from '../canonical-json.ts';
 import { MoraineError } from '../errors.ts';
 import type { CustomerId, OwnerId } from '../ids.ts';
-import type { ExceptionRule } from '../policy/exception.ts';
+import type { ExceptionRule, ExceptionValues } from '../policy/exception.ts';
 import { isRightlyGranted } from './approval-decisions.ts';
 import type { ApprovalDocument } from './approval-document.ts';
 import { type ApprovalText, approvalHash, newestRound } from './approvals.ts';
@@ -33,7 +35,7 @@ export interface ExceptionText {
   readonly active: string;
   readonly owner: OwnerId | null;
   readonly customer: CustomerId | null;
-  readonly value: { readonly field: string; readonly is: readonly string[] } | null;
+  readonly value: ExceptionValues | null;
   readonly reason: string;
   readonly requestedBy: string;
   /** null: from its grant on. */
@@ -130,7 +132,7 @@ export function exceptionAsked({
       active,
       owner,
       customer,
-      value,
+      value: value === null ? null : shownValues(value),
       reason,
       requestedBy,
       requestedAt: requestedAt.toISOString(),
@@ -139,6 +141,11 @@ export function exceptionAsked({
       ...(effect === 'shorter' ? { doesNothingBefore: `${graceMs} ms after it is granted` } : {}),
     },
   };
+}
+
+/** How many, and a fingerprint that no other set has: which they are is for those to say who know them. */
+function shownValues({ field, codes }: ExceptionValues) {
+  return { field, values: codes.length, sha256: createHash('sha256').update(canonicalJson(codes)).digest('hex') };
 }
 
 /** What an exception takes over from its approval. The last grant is the one that put it in force. */

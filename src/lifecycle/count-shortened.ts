@@ -1,10 +1,12 @@
 /** What exceptions that were granted will make due on the day on which they bite: shown before it happens. */
 import { type CompiledPolicy, compile, type Decision } from '../policy/compile.ts';
+import { exceptionName } from '../policy/exception.ts';
 import type { Partition, Position } from '../source/port.ts';
 import { assertNotStopped, type Context } from './context.ts';
 import type { FactsReader } from './look-ups.ts';
 
 export interface Shortened {
+  /** Its id, with how many values it names. */
   readonly exception: string;
   readonly on: Date;
   /** Records that are due from that day on, and would not be without the exception. */
@@ -39,7 +41,7 @@ export async function countShortened(
         if (isTaken(compiled.decision(facts, false, on)) && !isTaken(without.decision(facts, false, on))) records += 1;
       }
     }
-    if (records > 0) counted.push({ exception: exception.id, on: new Date(on), records });
+    if (records > 0) counted.push({ exception: exceptionName(exception), on: new Date(on), records });
   }
   return counted;
 }

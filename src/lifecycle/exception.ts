@@ -21,9 +21,16 @@ import {
 import { update } from '../ledger/update.ts';
 import { LEDGER_VERSION } from '../ledger/versions.ts';
 import { addPeriod, periodOf } from '../policy/period.ts';
+import type { Policy } from '../policy/policy.ts';
 import { ask, requireApproval } from './approval.ts';
 import { type Context, dueNow } from './context.ts';
+import { codedValues, type NamedValues, ownerOfValues } from './exception-values.ts';
 import { policiesToRun } from './published.ts';
+
+/** What a person asks for. Its values do not leave this file but as codes under the owner's key. */
+export interface ExceptionRequest extends Omit<ExceptionText, 'value'> {
+  readonly value: NamedValues | null;
+}
 
 export interface AskedException {
   readonly exception: ExceptionDocument;
@@ -31,9 +38,10 @@ export interface AskedException {
 }
 
 /** Writes what is asked for and asks for its approval; until that is granted it does nothing. The same again finds it. */
-export async function requestException(context: Context, text: ExceptionText): Promise<AskedException> {
-  const [policy] = await policiesToRun(context.store, [text.policy], context.asOf);
-  if (policy === undefined) throw new MoraineError('POLICY_NOT_PUBLISHED', `Policy ${text.policy} is not in force.`);
+export async function requestException(context: Context, request: ExceptionRequest): Promise<AskedException> {
+  const [policy] = await policiesToRun(context.store, [request.policy], context.asOf);
+  if (policy === undefined) throw new MoraineError('POLICY_NOT_PUBLISHED', `Policy ${request.policy} is not in force.`);
+  const text = await withCodes(context, policy, request);
   const now = dueNow(context).getTime();
   const graceMs = addPeriod(now, periodOf(policy.grace), policy.zone) - now;
   const known = await findSame(context, text);
@@ -42,6 +50,12 @@ export async function requestException(context: Context, text: ExceptionText): P
   if (exception.approval !== null) return { exception, approval: await getApproval(context.store, exception.approval) };
   const approval = await ask(context, exceptionAsked(exception), text.requestedBy);
   return { exception: await settleException(context, exception), approval };
+}
+
+async function withCodes(context: Context, policy: Policy, request: ExceptionRequest): Promise<ExceptionText> {
+  if (request.value === null) return { ...request, value: null };
+  const owner = ownerOfValues(policy, request.owner);
+  return { ...request, owner, value: await codedValues(context, owner, request.value) };
 }
 
 /** One that is asked for or in force, in the same words by the same person. */
@@ -58,7 +72,8 @@ async function findSame(context: Context, text: ExceptionText): Promise<Exceptio
 function fingerprint(text: ExceptionText): string {
   const { policy, effect, active, owner, customer, value, reason, requestedBy, from, until } = text;
   const dates = [from?.toISOString() ?? null, until?.toISOString() ?? null];
-  return canonicalJson([policy, effect, active, owner, customer, value, reason, requestedBy, dates]);
+  const values = value === null ? null : { ...value };
+  return canonicalJson([policy, effect, active, owner, customer, values, reason, requestedBy, dates]);
 }
 
 async function writeException(context: Context, text: ExceptionText, graceMs: number): Promise<ExceptionDocument> {
@@ -77,7 +92,8 @@ async function writeException(context: Context, text: ExceptionText, graceMs: nu
     endedBy: null,
     endReason: null,
   };
-  await tell(context, exception, 'request', 'intent', { effect, active, by: requestedBy, reason });
+  const values = value === null ? {} : { values: value.codes.length, field: value.field };
+  await tell(context, exception, 'request', 'intent', { effect, active, by: requestedBy, reason, ...values });
   await exceptions(context.store).insert(exception);
   return { ...exception, rev: 0 };
 }

@@ -1,7 +1,7 @@
 import type { CustomerId, OwnerId } from '../ids.ts';
 import type { DatasetShape } from '../source/port.ts';
 import { Calendar, dueOf, endOf } from './evaluate.ts';
-import type { ExceptionRule } from './exception.ts';
+import type { ExceptionRule, ValueCoders } from './exception.ts';
 import { Findings, type Note } from './findings.ts';
 import { MAX_INSTANT_MS, periodOf } from './period.ts';
 import { type Disposition, type PeriodRule, type Policy, toShape, valueRefs } from './policy.ts';
@@ -63,6 +63,8 @@ export interface Times {
 export interface Given {
   /** In force, or ended and still within the grace. A plan pins those that it was made with. */
   readonly exceptions: readonly ExceptionRule[];
+  /** Where one of them names values. */
+  readonly coders?: ValueCoders;
   /** In `non-production` nothing outlives its active use: what would be archived is deleted. */
   readonly environment: 'production' | 'non-production' | 'sandbox';
 }
@@ -140,7 +142,7 @@ function compileOne(rules: Policy, given: Given, calendar: Calendar, policy: Pol
     policy.disposition === 'archive' && given.environment === 'non-production' ? 'delete' : policy.disposition;
   const archiveRule = disposition === 'archive' && rules.archive !== null ? rules.archive.for : null;
   const uniform = policy.treat !== undefined && disposition !== 'delete' ? null : uniformOf(rules, given, archiveRule);
-  const dueAt = dueOf(rules, given.exceptions, calendar);
+  const dueAt = dueOf(rules, given, calendar);
   const endOfArchive = archiveRule === null ? () => Number.POSITIVE_INFINITY : endOf(archiveRule, calendar);
   const scratch = new Findings();
 

@@ -1,5 +1,6 @@
 /** Which part of a policy, or which exception, decides when one record goes: the one without which it would be another day. */
 import { type CompiledPolicy, compile, type DecisionFacts } from './compile.ts';
+import { exceptionName } from './exception.ts';
 import { GoingSeer } from './going.ts';
 import { periodRuleWords, triggerWords } from './words.ts';
 
@@ -22,7 +23,7 @@ export function decidedBy(compiled: CompiledPolicy, facts: DecisionFacts, now: n
   const exception = given.exceptions.find(({ id }) =>
     without(compile(policy, { ...given, exceptions: given.exceptions.filter((one) => one.id !== id) })),
   );
-  if (exception !== undefined) return { dueAt, by: `exception ${exception.id}` };
+  if (exception !== undefined) return { dueAt, by: `exception ${exceptionName(exception)}` };
   const rules = policy.rules ?? [];
   const rule = rules.find((one) =>
     without(compile({ ...policy, rules: rules.filter((other) => other !== one) }, given)),

@@ -12,8 +12,8 @@
  * is an event that has not happened, and waits until the latest date that the policy names.
  */
 import { type PeriodAdder, periodAdder } from './adder.ts';
-import type { DecisionFacts } from './compile.ts';
-import type { ExceptionRule } from './exception.ts';
+import type { DecisionFacts, Given } from './compile.ts';
+import { type ExceptionRule, exceptionName, namedTexts } from './exception.ts';
 import type { Findings } from './findings.ts';
 import { addPeriod, isoPeriod, periodOf } from './period.ts';
 import { type PeriodRule, type Policy, SPECIFICITIES, type ValueRef } from './policy.ts';
@@ -138,12 +138,13 @@ export function monthsPeriod(months: number): string {
 /** The due date of a record at an instant: exceptions come and go with the time. */
 export type Due = (facts: DecisionFacts, now: number, found: Findings) => number;
 
-export function dueOf(policy: Policy, exceptions: readonly ExceptionRule[], calendar: Calendar): Due {
+export function dueOf(policy: Policy, given: Given, calendar: Calendar): Due {
+  const { exceptions } = given;
   const start = startOf(policy, calendar);
   const own = policy.active === null ? null : endOf(policy.active, calendar);
   const rules = rulesOf(policy, calendar);
-  const shorter = exceptionsOf(exceptions, 'shorter', calendar);
-  const longer = exceptionsOf(exceptions, 'longer', calendar);
+  const shorter = exceptionsOf(given, 'shorter', calendar);
+  const longer = exceptionsOf(given, 'longer', calendar);
   const grace = periodOf(policy.grace);
   // The end of an exception is a day of its own, and everything it kept would go on it.
   const lastDays = longer.map(({ until }) =>
@@ -259,7 +260,7 @@ function rulesOf(policy: Policy, calendar: Calendar): readonly ReadyRule[] {
   return (policy.rules ?? []).map((rule) => {
     const owners = rule.when?.owner === undefined ? null : new Set(rule.when.owner);
     const customers = rule.when?.customer === undefined ? null : new Set(rule.when.customer);
-    const value = rule.when?.value === undefined ? null : matcher(rule.when.value.ref, rule.when.value.is);
+    const value = rule.when?.value === undefined ? null : matcher(rule.when.value.ref, new Set(rule.when.value.is));
     return {
       name: rule.name,
       specificity: rule.specificity,
@@ -283,7 +284,7 @@ interface ReadyException extends ExceptionRule {
 
 /** In the order in which they begin: one that keeps a record may keep it until the next begins. */
 function exceptionsOf(
-  exceptions: readonly ExceptionRule[],
+  { exceptions, coders }: Given,
   effect: ExceptionRule['effect'],
   calendar: Calendar,
 ): readonly ReadyException[] {
@@ -292,7 +293,7 @@ function exceptionsOf(
     .toSorted((a, b) => a.from - b.from)
     .map((exception) => {
       const { owner, customer, value } = exception.scope;
-      const hasValue = value === null ? null : matcher({ field: value.field }, value.is);
+      const hasValue = value === null ? null : matcher({ field: value.field }, namedTexts(exception, value, coders));
       return {
         ...exception,
         end: calendar.adder(exception.active),
@@ -306,8 +307,7 @@ function exceptionsOf(
 }
 
 /** What cannot be told to be outside of a rule or an exception might be kept by it: the record waits. */
-function matcher(ref: ValueRef, is: readonly string[]) {
-  const texts = new Set(is);
+function matcher(ref: ValueRef, texts: Pick<ReadonlySet<string>, 'has'>) {
   const key = valueKey(ref);
   return (facts: DecisionFacts, found: Findings): boolean | undefined => {
     const matches = isOneOf(valueAt(facts.values, key), texts);
@@ -323,16 +323,17 @@ function shorterText(
   now: number,
   calendar: Calendar,
 ): string {
-  const { id, bitesAt, until } = exception;
-  const what = `Exception ${id} shortens it to ${periodRuleWords(exception.active)}`;
+  const { bitesAt, until } = exception;
+  const what = `Exception ${exceptionName(exception)} shortens it to ${periodRuleWords(exception.active)}`;
   if (hasEnded) return `${what}, and ended at ${calendar.when(until ?? Number.NaN)}.`;
   return now < bitesAt
     ? `${what}: shortened on ${calendar.when(bitesAt)}, and nothing happens before.`
     : `${what}, until ${calendar.when(at)}.`;
 }
 
-function longerText({ id, active, until }: ReadyException, keptUntil: number, calendar: Calendar): string {
+function longerText(exception: ReadyException, keptUntil: number, calendar: Calendar): string {
+  const { active, until } = exception;
   const end =
     until === null ? '' : ` It ends at ${calendar.when(until)}, and lets go of nothing before the grace after that.`;
-  return `Exception ${id} keeps it for ${periodRuleWords(active)}, until ${calendar.when(keptUntil)}.${end}`;
+  return `Exception ${exceptionName(exception)} keeps it for ${periodRuleWords(active)}, until ${calendar.when(keptUntil)}.${end}`;
 }

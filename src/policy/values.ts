@@ -42,7 +42,7 @@ export function countOf(value: RecordValue): number | null | undefined {
 }
 
 /** Whether it, or one value of a list, is one of these texts; undefined when that cannot be told. */
-export function isOneOf(value: RecordValue, texts: ReadonlySet<string>): boolean | undefined {
+export function isOneOf(value: RecordValue, texts: Pick<ReadonlySet<string>, 'has'>): boolean | undefined {
   if (value === null) return false;
   if (isList(value)) {
     return value.some((one) => {

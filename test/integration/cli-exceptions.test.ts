@@ -33,6 +33,14 @@ const request = (...args: readonly string[]) =>
 const list = async (...args: readonly string[]) =>
   (await world.moraine('exception', 'list', ...args, ...AT, '--json')).json;
 
+/** No document of the ledger has such a text. */
+async function expectNowhere(text: RegExp): Promise<void> {
+  for (const { name } of await ledger().listCollections().toArray()) {
+    const found = (await ledger().collection(name).find({}).toArray()).filter((one) => text.test(JSON.stringify(one)));
+    expect(found, name).toEqual([]);
+  }
+}
+
 const planned = z.object({ policies: z.array(z.object({ totals: z.object({ due: z.number() }) })) });
 const dueAt = async (asOf: string) => {
   const { json } = await world.moraine('plan', '--as-of', asOf, '--json');
@@ -121,10 +129,38 @@ test('longer: nothing before its grant, in force after it, seen; its end takes a
 test('shorter: bites after the grace, ends at once; refused, it is withdrawn', async () => {
   const args = ['--shorter', '90 days', '--value', 'topic=sale', '--value', 'topic=trial', '--open-ended'];
   const { id, approval } = asked.parse((await request(...args)).json);
-  expect((await world.moraine('approve', 'grant', approval, ...AT, ...BOB)).exitCode).toBe(0);
+  // Who approves has to know for which values it is: all of them, and no other.
+  const grant = (...values: readonly string[]) =>
+    world.moraine('approve', 'grant', approval, ...values.flatMap((value) => ['--value', value]), ...AT, ...BOB);
+  for (const values of [[], ['topic=sale'], ['topic=sale', 'topic=trail'], ['topic=sale', 'topic=trial', 'topic=x']]) {
+    const refused = await grant(...values);
+    expect([refused.exitCode, refused.json], values.join()).toMatchObject([2, { error: { code: 'USAGE' } }]);
+    expect(refused.stdout + refused.stderr).not.toMatch(/sale|trail|trial/);
+  }
+  expect((await grant('theme=sale')).json).toMatchObject({ error: { code: 'USAGE' } });
+  expect(await list()).toMatchObject([{ id, state: 'requested' }]);
+  expect((await grant('topic=trial', 'topic=sale')).exitCode).toBe(0);
   expect(await list()).toMatchObject([
-    { id, value: { field: 'topic', is: ['sale', 'trial'] }, bitesAt: expect.stringMatching(/^2022-06-/) },
+    { id, owner: 'acme', value: { field: 'topic', values: 2 }, bitesAt: expect.stringMatching(/^2022-06-/) },
   ]);
+  const values = ['--value', 'topic=sale', '--value', 'topic=other'];
+  expect((await world.moraine('exception', 'show', id, ...values, ...AT, '--json')).json).toMatchObject({
+    named: [true, false],
+  });
+  const shown = await world.moraine('exception', 'show', id, ...values, ...AT);
+  expect(shown.stdout).toContain('for owner acme, 2 values of topic');
+  expect(shown.stdout).toContain('value 2 of 2 given is not named');
+  const seen = await world.moraine('plan', ...AT);
+  expect(seen.stdout).toContain(`by exception ${id} (2 values of topic)`);
+  const said = [
+    shown,
+    seen,
+    await world.moraine('approve', 'show', approval),
+    await world.moraine('audit', 'show'),
+    await world.moraine('explain', world.namespace('calls'), '2', ...AT),
+  ];
+  for (const { stdout, stderr } of said) expect(stdout + stderr).not.toMatch(/\bsale\b|trial/);
+  await expectNowhere(/\bsale\b|trial/);
   expect((await world.moraine('exception', 'list', ...AT)).stdout).toContain('bites from 2022-06-');
   // Retained by the grace of the longer one that ended, record 1 stays; 2 is due by the shorter one once that bites.
   expect(await dueAt('2022-06-01')).toBe(1);

@@ -49,7 +49,7 @@ const EXCEPTION: Act = {
   policy: 'chats',
   effect: 'longer',
   activeDays: 4,
-  owner: null,
+  owner: 'acme',
   customer: null,
   labels: ['dispute'],
   untilDays: null,

@@ -14,6 +14,7 @@ import {
 import { LedgerWorld } from '../harness/ledger-world.ts';
 
 const DAY_MS = 86_400_000;
+const TRIAL = { field: 'topic', codes: ['c0de'], witness: 'w1tness' };
 let world: LedgerWorld;
 beforeEach(async () => {
   world = await LedgerWorld.open();
@@ -28,7 +29,7 @@ const exception = (changes: Partial<ExceptionDocument> = {}): ExceptionDocument 
   active: 'P90D',
   owner: id.owner('acme'),
   customer: null,
-  value: { field: 'topic', is: ['trial'] },
+  value: TRIAL,
   reason: 'privacy',
   requestedBy: 'person:alice',
   from: null,
@@ -80,7 +81,7 @@ test('granted, and cut before its document says so: it counts, by the times of i
     id: 'exception-1',
     effect: 'shorter',
     active: 'P90D',
-    scope: { owner: 'acme', customer: null, value: { field: 'topic', is: ['trial'] } },
+    scope: { owner: 'acme', customer: null, value: TRIAL },
     from: granted,
     until: Date.parse('2030-01-01'),
     bitesAt: granted + 7 * DAY_MS,

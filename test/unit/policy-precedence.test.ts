@@ -3,13 +3,14 @@
  * rule decides the deletion, between equals the shorter. As the table of docs/policies.md says it, as properties that no
  * policy, exception or hold may break, and by single cases of what is missing or of no use.
  */
+import { createHmac } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { id } from '../../src/ids.ts';
 import { type CompiledPolicy, compile, type DecisionFacts } from '../../src/policy/compile.ts';
 import { decide, type HoldScope } from '../../src/policy/decide.ts';
-import type { ExceptionRule } from '../../src/policy/exception.ts';
+import { type ExceptionRule, exceptionCode, valueCoders, witnessOf } from '../../src/policy/exception.ts';
 import { addPeriod, periodOf } from '../../src/policy/period.ts';
 import {
   type PeriodRule,
@@ -70,7 +71,14 @@ const exception = (over: Partial<ExceptionRule>): ExceptionRule => ({
   ...over,
 });
 
-const given = (...exceptions: ExceptionRule[]) => ({ exceptions, environment: 'production' as const });
+const hmac = (data: string) => createHmac('sha256', 'a key').update(data).digest();
+const coders = valueCoders(new Map([id.owner('acme'), id.owner('umbra')].map((owner) => [owner, hmac])));
+const coded = (field: string, ...is: readonly string[]) => ({
+  field,
+  codes: is.map((text) => exceptionCode(hmac, field, text)),
+  witness: witnessOf(hmac),
+});
+const given = (...exceptions: ExceptionRule[]) => ({ exceptions, coders, environment: 'production' as const });
 const dueDay = (compiled: CompiledPolicy, of: DecisionFacts, now: number) =>
   new Date(compiled.times(of, now).dueAt).toISOString().slice(0, 10);
 
@@ -289,7 +297,7 @@ describe('exceptions', () => {
     const scope = {
       owner: id.owner('acme'),
       customer: id.customer('globex'),
-      value: { field: 'label', is: ['dispute', ''] },
+      value: coded('label', 'dispute', ''),
     };
     const compiled = compile(policy({}), given(exception({ scope })));
     const due = (over: Partial<DecisionFacts>, label: RecordValue) =>
@@ -305,6 +313,53 @@ describe('exceptions', () => {
     const unclear = facts({ label: { unusable: 'an object' } });
     expect(compiled.decision(unclear, false, at('2040-01-01'))).toBe('pending');
     expect(compiled.times(unclear, 0).dueAt).toBeNaN();
+    // What is said of it: how many values of which field, and none of them.
+    const texts = decide(facts({ label: 'dispute' }), compiled, [], at('2021-01-01')).reasons.map(({ text }) => text);
+    expect(texts.join(' ')).toContain('Exception x1 (2 values of label) keeps it for 5 years');
+    expect(texts.join(' ')).not.toContain('dispute');
+  });
+
+  test('values are of one owner, and compared under its key alone', () => {
+    const scope = { owner: id.owner('acme'), customer: null, value: coded('label', 'dispute') };
+    const rule = exception({ scope });
+    const ofAnother = exception({ scope: { ...scope, owner: null } });
+    expect(() => compile(policy({}), given(ofAnother))).toThrow('no key to compare');
+    const withoutKeys = { exceptions: [rule], environment: 'production' as const };
+    expect(() => compile(policy({}), withoutKeys)).toThrow('no key to compare');
+    const noKey = valueCoders(new Map());
+    expect(() => compile(policy({}), { ...withoutKeys, coders: noKey })).toThrow('Nobody read the key');
+    const otherKey = valueCoders(new Map([[scope.owner, (data: string) => hmac(`other ${data}`)]]));
+    const [same, other] = [given(rule), { ...withoutKeys, coders: otherKey }].map((one) =>
+      dueDay(compile(policy({}), one), facts({ label: 'dispute' }), at('2021-01-01')),
+    );
+    expect([same, other]).toEqual(['2025-01-01', '2022-01-01']);
+    // The same text in another field has another code.
+    expect(coded('label', 'a').codes).not.toEqual(coded('other', 'a').codes);
+  });
+
+  test('the code of a value is computed once, however many exceptions and records have it', () => {
+    let computed = 0;
+    const count = (data: string) => {
+      computed += 1;
+      return hmac(data);
+    };
+    const counting = valueCoders(new Map([[id.owner('acme'), count]]));
+    const many = Array.from({ length: 100 }, (_, n) =>
+      exception({ id: `x${n}`, scope: { owner: id.owner('acme'), customer: null, value: coded('label', `v${n}`) } }),
+    );
+    const compiled = compile(policy({}), { exceptions: many, coders: counting, environment: 'production' });
+    const decideAll = () => {
+      for (let n = 0; n < 200; n++) dueDay(compiled, facts({ label: [`v${n % 50}`, 'other'] }), at('2021-01-01'));
+    };
+    decideAll();
+    // One for each text, and the one that a coder begins with; again, for each compilation that looks at a list.
+    expect(computed).toBeLessThanOrEqual(52);
+    const before = computed;
+    decideAll();
+    expect(computed).toBe(before);
+    // As many other values as it remembers, and then it computes anew: memory stays flat.
+    for (let n = 0; n < 20_000; n++) dueDay(compiled, facts({ label: `w${n}` }), at('2021-01-01'));
+    expect(computed - before).toBe(20_000);
   });
 });
 
@@ -391,11 +446,17 @@ const exceptions = fc.array(
     id: fc.constantFrom('x1', 'x2', 'x3'),
     effect: fc.constantFrom('longer' as const, 'shorter' as const),
     active: iso,
-    scope: fc.record({
-      owner: fc.option(fc.constantFrom(...owners)),
-      customer: fc.option(fc.constantFrom(...customers)),
-      value: fc.option(fc.record({ field: fc.constantFrom('v', 'w'), is: fc.constantFrom(['a'], ['b']) })),
-    }),
+    scope: fc
+      .record({
+        owner: fc.option(fc.constantFrom(...owners)),
+        customer: fc.option(fc.constantFrom(...customers)),
+        value: fc.option(
+          fc
+            .record({ field: fc.constantFrom('v', 'w'), is: fc.constantFrom('a', 'b') })
+            .map((of) => coded(of.field, of.is)),
+        ),
+      })
+      .map((scope) => (scope.value === null ? scope : { ...scope, owner: scope.owner ?? id.owner('acme') })),
     from: day,
     until: fc.option(day),
     bitesAt: day,
@@ -463,7 +524,9 @@ function isMet(when: RetentionRule['when'], of: DecisionFacts): boolean {
 }
 
 function covers({ scope }: ExceptionRule, of: DecisionFacts): boolean {
-  const when = scope.value === null ? {} : { value: { ref: { field: scope.value.field }, is: scope.value.is } };
+  const { value: named } = scope;
+  const is = ['a', 'b'].filter((text) => named?.codes.includes(exceptionCode(hmac, named.field, text)));
+  const when = named === null ? {} : { value: { ref: { field: named.field }, is } };
   return (scope.owner ?? of.owner) === of.owner && (scope.customer ?? of.customer) === of.customer && isMet(when, of);
 }
 

@@ -187,7 +187,8 @@ function learnApproval(known: Known, document: RawDocument): KnownApproval {
 function learnException(known: Known, document: RawDocument): KnownException {
   const found = known.exceptions.get(document._id);
   if (found !== undefined) return found;
-  const value = document['value'] === null ? null : asList(asFields(document['value'])['is']);
+  const labels = document['value'] === null ? null : known.labelsAsked.get(asText(document['reason']) ?? '');
+  if (labels === undefined) throw new Error(`Nobody told for which labels exception ${document._id} is.`);
   const exception: KnownException = {
     id: document._id,
     policy: asText(document['policy']) ?? '',
@@ -195,7 +196,7 @@ function learnException(known: Known, document: RawDocument): KnownException {
     activeDays: Number(/^P(\d+)D$/.exec(asText(document['active']) ?? '')?.[1]),
     owner: asText(document['owner']),
     customer: asText(document['customer']),
-    labels: value === null ? null : value.map(String),
+    labels,
     until: asInstant(document['until']),
     grantedAt: null,
     endedAt: null,

@@ -83,6 +83,10 @@ export class Judge implements JudgePort {
       case 'exception end asked':
         seeSaid(known, seen, physical.now());
         break;
+      case 'exception asked':
+        known.labelsAsked.set(seen.name, seen.labels);
+        this.#secrets.addLabels(seen.labels);
+        break;
       case 'expiry ordered':
         known.expiryOrdered.add(seen.policy);
         break;

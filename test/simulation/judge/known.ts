@@ -150,6 +150,8 @@ export class Known {
   readonly said = new Set<string>();
   /** By process and exception: when it asked for its end. */
   readonly endAsked = new Map<string, Instant>();
+  /** Reason of an exception to the labels that it was asked for: the ledger has only codes of them. */
+  readonly labelsAsked = new Map<string, readonly string[]>();
   /** What the account of a customer said, and from when on. */
   readonly accounts = new Map<string, { readonly at: Instant; readonly plan: string | null }[]>();
   /** When the judge began to look: what is there by then was there before. */

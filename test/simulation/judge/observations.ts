@@ -100,6 +100,13 @@ export type Observation =
       readonly how: 'grant' | 'refuse';
     }
   | { readonly what: 'exception end asked'; readonly by: string; readonly exception: string }
+  /** For records with these labels, which nobody may read afterwards; its reason is the name. */
+  | {
+      readonly what: 'exception asked';
+      readonly by: string;
+      readonly name: string;
+      readonly labels: readonly string[];
+    }
   | { readonly what: 'pause asked'; readonly by: string; readonly name: string; readonly scope: Scope }
   | { readonly what: 'pause in force'; readonly by: string; readonly name: string; readonly tooLate: readonly string[] }
   | { readonly what: 'resume asked'; readonly by: string; readonly name: string }

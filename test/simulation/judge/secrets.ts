@@ -18,6 +18,7 @@ const SHORTEST_MAIL = 7;
 export class Secrets {
   readonly #canary: string;
   readonly #mails = new Set<string>();
+  readonly #labels = new Set<string>();
   readonly #keys: SecretKey[] = [];
 
   constructor(canary: string) {
@@ -26,6 +27,11 @@ export class Secrets {
 
   addMail(mail: string | null): void {
     if (mail !== null && mail.length >= SHORTEST_MAIL && mail.includes('@')) this.#mails.add(mail);
+  }
+
+  /** Values that an exception names: kept as codes only. */
+  addLabels(labels: readonly string[]): void {
+    for (const label of labels) this.#labels.add(label);
   }
 
   addKey(attempt: string, bytes: Uint8Array): void {
@@ -70,6 +76,9 @@ export class Secrets {
       for (const mail of this.#mails) {
         if (text.includes(mail)) report('content-in-the-open', `The mail address of a record is in ${where}.`);
       }
+    }
+    for (const label of this.#labels) {
+      if (text.includes(label)) report('content-in-the-open', `A value that an exception names is in ${where}.`);
     }
     if (text.length < SHORTEST_KEY_TEXT) return;
     const lower = text.toLowerCase();

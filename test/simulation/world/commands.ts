@@ -108,6 +108,8 @@ export async function carryOut(
       return;
     }
     case 'ask for an exception':
+      if (command.labels !== null)
+        await servers.tell({ what: 'exception asked', by, name: command.name, labels: command.labels });
       await askForException(context, command);
       return;
     case 'end an exception':

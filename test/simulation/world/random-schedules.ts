@@ -74,7 +74,7 @@ function someException(
     policy: random.pick(policies).facts.name,
     effect: isLonger ? 'longer' : 'shorter',
     activeDays: isLonger ? random.int(3, 7) : 1,
-    owner: kind === 'owner' || kind === 'customer' ? (owner ?? OWNERS[0]) : null,
+    owner: kind === 'all' ? null : (owner ?? OWNERS[0]),
     customer: kind === 'customer' ? (tenant ?? CUSTOMERS[0]) : null,
     labels: kind === 'label' ? ['dispute'] : null,
     untilDays: random.chance(0.3) ? random.int(1, DAYS) : null,

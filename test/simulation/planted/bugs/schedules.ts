@@ -186,8 +186,23 @@ export const SCHEDULE_BUGS: readonly PlantedBug[] = [
         policy: { ...NO_ARCHIVE, does: 'delete' },
         records: [record('r0', -1.2, { label: 'dispute' }), record('r1', -1.1)],
         days: 4,
-        script: approved(exception({ activeDays: 9, labels: ['dispute'] })),
+        script: approved(exception({ activeDays: 9, owner: 'acme', labels: ['dispute'] })),
       }),
+  },
+  {
+    name: 'value of an exception in plain text',
+    promise: 8,
+    what: 'The values that an exception names are kept as they were written, and compared as text.',
+    patches: [
+      {
+        file: 'src/policy/exception.ts',
+        find: "return coded(hmac, ['exception', field, text]);",
+        replace: 'return text;',
+      },
+    ],
+    caughtBy: ['content-in-the-open'],
+    life: (seed) =>
+      life(seed, { records: YOUNG, days: 1, script: approved(exception({ owner: 'acme', labels: ['dispute'] })) }),
   },
   {
     name: 'event not waited for',
