@@ -118,6 +118,7 @@ class Life {
       identities: Object.fromEntries([...identities].map(([owner, keys]) => [owner, keys.identities])),
       canary: CANARY,
       releaseGraceMs: RELEASE_GRACE_MS,
+      ...(this.#scenario.approvals === undefined ? {} : { approvals: this.#scenario.approvals }),
     });
     const servers = new Servers(this.#timeline, judge, this.#random.branch('servers'));
     await this.#prepare(servers);
@@ -168,7 +169,8 @@ class Life {
     for (const { facts } of policies) servers.source.settings(id.namespace(facts.namespace), {});
     if (this.#scenario.accounts !== undefined) {
       servers.source.settings(id.namespace(ACCOUNTS), {});
-      for (const [customer, plan] of Object.entries(this.#scenario.accounts)) await putAccount(servers, customer, plan);
+      for (const [customer, plan] of Object.entries(this.#scenario.accounts))
+        await putAccount(servers, customer, plan, this.#scenario.until?.[customer]);
     }
     for (const record of records) await servers.put('application', id.namespace(record.namespace), bytesOf(record, 0));
     const say = (ids: Readonly<Record<string, unknown>>) => this.#say(String(ids['code'] ?? 'log'));
@@ -177,6 +179,8 @@ class Life {
       installation,
       owners,
       keysOf: keys,
+      approvals: this.#scenario.approvals ?? { people: [], purgeStages: null },
+      exports: new Map(),
       log: { info: () => undefined, warn: say, error: say },
     };
   }
@@ -273,9 +277,10 @@ class Life {
       case 'delete':
       case 'reinsert':
       case 'close':
+      case 'solve':
         return await this.#change(servers, act);
       case 'change account':
-        return await putAccount(servers, act.customer, act.plan);
+        return await putAccount(servers, act.customer, act.plan, act.until);
       case 'sweep':
         this.#savedQueues = servers.queues.save();
         return await this.#queue('sweep', { policy: act.policy, flush: act.flush, by: 'schedule' });
@@ -348,14 +353,15 @@ class Life {
 
   async #change(
     servers: Servers,
-    act: Extract<Act, { what: 'update' | 'delete' | 'reinsert' | 'close' }>,
+    act: Extract<Act, { what: 'update' | 'delete' | 'reinsert' | 'close' | 'solve' }>,
   ): Promise<void> {
     const namespace = id.namespace(act.namespace);
     const bytes = servers.recordBytes(namespace, act.id);
     const name = `${namespace} ${act.id}`;
-    if ((act.what === 'update' || act.what === 'close') && bytes !== null) {
+    if ((act.what === 'update' || act.what === 'close' || act.what === 'solve') && bytes !== null) {
       const document = BSON.deserialize(bytes);
       if (act.what === 'close') document['closed'] = new Date(this.#timeline.now);
+      if (act.what === 'solve') document['solved'] = new Date(this.#timeline.now);
       document['n'] = Number(document['n']) + 1;
       await servers.put('application', namespace, BSON.serialize(document));
     } else if (act.what === 'delete' && bytes !== null) {
@@ -409,25 +415,41 @@ class Life {
       for (const { facts } of policies)
         this.#timeline.at(at, () => this.#perform({ what: 'sweep', policy: facts.name, flush: true }));
       this.#timeline.at(at + 20 * 60_000, () => this.#perform({ what: 'queue', queue: 'purge' }));
+      this.#reviewInQuiet(at + 25 * 60_000);
       // Vaults make an inventory a day: what asks for one looks twice as often.
       for (const wait of [0, roundMs / 2])
         this.#timeline.at(at + wait + 40 * 60_000, () => this.#perform({ what: 'queue', queue: 'reconcile' }));
       this.#timeline.at(at + 60 * 60_000, () => this.#perform({ what: 'watchdog' }));
     }
   }
+
+  /** Who is asked for a review looks at it, stage after stage, and what they let go goes in the same round. */
+  #reviewInQuiet(from: number): void {
+    const stages = this.#scenario.approvals?.purgeStages;
+    if (stages == null) return;
+    for (const [stage, people] of stages.entries()) {
+      const as = people[0] ?? `reviewer-${stage + 1}`;
+      const act = { what: 'decide', pick: 'all', how: 'grant', as, kind: 'purge' } as const;
+      this.#timeline.at(from + stage * 60_000, () => this.#perform(act, `reviewer-${stage + 1}-at-${from}`));
+    }
+    this.#timeline.at(from + 10 * 60_000, () => this.#perform({ what: 'queue', queue: 'purge' }));
+  }
 }
 
-async function putAccount(servers: Servers, customer: string, plan: string): Promise<void> {
-  await servers.put('application', id.namespace(ACCOUNTS), BSON.serialize({ _id: customer, plan }));
+async function putAccount(servers: Servers, customer: string, plan: string, until?: number): Promise<void> {
+  const date = until === undefined ? {} : { until: new Date(START_MS + until * DAY_MS) };
+  await servers.put('application', id.namespace(ACCOUNTS), BSON.serialize({ _id: customer, plan, ...date }));
 }
 
-export function bytesOf({ id: _id, owner, tenant, at, closed, mail, label, size }: RecordPlan, n: number): Uint8Array {
+export function bytesOf(plan: RecordPlan, n: number): Uint8Array {
+  const { id: _id, owner, tenant, at, closed, solved, mail, label, size } = plan;
   return BSON.serialize({
     _id,
     ...(owner === null ? {} : { owner }),
     ...(tenant === null ? {} : { tenant }),
     ...(at === null ? {} : { at: new Date(START_MS + at * DAY_MS) }),
     ...(closed === undefined ? {} : { closed: new Date(START_MS + closed * DAY_MS) }),
+    ...(solved === undefined ? {} : { solved: new Date(START_MS + solved * DAY_MS) }),
     ...(mail === null ? {} : { mail }),
     ...(label === undefined ? {} : { label }),
     n,

@@ -6,6 +6,7 @@ import type { Known } from './known.ts';
 import type { LedgerWrite } from './ledger-changes.ts';
 import type { Instant, Observation, Physical, RawDocument } from './observations.ts';
 import type { Report } from './properties.ts';
+import { faultOfStages } from './review.ts';
 import { asFields, asInstant, asList, asNumber, asText } from './values.ts';
 
 export interface KnownApproval {
@@ -17,6 +18,7 @@ export interface KnownApproval {
   readonly requestedBy: string;
   /** By the yes of another person, as the judge saw it. */
   grantedAt: Instant | null;
+  isRefused: boolean;
   spentFor: string | null;
 }
 
@@ -55,7 +57,9 @@ export function seeApproval(known: Known, report: Report, { by, before, after }:
   if (state === 'granted' || state === 'spent') {
     const people = asList(after['grants']).map((grant) => asText(asFields(grant)['by']) ?? '');
     const fault = faultOfGrants(known, after._id, approval.requestedBy, people);
+    const skipped = faultOfStages(known, approval.kind, people);
     if (fault !== null) report('approved-without-another', `${which} is ${state}: ${fault}.`);
+    else if (skipped !== null) report('stage-not-passed', `${which} is ${state}: ${skipped}.`);
     else if (approval.grantedAt === null) {
       approval.grantedAt = now;
       const { exception, act } = approval.subject;
@@ -64,6 +68,7 @@ export function seeApproval(known: Known, report: Report, { by, before, after }:
       if (granted?.isWithdrawn === false) granted.grantedAt ??= now;
     }
   }
+  approval.isRefused = state === 'refused';
   const spentFor = asText(after['spentFor']);
   if (approval.spentFor !== null && approval.spentFor !== spentFor && !known.isLedgerSetBack)
     report('grant-used-twice', `${which} was used for ${approval.spentFor}, and then for ${spentFor}.`);
@@ -102,7 +107,9 @@ export function judgeEarly(known: Known, report: Report, { by, before, after }: 
   if (after === null || after['early'] == null || known.isLedgerSetBack) return;
   const approval = asText(asFields(after['early'])['approval']);
   if (asText(asFields(before?.['early'])['approval']) === approval) return;
-  const isGranted = grants(known, 'early-purge').some(({ id, items }) => id === approval && items.includes(after._id));
+  const isGranted = [...grants(known, 'early-purge'), ...grants(known, 'offboard')].some(
+    ({ id, items }) => id === approval && items.includes(after._id),
+  );
   if (!isGranted)
     report(
       'act-without-approval',
@@ -152,7 +159,7 @@ export function forgetApprovals(known: Known, physical: Physical): void {
   for (const document of physical.ledger('exceptions')) learnException(known, document);
 }
 
-function grants(known: Known, kind: string): readonly KnownApproval[] {
+export function grants(known: Known, kind: string): readonly KnownApproval[] {
   return [...known.approvals.values()].filter((approval) => approval.kind === kind && approval.grantedAt !== null);
 }
 
@@ -178,6 +185,7 @@ function learnApproval(known: Known, document: RawDocument): KnownApproval {
     shown: asFields(asFields(text)['shown']),
     requestedBy: asText(document['requestedBy']) ?? '',
     grantedAt: null,
+    isRefused: false,
     spentFor: null,
   };
   known.approvals.set(approval.id, approval);

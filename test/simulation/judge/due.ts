@@ -1,11 +1,12 @@
 /**
  * When a record may go at the earliest, and has to at the latest: the judge's own reading of what docs/policies.md says of
- * events, tiers, look-ups and exceptions. Where it cannot be told what a decision saw (an account that changed within
+ * events, tiers, look-ups, rules and exceptions. Where it cannot be told what a decision saw (an account that changed within
  * hours, an exception that was granted meanwhile), either counts.
  */
 import type { KnownException } from './approvals.ts';
-import { CLOCK_TOLERANCE_MS, DAY_MS, type Known } from './known.ts';
-import type { Instant, PolicyFacts, RawDocument } from './observations.ts';
+import { type Account, CLOCK_TOLERANCE_MS, DAY_MS, type Known } from './known.ts';
+import type { Instant, PolicyFacts, RawDocument, RuleFacts } from './observations.ts';
+import { SCOPES } from './policy-versions.ts';
 import type { RecordFacts } from './record-facts.ts';
 
 /** A run reads exceptions and accounts once, and may take so long until it writes its last plan. */
@@ -72,28 +73,29 @@ export function earliestPurge(
 export function latestPurge(known: Known, policies: readonly PolicyFacts[], facts: RecordFacts): Instant {
   return Math.max(
     ...policies.map((policy) => {
-      const start = startOf(policy, facts);
+      const starts = accountsSince(known, facts.customer, null).map((account) => startOf(policy, facts, account));
       const longer = exceptionsFor(known, policy, facts, 'longer').map(({ activeDays }) => activeDays);
-      const days = [policy.activeDays, policy.longDays ?? 0, ...longer];
-      return start + (Math.max(...days) + policy.archiveDays) * DAY_MS;
+      const ruled = (policy.rules ?? []).flatMap(({ retainDays, deleteDays }) => [retainDays ?? 0, deleteDays ?? 0]);
+      const days = [policy.activeDays, policy.longDays ?? 0, ...longer, ...ruled];
+      return Math.max(...starts) + (Math.max(...days) + policy.archiveDays) * DAY_MS;
     }),
   );
 }
 
 /** As things are now, for what nobody has touched for a while. */
 export function dueNow(known: Known, policy: PolicyFacts, facts: RecordFacts, now: Instant): Instant {
-  const start = startOf(policy, facts);
+  const account = known.accounts.get(facts.customer ?? '')?.at(-1) ?? null;
+  const start = startOf(policy, facts, account);
   const longer = exceptionsFor(known, policy, facts, 'longer').map((exception) =>
     Math.min(start + exception.activeDays * DAY_MS, lastDay(policy, exception)),
   );
-  const plan = known.accounts.get(facts.customer ?? '')?.at(-1)?.plan ?? null;
-  const own = start + daysOf(policy, plan) * DAY_MS;
   const shorter = exceptionsFor(known, policy, facts, 'shorter').flatMap((exception) =>
     endOf(exception) === null && exception.isCertain && (exception.grantedAt ?? now) + policy.graceDays * DAY_MS < now
       ? [Math.max(start + exception.activeDays * DAY_MS, bitesAt(policy, exception))]
       : [],
   );
-  return Math.max(Math.min(own, ...shorter), ...longer);
+  const chosen = Math.min(start + chosenDays(policy, facts, account) * DAY_MS, ...shorter);
+  return Math.max(chosen, start + retainedDays(policy, facts) * DAY_MS, ...longer);
 }
 
 /** The longer exception that keeps the record longest, for a decision of that time. */
@@ -104,7 +106,8 @@ function retainedBy(
   decidedAt: Instant | null,
 ): { readonly exception: KnownException; readonly until: Instant } | null {
   if (decidedAt === null) return null;
-  const start = startOf(policy, facts);
+  const starts = accountsSince(known, facts.customer, decidedAt).map((account) => startOf(policy, facts, account));
+  const start = Math.min(...starts);
   let found: { readonly exception: KnownException; readonly until: Instant } | null = null;
   for (const exception of exceptionsFor(known, policy, facts, 'longer')) {
     if (!exception.isCertain || (exception.grantedAt ?? decidedAt) > decidedAt - RUN_MS) continue;
@@ -114,32 +117,68 @@ function retainedBy(
   return found;
 }
 
+/** The earliest of all that what was looked up may have said. */
 function dueByPolicy(known: Known, policy: PolicyFacts, facts: RecordFacts, decidedAt: Instant | null): Instant {
-  const start = startOf(policy, facts);
-  const plans = policy.longDays === undefined ? [null] : plansSince(known, facts.customer, decidedAt);
-  const own = start + Math.min(...plans.map((plan) => daysOf(policy, plan))) * DAY_MS;
-  const shorter = exceptionsFor(known, policy, facts, 'shorter')
-    .filter((exception) => decidedAt === null || (endOf(exception) ?? decidedAt) > decidedAt - RUN_MS)
-    .map((exception) => Math.max(start + exception.activeDays * DAY_MS, bitesAt(policy, exception)));
-  return Math.min(own, ...shorter);
+  return Math.min(
+    ...accountsSince(known, facts.customer, decidedAt).map((account) => {
+      const start = startOf(policy, facts, account);
+      const shorter = exceptionsFor(known, policy, facts, 'shorter')
+        .filter((exception) => decidedAt === null || (endOf(exception) ?? decidedAt) > decidedAt - RUN_MS)
+        .map((exception) => Math.max(start + exception.activeDays * DAY_MS, bitesAt(policy, exception)));
+      const chosen = Math.min(start + chosenDays(policy, facts, account) * DAY_MS, ...shorter);
+      return Math.max(chosen, start + retainedDays(policy, facts) * DAY_MS);
+    }),
+  );
 }
 
-function startOf({ latestDays }: PolicyFacts, { trigger, closed }: RecordFacts): Instant {
+/** What periods count from: the creation, the latest of all events, or the date that the account has. */
+function startOf(
+  { latestDays, events = ['closed'], expires }: PolicyFacts,
+  { trigger, closed, solved }: RecordFacts,
+  account: Account | null,
+): Instant {
   const created = trigger ?? Number.NaN;
   if (latestDays === undefined) return created;
-  return Math.max(created, closed ?? created + latestDays * DAY_MS);
+  const happened =
+    expires === true ? [account?.until ?? null] : events.map((name) => ({ closed, solved })[name] ?? null);
+  const known = happened.filter((at): at is Instant => at !== null);
+  // As long as one of them is missing, it waits for that one until the last day.
+  const waits = known.length < happened.length ? [created + latestDays * DAY_MS] : [];
+  return Math.max(created, ...known, ...waits);
 }
 
-function daysOf({ activeDays, longDays }: PolicyFacts, plan: string | null): number {
-  return plan === 'long' ? (longDays ?? activeDays) : activeDays;
+/** Days until its disposition: what the most special rule says that says anything (between equals the shorter), else the policy's own. */
+function chosenDays(policy: PolicyFacts, facts: RecordFacts, account: Account | null): number {
+  const { activeDays, longDays } = policy;
+  let chosen = { rank: 0, days: account?.plan === 'long' ? (longDays ?? activeDays) : activeDays };
+  for (const { scope, deleteDays } of rulesAbout(policy, facts)) {
+    const rank = SCOPES.indexOf(scope) + 1;
+    if (deleteDays === null || rank < chosen.rank || (rank === chosen.rank && deleteDays >= chosen.days)) continue;
+    chosen = { rank, days: deleteDays };
+  }
+  return chosen.days;
 }
 
-/** What the account of a customer has said since shortly before; null among them: nothing. */
-function plansSince(known: Known, customer: string | null, since: Instant | null): readonly (string | null)[] {
+/** What retains beats what deletes, and of what retains the longest counts. */
+function retainedDays(policy: PolicyFacts, facts: RecordFacts): number {
+  return Math.max(0, ...rulesAbout(policy, facts).map(({ retainDays }) => retainDays ?? 0));
+}
+
+function rulesAbout({ rules = [] }: PolicyFacts, facts: RecordFacts): readonly RuleFacts[] {
+  return rules.filter(
+    ({ owner, customer, label }) =>
+      (owner === null || owner === facts.owner) &&
+      (customer === null || customer === facts.customer) &&
+      (label === null || label === facts.label),
+  );
+}
+
+/** What the account of a customer has said since shortly before; null among them: there was none. */
+function accountsSince(known: Known, customer: string | null, since: Instant | null): readonly (Account | null)[] {
   const history = known.accounts.get(customer ?? '') ?? [];
   const from = (since ?? Number.NEGATIVE_INFINITY) - RUN_MS;
-  const before = history.findLast(({ at }) => at <= from)?.plan ?? null;
-  return [before, ...history.filter(({ at }) => at > from).map(({ plan }) => plan)];
+  const before = history.findLast(({ at }) => at <= from) ?? null;
+  return [before, ...history.filter(({ at }) => at > from)];
 }
 
 /** Those that were granted, and cover the record. */

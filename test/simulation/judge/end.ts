@@ -6,7 +6,9 @@ import { CLOCK_TOLERANCE_MS, DAY_MS, type Known, type KnownArchive, type KnownRe
 import { leaseEnd } from './ledger-changes.ts';
 import type { Instant, Physical, PolicyFacts, RawDocument } from './observations.ts';
 import type { Report } from './properties.ts';
+import { versionInForce } from './publishing.ts';
 import { readRecord } from './record-facts.ts';
+import { isPurgeRefused } from './review.ts';
 import { isVoid } from './source-changes.ts';
 import { markerOf } from './treatment.ts';
 import { asBytes, asFields, asInstant, asList, asText } from './values.ts';
@@ -64,7 +66,8 @@ function judgeLosses(known: Known, report: Report, physical: Physical): void {
     const isDue = trigger !== null && earliestPurge(known, policies, deletedBy.facts, null) <= now;
     const file = known.storedFile(deletedBy.archive);
     const isExplained = known.keyDamage.isSetBack || (file?.damage.size ?? 0) > 0 || known.isLedgerSetBack;
-    if (deletedBy.archive.document?.['early'] != null) continue;
+    // Another date was judged when it was given.
+    if (deletedBy.archive.document?.['early'] != null || known.movedTo.has(deletedBy.archive.id)) continue;
     if (isDue || isExplained) continue;
     report(
       'lost-record',
@@ -251,10 +254,11 @@ function judgeDue(
   if (purges.length === 0) return;
   const windowMs = Math.max(...policies.map(({ dueWindowDays }) => dueWindowDays)) * DAY_MS;
   // With the last of its records, and never later than the window after the first.
-  const ofRecords = Math.min(Math.max(...purges), Math.min(...purges) + windowMs);
+  const ofRecords = known.movedTo.get(archive.id) ?? Math.min(Math.max(...purges), Math.min(...purges) + windowMs);
   // Verified by an inventory, it may be cleared after that date.
   const due = Math.max(ofRecords, archive.clearedAt ?? ofRecords);
   if (due + NEXT_RUN_MS > now || mayBeStopped(known, document, now) || isRetrieved(archive, physical)) return;
+  if (isPurgeRefused(known, archive.id, physical)) return;
   if (purgeCapStops(known, policies, physical, now) || file?.damage.size !== 0) return;
   const grace = Math.max(...policies.map(({ graceDays }) => graceDays)) * DAY_MS;
   const text = `Archive ${archive.id} was due for its purge at ${at(due)} and is cleared.`;
@@ -287,7 +291,9 @@ function judgeSource(known: Known, report: Report, putAside: ReadonlySet<string>
     if (record.putBy === 'moraine' && record.exemptUntil === null) continue;
     if (facts.mayBeUnfit || dueAt + policy.archiveDays * DAY_MS <= now || putAside.has(record.key)) continue;
     if (!known.facts.owners.includes(facts.owner ?? '')) continue;
-    const since = Math.max(dueAt + policy.maxWaitDays * DAY_MS, record.putAt, record.exemptUntil ?? 0);
+    const inForceSince = known.inForceSince.get(policy.name) ?? 0;
+    const dueSince = Math.max(dueAt, inForceSince) + policy.maxWaitDays * DAY_MS;
+    const since = Math.max(dueSince, record.putAt, record.exemptUntil ?? 0);
     if (since + NEXT_RUN_MS > now || isStopped(known, record, now) || sharesWithDamage(known, record)) continue;
     if (overCap(policy, dueOf.get(namespace) ?? 0, all.get(namespace) ?? 0)) continue;
     const text = `Record ${id} of ${namespace} is due since ${at(dueAt)}, and nothing in the world keeps it.`;
@@ -301,11 +307,11 @@ function isTreated({ treat }: PolicyFacts, { bytes }: KnownRecord): boolean {
   return treat !== undefined && bytes !== null && markerOf(bytes) !== null;
 }
 
-/** By the ledger: a publication that was cut after its effect was told to nobody. */
+/** By the ledger: what was to come has come, and a publication that was cut after its effect was told to nobody. */
 function policiesInForce(known: Known, physical: Physical): ReadonlyMap<string, PolicyFacts> {
   const found = new Map<string, PolicyFacts>();
   for (const each of physical.ledger('policiesInForce')) {
-    const [policy] = known.policyVersions.get(asText(each['version']) ?? '') ?? [];
+    const [policy] = known.policyVersions.get(versionInForce(each, physical.now()) ?? '') ?? [];
     if (policy !== undefined) found.set(policy.namespace, policy);
   }
   return found;

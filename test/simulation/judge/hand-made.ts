@@ -17,6 +17,7 @@ import { pack } from 'tar-stream';
 import { hashOf } from './audit-chain.ts';
 import { Judge } from './judge.ts';
 import type {
+  ApprovalFacts,
   Instant,
   Observation,
   Physical,
@@ -90,7 +91,7 @@ export class HandMade implements Physical {
   readonly #keys = new Map<string, Map<string, RawDocument>>();
   #entries: Fields[] = [];
 
-  constructor(policy: PolicyFacts = POLICY) {
+  constructor(policy: PolicyFacts = POLICY, approvals?: ApprovalFacts) {
     const facts: WorldFacts = {
       seed: 1,
       policies: [policy],
@@ -101,6 +102,7 @@ export class HandMade implements Physical {
     };
     this.judge = new Judge(facts);
   }
+      ...(approvals === undefined ? {} : { approvals }),
 
   /** Names of the properties that were broken so far, each once. */
   get broken(): readonly string[] {

@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { afterAll, describe, expect, test } from 'vitest';
+import { approve, expectBroken, shown } from './broken.ts';
 import {
   ANY,
   archiveFile,
@@ -13,20 +14,12 @@ import {
   PURGE,
 } from './hand-made.ts';
 import type { SourceRecord } from './observations.ts';
-import { PROPERTIES, type PropertyName } from './properties.ts';
+import { PROPERTIES } from './properties.ts';
+import './leaving-cases.ts';
+import './people-cases.ts';
 
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
-const shown = new Set<string>();
-
-/** The world broke this property, and nothing else but what follows from it. */
-function expectBroken(world: HandMade, property: PropertyName, ...alsoBroken: readonly PropertyName[]): void {
-  shown.add(property);
-  expect([...world.broken].sort()).toEqual([property, ...alsoBroken].sort());
-  const [violation] = world.judge.violations.filter((each) => each.property === property);
-  expect(violation?.promise).toBe(PROPERTIES[property].promise);
-}
-
 function first(records: readonly SourceRecord[]): SourceRecord {
   const [record] = records;
   if (record === undefined) throw new Error('there is no record');
@@ -47,25 +40,6 @@ const BACKLOG = {
   subject: { policy: 'chats' },
   shown: JSON.stringify({ shown: { partitions: [{ owner: 'acme', customer: 'north', records: 1 }] } }),
 };
-
-/** Ann asks, and it is granted by whom it says; `says`: who was seen to say yes. */
-async function approve(
-  world: HandMade,
-  of: { readonly kind: string; readonly subject: Readonly<Record<string, string>>; readonly shown?: string },
-  { by = 'person:bob', says = by }: { readonly by?: string; readonly says?: string } = {},
-): Promise<void> {
-  const approval = {
-    _id: `ap-${of.kind}${of.subject['act'] ?? ''}`,
-    shown: '{}',
-    items: [],
-    requestedBy: 'person:ann',
-    spentFor: null,
-    ...of,
-  };
-  await world.write('approvals', { ...approval, state: 'requested', grants: [] });
-  await world.see({ what: 'approval said', by: 'operator-9', person: says, approval: approval._id, how: 'grant' });
-  await world.write('approvals', { ...approval, state: 'granted', grants: [{ by }] });
-}
 
 const EXCEPTION = {
   _id: 'e1',

@@ -18,9 +18,13 @@ import { seeAudit } from './audit-chain.ts';
 import { forgetBrakes, seeBrake } from './brakes.ts';
 import { judgeEnd } from './end.ts';
 import { fileKey, Known } from './known.ts';
-import { learnPolicy, seeArchiveWritten, seeExpiration, seePolicyVersion } from './ledger-changes.ts';
+import { judgeOffboarding, seeOffboardingAsked, seeReturned } from './leaving.ts';
+import { seeArchiveWritten, seeExpiration } from './ledger-changes.ts';
 import type { JudgePort, Observation, Physical, RawDocument, Violation, WorldFacts } from './observations.ts';
+import { learnPolicy, seePolicyVersion } from './policy-versions.ts';
 import { PROPERTIES, type PropertyName } from './properties.ts';
+import { judgeBegun, learnInForce, seeInForce } from './publishing.ts';
+import { seeMovedDate } from './rescheduling.ts';
 import { Secrets } from './secrets.ts';
 import { seePut, seeRemoved, seeRestored } from './source-changes.ts';
 import { asNumber, asText } from './values.ts';
@@ -93,6 +97,12 @@ export class Judge implements JudgePort {
       case 'policy published':
         learnPolicy(known, seen.policy);
         break;
+      case 'export returned':
+        seeReturned(known, seen);
+        break;
+      case 'offboarding asked':
+        seeOffboardingAsked(known, seen);
+        break;
       case 'retrieval open':
         known.openRetrievals.set(seen.retrieval, seen.archive);
         break;
@@ -126,13 +136,18 @@ export class Judge implements JudgePort {
     if (collection === 'audit') seeAudit(known, this.#report, before, after);
     else if (collection === 'archives') {
       judgeEarly(known, this.#report, write);
+      judgeBegun(known, this.#report, 'Archive', write, physical.now());
+      seeMovedDate(known, this.#report, write);
       seeArchiveWritten(known, this.#report, write, physical);
     } else if (collection === 'approvals') seeApproval(known, this.#report, write, physical.now());
     else if (collection === 'exceptions') seeException(known, this.#report, write, physical.now());
     else if (collection === 'holds') seeHold(known, this.#report, write);
     else if (collection === 'policyVersions') seePolicyVersion(known, after);
+    else if (collection === 'policiesInForce') seeInForce(known, this.#report, write, physical.now());
     else if (collection === 'expirations') {
       if (before === null && after !== null) judgeDisposalGrant(known, this.#report, after);
+      if (before === null && after !== null) judgeOffboarding(known, this.#report, after);
+      judgeBegun(known, this.#report, 'Expiration', write, physical.now());
       seeExpiration(known, this.#report, write, physical.now());
     } else if (collection === 'attempts' && after?.['state'] === 'abandoned') seeAbandoned(known, this.#report, id);
   }
@@ -202,6 +217,7 @@ export class Judge implements JudgePort {
     for (const attempt of known.attempts.values()) attempt.isAbandoned = false;
     for (const each of physical.ledger('attempts')) known.attempt(each._id).isAbandoned = each['state'] === 'abandoned';
     for (const version of physical.ledger('policyVersions')) seePolicyVersion(known, version);
+    learnInForce(known, physical);
   }
 
   async #readKeys(physical: Physical): Promise<void> {

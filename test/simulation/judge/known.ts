@@ -112,6 +112,24 @@ export interface Brake {
 }
 
 export interface AuditFacts {
+/** What the account of a customer said from then on. */
+export interface Account {
+  readonly at: Instant;
+  readonly plan: string | null;
+  readonly until: Instant | null;
+}
+
+/** What a customer got back. */
+export interface ReturnedFacts {
+  readonly owner: string;
+  readonly customer: string;
+  readonly manifestSha256: string;
+  /** By record key. */
+  readonly records: ReadonlyMap<string, Uint8Array>;
+  /** By archive, and then by record key. */
+  readonly archives: ReadonlyMap<string, ReadonlyMap<string, Uint8Array>>;
+}
+
   readonly act: string;
   readonly phase: string;
   readonly attempt: string | null;
@@ -153,7 +171,17 @@ export class Known {
   /** Reason of an exception to the labels that it was asked for: the ledger has only codes of them. */
   readonly labelsAsked = new Map<string, readonly string[]>();
   /** What the account of a customer said, and from when on. */
-  readonly accounts = new Map<string, { readonly at: Instant; readonly plan: string | null }[]>();
+  readonly accounts = new Map<string, Account[]>();
+  /** Exports that were handed over, by their id. */
+  readonly exports = new Map<string, ReturnedFacts>();
+  /** Exports with which somebody said that a customer leaves; true: also archives that they do not hold. */
+  readonly leaving = new Map<string, boolean>();
+  /** The purge date that an archive was given by hand last. */
+  readonly movedTo = new Map<string, Instant>();
+  /** Since when a version may be used, by the version. */
+  readonly usableFrom = new Map<string, Instant>();
+  /** Since when what is in force last is so, by the policy's name. */
+  readonly inForceSince = new Map<string, Instant>();
   /** When the judge began to look: what is there by then was there before. */
   beganAt: Instant | null = null;
   isLedgerSetBack = false;

@@ -1,9 +1,10 @@
 /** Promises 5, 6 and 11 in the ledger: what is written of an archive must add up, move as it may, and be true. */
 import { isCapLifted } from './approvals.ts';
 import { type Known, type KnownArchive, recordKey } from './known.ts';
-import type { Instant, Physical, PolicyFacts, RawDocument } from './observations.ts';
+import type { Instant, Physical, RawDocument } from './observations.ts';
 import { treeHash } from './open-archive.ts';
 import type { Report } from './properties.ts';
+import { judgeReviewed } from './review.ts';
 import { asFields, asInstant, asList, asNumber, asText, sameBytes } from './values.ts';
 
 export interface LedgerWrite {
@@ -52,6 +53,7 @@ export function seeArchiveWritten(
   judgeMove(report, id, before, after);
   judgeEpoch(report, archive, by, before, after);
   archive.document = after;
+  noteAttempt(known, after, physical.now());
   const state = asText(after['state']);
   if (state === 'verified') archive.everVerified.add(asText(after['attempt']) ?? '');
   if (!addsUp(after)) {
@@ -61,10 +63,13 @@ export function seeArchiveWritten(
   if (state === 'stored') {
     judgeStored(known, report, archive, after);
     judgeTaken(known, report, archive);
+    judgeWhole(known, report, archive);
   }
+  if (state === 'purging') judgeReviewed(known, report, archive, after);
   if (state === 'confirmed') judgeConfirmed(known, report, archive);
   if (state === 'cleared' && before?.['state'] === 'verified') {
     settle(known, report, archive, after, physical);
+    settleUnits(known, report, archive, after);
   }
 }
 
@@ -86,73 +91,6 @@ export function seeExpiration(known: Known, report: Report, { by, before, after 
   if (after['outcomes'] != null && !addsUp(after)) {
     report('outcomes-do-not-add-up', `Expiration ${after._id}: ${JSON.stringify(after['outcomes'])}.`);
   }
-}
-
-/** What a version says: as a person published it, else as its document says. */
-export function seePolicyVersion(known: Known, after: RawDocument | null): void {
-  const json = asText(after?.['json']);
-  if (after === null || json === null || known.policyVersions.has(after._id)) return;
-  const parsed: unknown = JSON.parse(json);
-  const fields = asFields(parsed);
-  const archive = asFields(fields['archive']);
-  const limits = asFields(fields['limits']);
-  const verify = archive['verify'] === 'inventory' ? 'inventory' : 'checksum';
-  const active = asFields(fields['active']);
-  const otherwise = asText(fields['active']) ?? active['otherwise'];
-  const long = asText(asFields(active['of'])['long']);
-  const latest = asText(asFields(fields['trigger'])['latest']);
-  const makesArchives = fields['archive'] !== null;
-  const treat = treatOf(fields['treat']);
-  const does = makesArchives ? (treat === null ? null : 'archive and treat') : treat === null ? 'delete' : 'treat';
-  const policy: PolicyFacts = {
-    name: asText(after['name']) ?? '',
-    namespace: asText(after['namespace']) ?? '',
-    activeDays: days(otherwise),
-    ...(long === null ? {} : { longDays: days(long) }),
-    ...(latest === null ? {} : { latestDays: days(latest) }),
-    archiveDays: makesArchives ? days(archive['for']) : NO_ARCHIVE.archiveDays,
-    dueWindowDays: makesArchives ? days(archive['dueWindow']) : NO_ARCHIVE.dueWindowDays,
-    maxWaitDays: makesArchives ? days(archive['maxWait']) : NO_ARCHIVE.maxWaitDays,
-    graceDays: days(fields['grace']),
-    verify,
-    ...(does === null ? {} : { does }),
-    ...(treat === null ? {} : { treat }),
-    limits: { records: asNumber(limits['records']) ?? 0, share: asNumber(limits['share']) ?? 0 },
-  };
-  known.policyVersions.set(after._id, [policy]);
-  const versions = known.policies.get(policy.name);
-  if (versions === undefined) known.policies.set(policy.name, [policy]);
-  else if (!versions.some((each) => isSame(each, policy))) versions.unshift(policy);
-}
-
-/** Of a policy that makes no archives: nothing is ever past its archive period, and nothing waits for more records. */
-export const NO_ARCHIVE = { archiveDays: 36_500, dueWindowDays: 1, maxWaitDays: 1 } as const;
-
-function treatOf(value: unknown): NonNullable<PolicyFacts['treat']> | null {
-  if (!Array.isArray(value)) return null;
-  return value.map((each) => {
-    const how = asFields(each)['how'];
-    return {
-      field: asText(asFields(each)['field']) ?? '',
-      how: how === 'redact' || how === 'pseudonymise' ? how : 'anonymise',
-    };
-  });
-}
-
-/** Whole days, as all periods of a simulated life are. */
-function days(period: unknown): number {
-  const [, count] = /^P(\d+)D$/.exec(asText(period) ?? '') ?? [];
-  return count === undefined ? Number.NaN : Number(count);
-}
-
-/** A person heard that a policy is in force. */
-export function learnPolicy(known: Known, policy: PolicyFacts): void {
-  const versions = (known.policies.get(policy.name) ?? []).filter((each) => !isSame(each, policy));
-  known.policies.set(policy.name, [...versions, policy]);
-}
-
-function isSame(left: PolicyFacts, right: PolicyFacts): boolean {
-  return JSON.stringify(Object.entries(left).sort()) === JSON.stringify(Object.entries(right).sort());
 }
 
 function judgeMove(report: Report, id: string, before: RawDocument | null, after: RawDocument): void {
@@ -236,7 +174,7 @@ function judgeTaken(known: Known, report: Report, archive: KnownArchive): void {
   }
   const [policy, ...others] = known.policiesOf(archive, file.opened.namespace);
   if (policy === undefined || others.length > 0 || file.opened.records.length <= policy.limits.records) return;
-  if (isCapLifted(known, policy.name)) return;
+  if (archive.document?.['addendumTo'] !== undefined || isCapLifted(known, policy.name)) return;
   report(
     'over-the-cap',
     `Archive ${archive.id} holds ${file.opened.records.length} records; policy ${policy.name} lets a run take ${policy.limits.records}.`,
@@ -263,7 +201,7 @@ function faultOfStored(known: Known, archive: KnownArchive, after: RawDocument):
   if (stored['merkleRoot'] !== opened.merkleRoot) return 'its Merkle root is not that of the file';
   if (stored['manifestSha256'] !== opened.manifestSha256) return 'its manifest is not that of the file';
   if (opened.policyVersion !== after['policyVersion']) return 'its file names another policy version';
-  return null;
+  return faultOfUnits(file, stored);
 }
 
 /** At `cleared`: what the settled pages say of each record, against what happened to it. */

@@ -141,6 +141,25 @@ export interface PolicyFacts {
   readonly name: string;
   readonly namespace: string;
   readonly activeDays: number;
+  /** An export has its name and was handed over. `archives`: records by the archive that they came out of. */
+  | {
+      readonly what: 'export returned';
+      readonly by: string;
+      readonly export: string;
+      readonly owner: string;
+      readonly customer: string;
+      /** Hex, of the bytes of its manifest. */
+      readonly manifestSha256: string;
+      readonly records: readonly SourceRecord[];
+      readonly archives: ReadonlyMap<string, readonly SourceRecord[]>;
+    }
+  /** A person says that a customer leaves, with this export. `withoutArchives`: also archives that it does not hold. */
+  | {
+      readonly what: 'offboarding asked';
+      readonly by: string;
+      readonly export: string;
+      readonly withoutArchives: boolean;
+    }
   /** Instead, for customers whose account (`data.accounts`, by the customer's name) has the plan `long`. */
   readonly longDays?: number;
   /** Periods count from the date in `closed` and never from before `at`; without one, from so many days after `at`. */
@@ -161,10 +180,25 @@ export interface PolicyFacts {
 
 /**
  * What the judge knows from the start. Records of a simulated life have: `_id` text, `owner`, `tenant` (the customer),
- * `at` (the trigger), `closed` (an event that may not have happened), `label` (what exceptions can name), `mail` (facet `subject`; may be missing), `text` (contains the record's canary), `n` (a counter
+ * `at` (the trigger), `closed` and `solved` (events that may not have happened), `label` (what exceptions can name), `mail` (facet `subject`; may be missing), `text` (contains the record's canary), `n` (a counter
  * that the application raises with each update). What lacks a usable owner, tenant or `at` is unfit.
  */
 export interface WorldFacts {
+/** From general to special. */
+export type RuleScope = 'organisation' | 'owner' | 'customer' | 'dataset' | 'label';
+
+/** A rule of a policy. It is about the records of which all that is named holds; null: any. Days count as periods do. */
+export interface RuleFacts {
+  readonly name: string;
+  readonly scope: RuleScope;
+  readonly owner: string | null;
+  readonly customer: string | null;
+  readonly label: string | null;
+  /** One of the two at least. */
+  readonly retainDays: number | null;
+  readonly deleteDays: number | null;
+}
+
   readonly seed: number;
   readonly policies: readonly PolicyFacts[];
   /** Owners that moraine.yaml names. Records of others must stay. */
@@ -174,6 +208,12 @@ export interface WorldFacts {
   /** Must never be seen outside the source, sealed members and restored output. Every record's text begins with it. */
   readonly canary: string;
   /** Ids of records that no run can take: their bytes cannot be guarded, or they lack owner, customer or trigger. */
+  /** Instead of `closed`: the fields of which the latest counts, once all of them are there. */
+  readonly events?: readonly string[];
+  /** Instead of events: the date in `until` of the customer's account is the due date itself, and `activeDays` is 0. */
+  readonly expires?: true;
+  /** What retains or deletes some records besides the active period. */
+  readonly rules?: readonly RuleFacts[];
   readonly releaseGraceMs: number;
 }
 
@@ -192,3 +232,12 @@ export interface JudgePort {
   end(physical: Physical): Promise<void>;
   readonly violations: readonly Violation[];
 }
+  /** Who decides, as moraine.yaml says it; left out: anybody but who asked, and nobody looks at a purge first. */
+  readonly approvals?: ApprovalFacts;
+}
+
+export interface ApprovalFacts {
+  /** Empty: anybody. */
+  readonly people: readonly string[];
+  /** Before every purge: one person of each stage, an empty one being anybody; null: no review. */
+  readonly purgeStages: readonly (readonly string[])[] | null;

@@ -112,17 +112,47 @@ export const PROPERTIES = {
   'act-without-approval': {
     promise: 3,
     catches:
-      'A hold is released, an exception put into force or a longer one ended, an archive purged early, or a backlog begun, and no other person was seen to grant it.',
+      'A hold is released, an exception put into force or a longer one ended, an archive purged early, a backlog or an offboarding begun, or a version published that lets records go sooner, and no other person was seen to grant it.',
   },
   'approved-without-another': {
     promise: 3,
     catches:
       'An approval counts as granted by the person who asked, by one who never said yes, by one person for two, or after it was refused.',
   },
+  'stage-not-passed': {
+    promise: 3,
+    catches:
+      'An approval counts as granted although a stage of it has nobody, or somebody who is not among those who may decide there.',
+  },
+  'purged-without-review': {
+    promise: 3,
+    catches:
+      'An archive is claimed for its purge where people look at that before, and not every stage let it go with the file and the date that it has, or somebody refused it.',
+  },
+  'left-unreturned': {
+    promise: 1,
+    catches:
+      'A record or a file of a customer who leaves is destroyed, and no export that was handed over before holds it as it was (nor did the person say that archives may go without).',
+  },
   'grant-used-twice': { promise: 3, catches: 'A grant for something that is done once lets it happen again.' },
   'purged-early': {
     promise: 4,
-    catches: 'A file is removed although the archive period of a record in it is not over at true time.',
+    catches:
+      'A file is removed although the archive period of a record in it, or the date that a person gave it instead, is not over at true time.',
+  },
+  'rescheduled-without-approval': {
+    promise: 4,
+    catches:
+      'An archive gets an earlier purge date, and no other person let exactly this archive go from the old date to the new one.',
+  },
+  'policy-bites-early': {
+    promise: 4,
+    catches:
+      'A version that lets records go sooner is in force before the grace of the one before it is over, or something is begun under a version that is not in force.',
+  },
+  'run-changed-policy': {
+    promise: 4,
+    catches: 'An archive or a disposal that was begun under one version of its policy goes on under another.',
   },
   'purged-under-retrieval': {
     promise: 4,

@@ -9,6 +9,8 @@ export interface RecordFacts {
   readonly trigger: Instant | null;
   /** The event that some policies wait for. */
   readonly closed: Instant | null;
+  /** Another one: some policies wait for both. */
+  readonly solved: Instant | null;
   readonly mail: string | null;
   /** What exceptions can name. */
   readonly label: string | null;
@@ -23,6 +25,7 @@ const UNREADABLE: RecordFacts = {
   customer: null,
   trigger: null,
   closed: null,
+  solved: null,
   mail: null,
   label: null,
   isUnfit: true,
@@ -44,6 +47,7 @@ export function readRecord(bytes: Uint8Array): RecordFacts {
       customer,
       trigger,
       closed,
+      solved: asInstant(fields['solved']),
       mail: asText(fields['mail']),
       label: asText(fields['label']),
       isUnfit,

@@ -10,11 +10,12 @@ import {
   type KnownRecord,
   recordKey,
 } from './known.ts';
+import { returnedWith } from './leaving.ts';
 import type { Instant, Observation, RawDocument } from './observations.ts';
 import type { Report } from './properties.ts';
 import { readRecord } from './record-facts.ts';
 import { isExempt, judgeTreatment, markerOf, type Treated } from './treatment.ts';
-import { asFields, asText, sameBytes } from './values.ts';
+import { asFields, asInstant, asText, sameBytes } from './values.ts';
 
 type Put = Extract<Observation, { readonly what: 'source put' }>;
 type Removed = Extract<Observation, { readonly what: 'source removed' }>;
@@ -22,7 +23,7 @@ type Restored = Extract<Observation, { readonly what: 'restored' }>;
 
 export const APPLICATION = 'application';
 /** A command that was sent under an announcement may arrive this much after an expiration ended. */
-const LATE_COMMAND_MS = 10_000 + CLOCK_TOLERANCE_MS;
+export const LATE_COMMAND_MS = 10_000 + CLOCK_TOLERANCE_MS;
 /** A restore that looked at an archive before it was cleared has ended by then. */
 const RESTORE_LOOK_MS = 10 * 60_000;
 
@@ -30,8 +31,8 @@ export function seePut(known: Known, report: Report, { by, record: put, before }
   if (put.namespace === ACCOUNTS && by === APPLICATION) {
     const history = known.accounts.get(put.id) ?? [];
     const since = now === known.beganAt ? Number.NEGATIVE_INFINITY : now;
-    const plan = asText(asFields(BSON.deserialize(put.bytes))['plan']);
-    known.accounts.set(put.id, [...history, { at: since, plan }]);
+    const { plan, until } = asFields(BSON.deserialize(put.bytes));
+    known.accounts.set(put.id, [...history, { at: since, plan: asText(plan), until: asInstant(until) }]);
     return;
   }
   const record = known.record(put);
@@ -167,10 +168,13 @@ function judgeDeletion(
   const files = (known.filesOfRecord.get(record.key) ?? []).filter((file) => isSafe(known, file));
   const basis = basisOf(known, record, removed.bytes);
   const archive = basis?.parties == null ? null : known.archive(basis.parties.archive);
-  const expiration = basis === undefined ? deletionOrderOf(known, record, facts, now) : null;
+  const leaving = leavingOrderOf(known, record, facts, removed.bytes, now);
+  const expiration = basis === undefined ? (leaving ?? deletionOrderOf(known, record, facts, now)) : null;
 
   if (basis === undefined && expiration === null) {
-    if (files.length > 0)
+    if (disposalOf(known, record, facts, now, 'offboard') !== null)
+      report('left-unreturned', `${which} was deleted with its customer, and was not handed over as it was.`);
+    else if (files.length > 0)
       report('deleted-other-bytes', `${which} was deleted with other bytes than its verified archive holds.`);
     else report('deleted-before-verified', `${which} was deleted: ${whyNot(known, record, removed.bytes)}.`);
   }
@@ -178,18 +182,23 @@ function judgeDeletion(
     const deletion = { bytes: removed.bytes, facts, at: now, archive, attempt: basis?.parties?.attempt ?? null };
     archive.deleted.set(record.key, deletion);
     archive.putBack.delete(record.key);
-    record.deletedBy = deletion;
+    // It goes with its customer, or under the archive that holds it: the page may be settled either way.
+    if (leaving !== null) archive.putBack.add(record.key);
+    record.deletedBy = leaving === null ? deletion : { ...deletion, archive: null, attempt: null };
   } else {
     record.deletedBy = { bytes: removed.bytes, facts, at: now, archive: null, attempt: null };
   }
-  if (archive !== null && known.policiesOf(archive, record.namespace).every(({ treat }) => treat !== undefined))
+  const isTreating =
+    archive !== null && known.policiesOf(archive, record.namespace).every(({ treat }) => treat !== undefined);
+  if (isTreating && leaving === null)
     report('deleted-instead-of-treated', `${which} was deleted; its policy has it treated.`);
-  judgeWhose(known, report, record, which, facts.isUnfit ? null : facts.owner);
+  judgeWhose(known, report, record, which, facts.isUnfit && leaving === null ? null : facts.owner);
   const order = archive?.document ?? expiration;
-  const fault = faultOfTime(known, known.policiesOf({ document: order }, record.namespace), facts, order, now);
+  const policies = known.policiesOf({ document: order }, record.namespace);
+  const fault = leaving === null ? faultOfTime(known, policies, facts, order, now) : null;
   if (fault?.why === 'not due') report('deleted-not-due', `${which} ${fault.text} and was deleted at ${at(now)}.`);
   else if (fault !== null) report('taken-under-exception', `${which} ${fault.text} and was deleted at ${at(now)}.`);
-  if (record.putBy === 'moraine' && (record.exemptUntil ?? 0) > now + CLOCK_TOLERANCE_MS) {
+  if (leaving === null && record.putBy === 'moraine' && (record.exemptUntil ?? 0) > now + CLOCK_TOLERANCE_MS) {
     report(
       'deleted-not-due',
       `${which} was restored, exempt until ${at(record.exemptUntil ?? 0)}, and was deleted at ${at(now)}.`,
@@ -228,7 +237,7 @@ function judgeIntent(
 }
 
 /** The file is there, its key is kept, and the ledger calls it verified at the level of its policy. */
-function isSafe(known: Known, file: KnownFile): boolean {
+export function isSafe(known: Known, file: KnownFile): boolean {
   if (file.parties === null || !(file.inVault || file.damage.size > 0)) return false;
   const archive = known.archive(file.parties.archive);
   const { attempt } = file.parties;
@@ -256,6 +265,18 @@ function whyNot(known: Known, record: KnownRecord, bytes: Uint8Array): string {
       return `archive ${archive} is ${known.state(known.archive(archive)) ?? 'unknown'}, its file ${there} and ${listed}, its key ${known.attempt(attempt).key}`;
     })
     .join('; ');
+}
+
+/** It was handed over as it is, and its customer leaves. */
+function leavingOrderOf(
+  known: Known,
+  record: KnownRecord,
+  facts: KnownRecord['facts'],
+  bytes: Uint8Array,
+  now: Instant,
+): RawDocument | null {
+  const order = disposalOf(known, record, facts, now, 'offboard');
+  return order === null || returnedWith(known, { key: record.key, facts }, bytes) === null ? null : order;
 }
 
 /** What was ordered, by a person for what is expired or by a policy that deletes, and lets this record go without an archive. */
@@ -293,7 +314,7 @@ function disposalOf(
   record: KnownRecord,
   facts: KnownRecord['facts'],
   now: Instant,
-  kind: 'expired' | 'treat-expired' | 'delete' | 'treat',
+  kind: 'expired' | 'treat-expired' | 'delete' | 'treat' | 'offboard',
 ): RawDocument | null {
   for (const expiration of known.expirations.values()) {
     if ((expiration['kind'] ?? 'expired') !== kind) continue;

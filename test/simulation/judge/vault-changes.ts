@@ -10,11 +10,13 @@ import {
   type Parties,
   recordKey,
 } from './known.ts';
+import { judgeLeavingArchive } from './leaving.ts';
 import type { Instant, Observation, Physical, RawDocument } from './observations.ts';
 import { openArchive, recipientCount, unwrapKey } from './open-archive.ts';
 import type { Report } from './properties.ts';
 import { readRecord } from './record-facts.ts';
 import type { Secrets } from './secrets.ts';
+import { seeUnits } from './unit-archives.ts';
 import { asBytes, asFields, asText, sameBytes } from './values.ts';
 
 type Stored = Extract<Observation, { readonly what: 'vault stored' }>;
@@ -61,6 +63,7 @@ export async function seeStored(known: Known, report: Report, secrets: Secrets, 
     return;
   }
   judgeContent(known, report, stored, parties);
+  seeUnits(known, report, stored);
   for (const { id, bytes } of stored.opened.records) {
     const key = recordKey(stored.opened.namespace, id);
     stored.bytesOf.set(key, bytes);
@@ -101,9 +104,12 @@ export function seeVaultRemoved(known: Known, report: Report, seen: Removed, phy
   const policies = known.policiesOf(archive, file.parties.namespace);
   // Whether that was granted was judged when it was written.
   const isEarly = archive.document?.['early'] != null;
+  judgeLeavingArchive(known, report, archive, which);
+  // And so was another date that a person gave it.
+  const movedTo = known.movedTo.get(archive.id);
   for (const { facts } of archive.deleted.values()) {
     if (facts.trigger === null || isEarly) continue;
-    const due = earliestPurge(known, policies, facts, known.decidedAt(archive.document));
+    const due = movedTo ?? earliestPurge(known, policies, facts, known.decidedAt(archive.document));
     if (due <= now + CLOCK_TOLERANCE_MS) continue;
     report(
       'purged-early',
@@ -222,7 +228,8 @@ function judgeContent(known: Known, report: Report, { opened }: KnownFile, parti
   }
   const document = known.archive(parties.archive).document;
   for (const name of ['owner', 'customer', 'namespace'] as const) {
-    if (document !== null && document[name] !== opened[name]) {
+    const said = name === 'namespace' ? (document?.['collection'] ?? document?.[name]) : document?.[name];
+    if (document !== null && said !== opened[name]) {
       report('mixed-archive', `${of}, is of ${name} ${opened[name]}; the ledger says ${String(document[name])}.`);
     }
   }

@@ -14,16 +14,19 @@ import { purgeEarly } from '../../../src/lifecycle/early-purge.ts';
 import { endException, requestException, settleException } from '../../../src/lifecycle/exception.ts';
 import { type HoldRequest, placeHold, releaseHold } from '../../../src/lifecycle/hold.ts';
 import { pause, resume } from '../../../src/lifecycle/pause.ts';
+import { publishWeighed, weighPublication } from '../../../src/lifecycle/publish-policy.ts';
 import { policiesToRun } from '../../../src/lifecycle/published.ts';
 import { purgeArchives } from '../../../src/lifecycle/purge.ts';
 import { planPurge } from '../../../src/lifecycle/purge-caps.ts';
 import { disposeQuarantined, retryQuarantined } from '../../../src/lifecycle/quarantine.ts';
 import { reconcile } from '../../../src/lifecycle/reconcile.ts';
+import { planReschedule, rescheduleArchives } from '../../../src/lifecycle/reschedule.ts';
 import { runPolicy } from '../../../src/lifecycle/run-policy.ts';
 import type { SimulatedProcess } from '../engine/process.ts';
 import type { Scope } from '../judge/observations.ts';
 import type { Installed } from './context.ts';
-import { publish } from './policy-file.ts';
+import { exportOne, offboardOne } from './leaving-command.ts';
+import { policyOf } from './policy-file.ts';
 import { retrieveAndRestore } from './restore-command.ts';
 import type { Act } from './scenario.ts';
 import { DAY_MS, START_MS } from './scenario.ts';
@@ -40,6 +43,9 @@ export const COMMANDS = [
   'pause',
   'resume',
   'publish',
+  'reschedule',
+  'export',
+  'offboard',
   'run',
   'purge',
   'reconcile',
@@ -60,8 +66,9 @@ export async function carryOut(
   command: Command,
   process: SimulatedProcess,
   context: Context,
-  { servers, keysOf }: Installed,
+  installed: Installed,
 ): Promise<void> {
+  const { servers, keysOf } = installed;
   const by = process.name;
   const { store } = context;
   switch (command.what) {
@@ -93,9 +100,15 @@ export async function carryOut(
       await resume(context, { what: command.target, name: command.of }, { by, reason: null });
       return;
     case 'publish':
-      await publish(context, command.policy, command.version, by);
+      await publish(context, command);
       await servers.tell({ what: 'policy published', by, policy: command.policy });
       return;
+    case 'reschedule':
+      return await reschedule(context, command);
+    case 'export':
+      return await exportOne(command, process, context, installed);
+    case 'offboard':
+      return await offboardOne(command, personOf(command), process, context, installed);
     case 'run': {
       const { policy: name, flush, expired } = command;
       if (expired) await servers.tell({ what: 'expiry ordered', by, policy: name });
@@ -175,6 +188,26 @@ async function askForException(
   });
 }
 
+/** As `policy publish`: weighed against what is in force, granted where it must be, in force at once or after the grace. */
+async function publish(context: Context, command: Extract<Command, { what: 'publish' }>): Promise<void> {
+  const { policy: facts, version } = command;
+  const [old = null] = await policiesToRun(context.store, [facts.name]);
+  const weighed = await weighPublication(context, old, policyOf(facts, version));
+  await publishWeighed(context, weighed, personOf(command));
+}
+
+async function reschedule(context: Context, command: Extract<Command, { what: 'reschedule' }>): Promise<void> {
+  const { policy, owner, customer, toDays } = command;
+  const plan = await planReschedule(context, {
+    policy,
+    owner: owner === null ? null : id.owner(owner),
+    customer: customer === null ? null : id.customer(customer),
+    to: { due: new Date(START_MS + toDays * DAY_MS) },
+    reason: 'the contract says so',
+  });
+  await rescheduleArchives(context, plan, personOf(command));
+}
+
 /** As `approve list` and `approve grant`: what waits, the oldest first, and one or all of it. */
 async function decide(
   command: Extract<Command, { what: 'decide' }>,
@@ -182,8 +215,8 @@ async function decide(
   by: string,
   servers: Installed['servers'],
 ): Promise<void> {
-  const { pick, how } = command;
-  const waiting = await waitingApprovals(context.store);
+  const { pick, how, kind: only } = command;
+  const waiting = (await waitingApprovals(context.store)).filter(({ kind }) => only === undefined || kind === only);
   const chosen = pick === 'all' ? waiting : waiting.slice(pick % Math.max(1, waiting.length)).slice(0, 1);
   const person = personOf(command);
   for (const { _id, kind, subject } of chosen) {

@@ -2,6 +2,7 @@
 
 import { id } from '../../../src/ids.ts';
 import { createKeys } from '../../../src/keys/keys.ts';
+import { DEFAULT_APPROVAL_RULES } from '../../../src/ledger/approval-document.ts';
 import { AuditLog } from '../../../src/ledger/audit.ts';
 import type { ActLog, Context } from '../../../src/lifecycle/context.ts';
 import type { SimulatedProcess } from '../engine/process.ts';
@@ -20,6 +21,9 @@ export interface Installed {
   /** Everything that the product says goes here. */
   readonly log: ActLog;
 }
+  readonly approvals: ApprovalFacts;
+  /** Folders that were handed over, by the name in the scenario: they outlive whoever wrote them. */
+  readonly exports: Map<string, ReturnedExport>;
 
 /** No two processes of this program ever share a worker's name, over all lives. */
 let lives = 0;
@@ -56,6 +60,7 @@ export function contextsOf(process: SimulatedProcess, installed: Installed): (si
     progress: {},
     newId: () => `${process.name.replace(/[^a-z0-9]/g, '')}x${ids++}`,
     asOf: null,
+    approvals: { ...DEFAULT_APPROVAL_RULES, ...installed.approvals },
     signal,
   });
 }

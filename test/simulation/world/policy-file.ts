@@ -2,9 +2,10 @@
 import { publishPolicy } from '../../../src/ledger/policies.ts';
 import type { Context } from '../../../src/lifecycle/context.ts';
 import { loadPolicy } from '../../../src/policy/load.ts';
-import { policyVersion } from '../../../src/policy/policy.ts';
+import { type Policy, policyVersion } from '../../../src/policy/policy.ts';
 import { ACCOUNTS } from '../judge/due.ts';
 import type { PolicyFacts } from '../judge/observations.ts';
+import { familyLines } from './families.ts';
 
 /** The policy's file, as a person would write it. */
 export function policyYaml(facts: PolicyFacts, version: boolean): string {
@@ -16,21 +17,44 @@ dataset:
   owner: { field: owner }
   customer: { field: tenant }
   facets: { subject: { field: mail } }
-${version ? '  version: { field: n }\n' : ''}${timeLines(facts)}${dispositionLines(facts)}grace: ${facts.graceDays} days
+${facts.family === undefined ? '' : familyLines(facts.family)}${version ? '  version: { field: n }\n' : ''}${timeLines(facts)}${dispositionLines(facts)}grace: ${facts.graceDays} days
 limits: { records: ${facts.limits.records}, share: ${facts.limits.share} }
 `;
 }
 
 /** The lines that say when a record is due. */
-function timeLines({ activeDays, longDays, latestDays }: PolicyFacts): string {
-  const trigger =
-    latestDays === undefined ? '{ field: at }' : `{ event: closed, created: at, latest: ${latestDays} days }`;
-  if (longDays === undefined) return `trigger: ${trigger}\nactive: ${activeDays} days\n`;
-  return `lookUps:
-  account: { collection: ${ACCOUNTS}, from: tenant }
-trigger: ${trigger}
-active: { by: { lookUp: account, field: plan }, of: { long: ${longDays} days }, otherwise: ${activeDays} days }
-`;
+function timeLines(facts: PolicyFacts): string {
+  const { activeDays, longDays, latestDays, events = ['closed'], expires } = facts;
+  const waits = `created: at, latest: ${latestDays} days }`;
+  const looksUp = expires === true || longDays !== undefined;
+  const lookUps = looksUp ? `lookUps:\n  account: { collection: ${ACCOUNTS}, from: tenant }\n` : '';
+  if (expires === true)
+    return `${lookUps}trigger: { expires: { lookUp: account, field: until }, ${waits}\n${ruleLines(facts)}`;
+  const [event] = events;
+  const composite = events.length > 1 ? `latestOf: [${events.join(', ')}]` : `event: ${event}`;
+  const trigger = latestDays === undefined ? '{ field: at }' : `{ ${composite}, ${waits}`;
+  const active =
+    longDays === undefined
+      ? `${activeDays} days`
+      : `{ by: { lookUp: account, field: plan }, of: { long: ${longDays} days }, otherwise: ${activeDays} days }`;
+  return `${lookUps}trigger: ${trigger}\nactive: ${active}\n${ruleLines(facts)}`;
+}
+
+function ruleLines({ rules = [] }: PolicyFacts): string {
+  const lines = rules.map(({ name, scope, owner, customer, label, retainDays, deleteDays }) => {
+    const when = [
+      ...(owner === null ? [] : [`owner: ${owner}`]),
+      ...(customer === null ? [] : [`customer: ${customer}`]),
+      ...(label === null ? [] : ['field: label', `is: ${label}`]),
+    ].join(', ');
+    const says = [
+      ...(when === '' ? [] : [`when: { ${when} }`]),
+      ...(retainDays === null ? [] : [`retain: ${retainDays} days`]),
+      ...(deleteDays === null ? [] : [`delete: ${deleteDays} days`]),
+    ];
+    return `  - { name: ${name}, scope: ${scope}, ${says.join(', ')} }\n`;
+  });
+  return lines.length === 0 ? '' : `rules:\n${lines.join('')}`;
 }
 
 /** The lines that say what happens to what is due. */
@@ -53,15 +77,14 @@ function dispositionLines(facts: PolicyFacts): string {
   }
 }
 
+/** Before anybody is there. */
 export async function publish(
   { store, clock }: Pick<Context, 'store' | 'clock'>,
   facts: PolicyFacts,
   version: boolean,
   by: string,
 ): Promise<void> {
-  const { loaded, problems } = loadPolicy('policy.yaml', policyYaml(facts, version));
-  if (loaded === null) throw new Error(JSON.stringify(problems));
-  const { policy } = loaded;
+  const policy = policyOf(facts, version);
   await publishPolicy(store, clock, {
     name: policy.name,
     namespace: policy.dataset.collection,
@@ -69,4 +92,10 @@ export async function publish(
     policy: JSON.parse(JSON.stringify(policy)),
     by,
   });
+}
+
+export function policyOf(facts: PolicyFacts, version: boolean): Policy {
+  const { loaded, problems } = loadPolicy('policy.yaml', policyYaml(facts, version));
+  if (loaded === null) throw new Error(JSON.stringify(problems));
+  return loaded.policy;
 }

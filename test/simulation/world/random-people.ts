@@ -1,7 +1,7 @@
 /** What people do by hand in a life of chance: holds, pauses, publications, restores, quarantine. */
 import type { Random } from '../engine/random.ts';
-import { NO_ARCHIVE } from '../judge/ledger-changes.ts';
 import type { Scope } from '../judge/observations.ts';
+import { NO_ARCHIVE } from '../judge/policy-versions.ts';
 import { ASKERS, decisions } from './random-decisions.ts';
 import { CUSTOMERS, OWNERS } from './random-records.ts';
 import { someTime } from './random-times.ts';

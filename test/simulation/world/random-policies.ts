@@ -1,7 +1,7 @@
 /** Policies of a life of chance. */
 import type { Random } from '../engine/random.ts';
-import { NO_ARCHIVE } from '../judge/ledger-changes.ts';
 import type { PolicyFacts } from '../judge/observations.ts';
+import { NO_ARCHIVE } from '../judge/policy-versions.ts';
 import type { Scenario } from './scenario.ts';
 
 const CHATS = 'data.chats';

@@ -1,7 +1,7 @@
 /** A life to simulate, as data: what there is, who does what when, and the weather. It can be printed, replayed and cut down. */
 import type { PlannedFault } from '../engine/calls.ts';
 import type { Weather } from '../engine/fault-plans.ts';
-import type { PolicyFacts, Scope } from '../judge/observations.ts';
+import type { ApprovalFacts, PolicyFacts, Scope } from '../judge/observations.ts';
 
 /** A record as the scenario names it. `at`: days before (negative) or after the life's first instant. */
 export interface RecordPlan {
@@ -14,6 +14,8 @@ export interface RecordPlan {
   readonly label?: string;
   /** Days before or after the first instant, as `at`, of the event that some policies wait for; left out: it has not happened. */
   readonly closed?: number;
+  /** As `closed`, of another event: some policies wait for both. */
+  readonly solved?: number;
   /** How many characters its text has. */
   readonly size: number;
 }
@@ -24,8 +26,8 @@ export type Act =
   | { readonly what: 'insert'; readonly record: RecordPlan }
   | { readonly what: 'update' | 'delete' | 'reinsert'; readonly namespace: string; readonly id: string }
   /** The event that some policies wait for happens. */
-  | { readonly what: 'close'; readonly namespace: string; readonly id: string }
-  | { readonly what: 'change account'; readonly customer: string; readonly plan: string }
+  | { readonly what: 'close' | 'solve'; readonly namespace: string; readonly id: string }
+  | { readonly what: 'change account'; readonly customer: string; readonly plan: string; readonly until?: number }
   // People, each with a command of their own. `as`: who asks for, or decides about, what takes a second person
   | { readonly what: 'place hold'; readonly name: string; readonly scope: Scope }
   | { readonly what: 'release hold'; readonly name: string; readonly as?: string }
@@ -52,12 +54,33 @@ export type Act =
     }
   | { readonly what: 'purge early'; readonly pick: number; readonly as?: string }
   | {
+      /** Only of this kind. */
+      readonly kind?: string;
       readonly what: 'pause' | 'resume';
       readonly name: string;
       readonly target: 'policy' | 'owner' | 'all';
       readonly of: string | null;
     }
-  | { readonly what: 'publish'; readonly policy: PolicyFacts; readonly version: boolean }
+  | { readonly what: 'publish'; readonly policy: PolicyFacts; readonly version: boolean; readonly as?: string }
+  /** All archives of a policy, or of an owner's customer, to a date: days after the first instant. */
+  | {
+      readonly what: 'reschedule';
+      readonly policy: string;
+      readonly owner: string | null;
+      readonly customer: string | null;
+      readonly toDays: number;
+      readonly as?: string;
+    }
+  /** `wait`: archives too, for which the vault has to be asked; else the source alone. */
+  | {
+      readonly what: 'export';
+      readonly name: string;
+      readonly owner: string;
+      readonly customer: string;
+      readonly wait: boolean;
+    }
+  /** Of the customer whose export has this name. */
+  | { readonly what: 'offboard'; readonly name: string; readonly withoutArchives: boolean; readonly as?: string }
   | {
       readonly what: 'run';
       readonly policy: string;
@@ -102,6 +125,10 @@ export interface Scenario {
   /** Owners of moraine.yaml. */
   readonly owners: readonly string[];
   readonly workers: number;
+  /** The date in the accounts, in days as `at`, for policies that look it up; a customer without one has no date. */
+  readonly until?: Readonly<Record<string, number>>;
+  /** Who decides; left out: anybody but who asked, and purges are not reviewed. */
+  readonly approvals?: ApprovalFacts;
   readonly records: readonly RecordPlan[];
   readonly script: readonly ScriptedAct[];
   readonly latencyMs: readonly [number, number];

@@ -1,5 +1,5 @@
 /** What moves the date of a record (events, look-ups, exceptions), and what takes a second person. */
-import { NO_ARCHIVE } from '../../judge/ledger-changes.ts';
+import { NO_ARCHIVE } from '../../judge/policy-versions.ts';
 import { type Act, DAY_MS, HOUR_MS, type ScriptedAct } from '../../world/scenario.ts';
 import type { PlantedBug } from '../bug.ts';
 import { FIRST_SWEEP_MS, grantAll, hold, life, MINUTE_MS, record } from '../designed.ts';

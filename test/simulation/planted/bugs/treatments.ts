@@ -1,6 +1,7 @@
 /** Deleting by policy, and treating in place: once, only what is named, under the same guard and brakes as a clearing. */
-import { NO_ARCHIVE } from '../../judge/ledger-changes.ts';
+
 import type { PolicyFacts } from '../../judge/observations.ts';
+import { NO_ARCHIVE } from '../../judge/policy-versions.ts';
 import type { PlantedBug } from '../bug.ts';
 import { CHATS, FIRST_SWEEP_MS, hold, life, MINUTE_MS, pauseAll, record, SECOND_MS, update } from '../designed.ts';
 
