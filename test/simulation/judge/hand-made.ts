@@ -99,10 +99,10 @@ export class HandMade implements Physical {
       identities: IDENTITIES,
       canary: CANARY,
       releaseGraceMs: DAY,
+      ...(approvals === undefined ? {} : { approvals }),
     };
     this.judge = new Judge(facts);
   }
-      ...(approvals === undefined ? {} : { approvals }),
 
   /** Names of the properties that were broken so far, each once. */
   get broken(): readonly string[] {

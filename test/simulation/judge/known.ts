@@ -111,7 +111,6 @@ export interface Brake {
   isCertain: boolean;
 }
 
-export interface AuditFacts {
 /** What the account of a customer said from then on. */
 export interface Account {
   readonly at: Instant;
@@ -130,6 +129,7 @@ export interface ReturnedFacts {
   readonly archives: ReadonlyMap<string, ReadonlyMap<string, Uint8Array>>;
 }
 
+export interface AuditFacts {
   readonly act: string;
   readonly phase: string;
   readonly attempt: string | null;

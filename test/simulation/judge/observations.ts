@@ -115,6 +115,25 @@ export type Observation =
   /** A person said that what is past its archive period too may be deleted without an archive. */
   | { readonly what: 'expiry ordered'; readonly by: string; readonly policy: string }
   | { readonly what: 'policy published'; readonly by: string; readonly policy: PolicyFacts }
+  /** An export has its name and was handed over. `archives`: records by the archive that they came out of. */
+  | {
+      readonly what: 'export returned';
+      readonly by: string;
+      readonly export: string;
+      readonly owner: string;
+      readonly customer: string;
+      /** Hex, of the bytes of its manifest. */
+      readonly manifestSha256: string;
+      readonly records: readonly SourceRecord[];
+      readonly archives: ReadonlyMap<string, readonly SourceRecord[]>;
+    }
+  /** A person says that a customer leaves, with this export. `withoutArchives`: also archives that it does not hold. */
+  | {
+      readonly what: 'offboarding asked';
+      readonly by: string;
+      readonly export: string;
+      readonly withoutArchives: boolean;
+    }
   /** Records that a restore handed out (into the source they are `source put` too). */
   | {
       readonly what: 'restored';
@@ -136,34 +155,36 @@ export type Observation =
       readonly id: string;
     };
 
+/** From general to special. */
+export type RuleScope = 'organisation' | 'owner' | 'customer' | 'dataset' | 'label';
+
+/** A rule of a policy. It is about the records of which all that is named holds; null: any. Days count as periods do. */
+export interface RuleFacts {
+  readonly name: string;
+  readonly scope: RuleScope;
+  readonly owner: string | null;
+  readonly customer: string | null;
+  readonly label: string | null;
+  /** One of the two at least. */
+  readonly retainDays: number | null;
+  readonly deleteDays: number | null;
+}
+
 /** A policy in force, as the judge needs it. Periods count from the trigger, in whole days of 24 hours (zone UTC). */
 export interface PolicyFacts {
   readonly name: string;
   readonly namespace: string;
   readonly activeDays: number;
-  /** An export has its name and was handed over. `archives`: records by the archive that they came out of. */
-  | {
-      readonly what: 'export returned';
-      readonly by: string;
-      readonly export: string;
-      readonly owner: string;
-      readonly customer: string;
-      /** Hex, of the bytes of its manifest. */
-      readonly manifestSha256: string;
-      readonly records: readonly SourceRecord[];
-      readonly archives: ReadonlyMap<string, readonly SourceRecord[]>;
-    }
-  /** A person says that a customer leaves, with this export. `withoutArchives`: also archives that it does not hold. */
-  | {
-      readonly what: 'offboarding asked';
-      readonly by: string;
-      readonly export: string;
-      readonly withoutArchives: boolean;
-    }
   /** Instead, for customers whose account (`data.accounts`, by the customer's name) has the plan `long`. */
   readonly longDays?: number;
   /** Periods count from the date in `closed` and never from before `at`; without one, from so many days after `at`. */
   readonly latestDays?: number;
+  /** Instead of `closed`: the fields of which the latest counts, once all of them are there. */
+  readonly events?: readonly string[];
+  /** Instead of events: the date in `until` of the customer's account is the due date itself, and `activeDays` is 0. */
+  readonly expires?: true;
+  /** What retains or deletes some records besides the active period. */
+  readonly rules?: readonly RuleFacts[];
   /** From the end of the active period. */
   readonly archiveDays: number;
   readonly dueWindowDays: number;
@@ -184,21 +205,6 @@ export interface PolicyFacts {
  * that the application raises with each update). What lacks a usable owner, tenant or `at` is unfit.
  */
 export interface WorldFacts {
-/** From general to special. */
-export type RuleScope = 'organisation' | 'owner' | 'customer' | 'dataset' | 'label';
-
-/** A rule of a policy. It is about the records of which all that is named holds; null: any. Days count as periods do. */
-export interface RuleFacts {
-  readonly name: string;
-  readonly scope: RuleScope;
-  readonly owner: string | null;
-  readonly customer: string | null;
-  readonly label: string | null;
-  /** One of the two at least. */
-  readonly retainDays: number | null;
-  readonly deleteDays: number | null;
-}
-
   readonly seed: number;
   readonly policies: readonly PolicyFacts[];
   /** Owners that moraine.yaml names. Records of others must stay. */
@@ -208,13 +214,16 @@ export interface RuleFacts {
   /** Must never be seen outside the source, sealed members and restored output. Every record's text begins with it. */
   readonly canary: string;
   /** Ids of records that no run can take: their bytes cannot be guarded, or they lack owner, customer or trigger. */
-  /** Instead of `closed`: the fields of which the latest counts, once all of them are there. */
-  readonly events?: readonly string[];
-  /** Instead of events: the date in `until` of the customer's account is the due date itself, and `activeDays` is 0. */
-  readonly expires?: true;
-  /** What retains or deletes some records besides the active period. */
-  readonly rules?: readonly RuleFacts[];
   readonly releaseGraceMs: number;
+  /** Who decides, as moraine.yaml says it; left out: anybody but who asked, and nobody looks at a purge first. */
+  readonly approvals?: ApprovalFacts;
+}
+
+export interface ApprovalFacts {
+  /** Empty: anybody. */
+  readonly people: readonly string[];
+  /** Before every purge: one person of each stage, an empty one being anybody; null: no review. */
+  readonly purgeStages: readonly (readonly string[])[] | null;
 }
 
 export interface Violation {
@@ -232,12 +241,3 @@ export interface JudgePort {
   end(physical: Physical): Promise<void>;
   readonly violations: readonly Violation[];
 }
-  /** Who decides, as moraine.yaml says it; left out: anybody but who asked, and nobody looks at a purge first. */
-  readonly approvals?: ApprovalFacts;
-}
-
-export interface ApprovalFacts {
-  /** Empty: anybody. */
-  readonly people: readonly string[];
-  /** Before every purge: one person of each stage, an empty one being anybody; null: no review. */
-  readonly purgeStages: readonly (readonly string[])[] | null;

@@ -6,6 +6,8 @@ import { DEFAULT_APPROVAL_RULES } from '../../../src/ledger/approval-document.ts
 import { AuditLog } from '../../../src/ledger/audit.ts';
 import type { ActLog, Context } from '../../../src/lifecycle/context.ts';
 import type { SimulatedProcess } from '../engine/process.ts';
+import type { ApprovalFacts } from '../judge/observations.ts';
+import type { ReturnedExport } from './export-folder.ts';
 import type { OwnerKeys } from './people.ts';
 import { ownerIds, SIGNING_KEY_PEM } from './people.ts';
 import { type Servers, VAULT_KEY } from './servers.ts';
@@ -18,12 +20,12 @@ export interface Installed {
   readonly installation: string;
   readonly owners: readonly string[];
   readonly keysOf: ReadonlyMap<string, OwnerKeys>;
-  /** Everything that the product says goes here. */
-  readonly log: ActLog;
-}
   readonly approvals: ApprovalFacts;
   /** Folders that were handed over, by the name in the scenario: they outlive whoever wrote them. */
   readonly exports: Map<string, ReturnedExport>;
+  /** Everything that the product says goes here. */
+  readonly log: ActLog;
+}
 
 /** No two processes of this program ever share a worker's name, over all lives. */
 let lives = 0;
@@ -55,12 +57,12 @@ export function contextsOf(process: SimulatedProcess, installed: Installed): (si
     vaults: new Map([[VAULT_KEY, vault]]),
     owners: ownerIds(installed.owners),
     installation: { id: installed.installation, environment: 'production' },
+    approvals: { ...DEFAULT_APPROVAL_RULES, ...installed.approvals },
     worker,
     log: installed.log,
     progress: {},
     newId: () => `${process.name.replace(/[^a-z0-9]/g, '')}x${ids++}`,
     asOf: null,
-    approvals: { ...DEFAULT_APPROVAL_RULES, ...installed.approvals },
     signal,
   });
 }

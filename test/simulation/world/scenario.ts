@@ -51,11 +51,11 @@ export type Act =
       readonly pick: number | 'all';
       readonly how: 'grant' | 'refuse';
       readonly as: string;
+      /** Only of this kind. */
+      readonly kind?: string;
     }
   | { readonly what: 'purge early'; readonly pick: number; readonly as?: string }
   | {
-      /** Only of this kind. */
-      readonly kind?: string;
       readonly what: 'pause' | 'resume';
       readonly name: string;
       readonly target: 'policy' | 'owner' | 'all';
@@ -122,13 +122,13 @@ export interface Scenario {
   readonly policies: readonly { readonly facts: PolicyFacts; readonly version: boolean }[];
   /** The plan of each customer's account, for policies that look it up; a customer without one has no account. */
   readonly accounts?: Readonly<Record<string, string>>;
-  /** Owners of moraine.yaml. */
-  readonly owners: readonly string[];
-  readonly workers: number;
   /** The date in the accounts, in days as `at`, for policies that look it up; a customer without one has no date. */
   readonly until?: Readonly<Record<string, number>>;
   /** Who decides; left out: anybody but who asked, and purges are not reviewed. */
   readonly approvals?: ApprovalFacts;
+  /** Owners of moraine.yaml. */
+  readonly owners: readonly string[];
+  readonly workers: number;
   readonly records: readonly RecordPlan[];
   readonly script: readonly ScriptedAct[];
   readonly latencyMs: readonly [number, number];
