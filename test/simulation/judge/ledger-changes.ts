@@ -4,7 +4,6 @@ import { type Known, type KnownArchive, recordKey } from './known.ts';
 import type { Instant, Physical, RawDocument } from './observations.ts';
 import { treeHash } from './open-archive.ts';
 import type { Report } from './properties.ts';
-import { judgeReviewed } from './review.ts';
 import { asFields, asInstant, asList, asNumber, asText, sameBytes } from './values.ts';
 
 export interface LedgerWrite {
@@ -53,7 +52,6 @@ export function seeArchiveWritten(
   judgeMove(report, id, before, after);
   judgeEpoch(report, archive, by, before, after);
   archive.document = after;
-  noteAttempt(known, after, physical.now());
   const state = asText(after['state']);
   if (state === 'verified') archive.everVerified.add(asText(after['attempt']) ?? '');
   if (!addsUp(after)) {
@@ -63,13 +61,11 @@ export function seeArchiveWritten(
   if (state === 'stored') {
     judgeStored(known, report, archive, after);
     judgeTaken(known, report, archive);
-    judgeWhole(known, report, archive);
   }
   if (state === 'purging') judgeReviewed(known, report, archive, after);
   if (state === 'confirmed') judgeConfirmed(known, report, archive);
   if (state === 'cleared' && before?.['state'] === 'verified') {
     settle(known, report, archive, after, physical);
-    settleUnits(known, report, archive, after);
   }
 }
 
@@ -201,7 +197,7 @@ function faultOfStored(known: Known, archive: KnownArchive, after: RawDocument):
   if (stored['merkleRoot'] !== opened.merkleRoot) return 'its Merkle root is not that of the file';
   if (stored['manifestSha256'] !== opened.manifestSha256) return 'its manifest is not that of the file';
   if (opened.policyVersion !== after['policyVersion']) return 'its file names another policy version';
-  return faultOfUnits(file, stored);
+  return null;
 }
 
 /** At `cleared`: what the settled pages say of each record, against what happened to it. */

@@ -16,7 +16,6 @@ import { openArchive, recipientCount, unwrapKey } from './open-archive.ts';
 import type { Report } from './properties.ts';
 import { readRecord } from './record-facts.ts';
 import type { Secrets } from './secrets.ts';
-import { seeUnits } from './unit-archives.ts';
 import { asBytes, asFields, asText, sameBytes } from './values.ts';
 
 type Stored = Extract<Observation, { readonly what: 'vault stored' }>;
@@ -63,7 +62,6 @@ export async function seeStored(known: Known, report: Report, secrets: Secrets, 
     return;
   }
   judgeContent(known, report, stored, parties);
-  seeUnits(known, report, stored);
   for (const { id, bytes } of stored.opened.records) {
     const key = recordKey(stored.opened.namespace, id);
     stored.bytesOf.set(key, bytes);
