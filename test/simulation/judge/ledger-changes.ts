@@ -4,6 +4,7 @@ import { type Known, type KnownArchive, recordKey } from './known.ts';
 import type { Instant, Physical, RawDocument } from './observations.ts';
 import { treeHash } from './open-archive.ts';
 import type { Report } from './properties.ts';
+import { judgeReviewed } from './review.ts';
 import { asFields, asInstant, asList, asNumber, asText, sameBytes } from './values.ts';
 
 export interface LedgerWrite {
