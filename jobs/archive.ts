@@ -56,11 +56,14 @@ async function archiveDue(tools: ActTools, job: PartitionJob) {
   const customer = id.customer(job.customer);
   await assertNotPaused(context.store, { policy: policy.name, owner });
   await carryPartitionOn(context, partitionId(policy.dataset.collection, owner, customer), touched);
-  const plan = await planAgain(context, policy, owner, customer);
-  // What a hold keeps is left out record by record; one that covers all leaves nothing to seal.
-  if (!plan.seal.seal) return { archives: [...touched] };
-  const disposed = await takeDue(context, policy, plan, touched);
-  return { archives: [...touched], ...(disposed === null ? {} : { disposed: disposed.certificate }) };
+  const certificates: string[] = [];
+  for (const plan of await planAgain(context, policy, owner, customer)) {
+    // What a hold keeps is left out record by record; one that covers all leaves nothing to seal.
+    if (!plan.seal.seal) continue;
+    const disposed = await takeDue(context, policy, plan, touched);
+    if (disposed?.certificate != null) certificates.push(disposed.certificate);
+  }
+  return { archives: [...touched], ...(certificates.length === 0 ? {} : { disposed: certificates }) };
 }
 
 async function carryPartitionOn(context: Context, partition: string, touched: Set<ArchiveId>): Promise<void> {

@@ -1,5 +1,6 @@
 /** A sweep of one policy: puts what is unfit into quarantine, plans, and gives every partition that is to be sealed to the queue `archive`. */
 import { MoraineError } from '../src/errors.ts';
+import { partitionId } from '../src/ledger/partitions.ts';
 import { pauseName, pausesInForce, stops } from '../src/ledger/pauses.ts';
 import { endRun, startRun } from '../src/ledger/runs.ts';
 import type { Context } from '../src/lifecycle/context.ts';
@@ -68,13 +69,15 @@ async function sweepPolicy(
       `Policy ${policy.name} starts nothing: ${plan.caps.text}.`,
     );
   }
-  for (const { owner, customer, dataset } of due) {
+  // One job does all that is to be done with the records of one owner and customer.
+  const parties = new Map(due.map((each) => [partitionId(each.dataset, each.owner, each.customer), each]));
+  for (const { owner, customer, dataset } of parties.values()) {
     if (!isOwnerKnown(context, policy, owner)) continue;
     const { version } = plan;
     const plannedAt = context.clock.now().toISOString();
     await tools.put('archive', { policy: policy.name, version, dataset, owner, customer, plannedAt });
   }
-  return { partitions: due.length, unfit: unfit.fresh + unfit.known + unfit.reopened, plan };
+  return { partitions: parties.size, unfit: unfit.fresh + unfit.known + unfit.reopened, plan };
 }
 
 function isCapped({ caps, totals }: PolicyPlan): boolean {

@@ -9,6 +9,7 @@ import { factsReader } from '../lifecycle/look-ups.ts';
 import { planPolicy } from '../lifecycle/plan.ts';
 import { marksOf } from '../lifecycle/read-marks.ts';
 import { partitionHolds } from '../lifecycle/record-holds.ts';
+import type { Chosen } from '../policy/choice.ts';
 import type { DecisionFacts } from '../policy/compile.ts';
 import type { Policy } from '../policy/policy.ts';
 import { considerRules, type RuleFacts } from '../policy/rules.ts';
@@ -52,7 +53,10 @@ export async function explainRecord(
     holds,
     pauses: pauses.filter((pause) => stops(pause, { policy: policy.name, owner })).map(pauseName),
     uncleared: partition === null ? null : await unclearedOf(context, partition, record),
-    plan: decision !== 'due' || partition === null ? null : await planOf(context, policy, partition),
+    plan:
+      decision !== 'due' || partition === null
+        ? null
+        : await planOf(context, policy, partition, compiled.dispositionOf(facts)),
   });
   return { ...considered, facts };
 }
@@ -84,10 +88,20 @@ async function unclearedOf(
 }
 
 /** The plan of the whole policy: caps are about all that a run would take. */
-async function planOf(context: Context, policy: Policy, { owner, customer }: Partition): Promise<RuleFacts['plan']> {
+async function planOf(
+  context: Context,
+  policy: Policy,
+  { owner, customer }: Partition,
+  branch: Chosen | null,
+): Promise<RuleFacts['plan']> {
   try {
     const { partitions, caps } = await planPolicy(context, policy, { flush: false });
-    const own = partitions.find((plan) => plan.owner === owner && plan.customer === customer);
+    const own = partitions.find(
+      (plan) =>
+        plan.owner === owner &&
+        plan.customer === customer &&
+        (plan.branch === undefined || plan.branch === branch?.key),
+    );
     if (own === undefined) return { problem: 'Its owner and customer are in no plan.' };
     return { seal: own.seal, caps };
   } catch (error) {

@@ -86,7 +86,7 @@ async function sourceAnswer(
   record: RawRecord,
   entry: QuarantineDocument | null,
 ) {
-  const unknown = { decision: null, dueAt: null, purgeAt: null, owner: null, customer: null };
+  const unknown = { decision: null, dueAt: null, purgeAt: null, owner: null, customer: null, disposition: null };
   if (policy === null) return { found: true, ...unknown, reasons: [], rules: [] };
   const { outcome, rules, facts } = await explainRecord(context, policy, record, entry);
   return {
@@ -96,6 +96,15 @@ async function sourceAnswer(
     purgeAt: dateOf(outcome.purgeAt),
     owner: facts.owner,
     customer: facts.customer,
+    /** What happens to it when it is due, and which part of the policy says so. */
+    disposition:
+      outcome.disposition === null
+        ? null
+        : {
+            does: outcome.disposition.disposition,
+            fields: outcome.disposition.treat ?? [],
+            by: outcome.disposition.by,
+          },
     /** What decided, in short. */
     reasons: outcome.reasons,
     /** Every rule that was considered, in a fixed order. */

@@ -89,6 +89,7 @@ function planDocument(planned: Planned): Record<string, unknown> {
       owner: partition.owner,
       customer: partition.customer,
       dataset: partition.dataset,
+      disposition: partition.disposition ?? null,
       due: partition.due,
       bytes: partition.bytes,
       oldest: partition.oldest,

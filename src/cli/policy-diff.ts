@@ -112,6 +112,7 @@ const HEADS: Readonly<Record<(typeof CHANGES)[number], string>> = {
   never: 'never',
   newlyDue: 'newly due',
   noLongerDue: 'not due now',
+  otherwise: 'otherwise',
   goneSooner: 'gone sooner',
 };
 
@@ -122,7 +123,8 @@ export function comparisonText({ records, totals, parties }: PolicyComparison): 
       const { records: changed, bytes } = changes[change];
       return changed === 0 ? '-' : `${count(changed)} (${size(bytes)})`;
     });
-  if (parties.length === 0) return [`  None of ${counted(records, 'record')} becomes due on another day.`];
+  if (parties.length === 0)
+    return [`  None of ${counted(records, 'record')} becomes due on another day, or is disposed of otherwise.`];
   const rows = parties.map((party) => [party.owner, party.customer, ...cells(party)]);
   const all = parties.length === 1 ? [] : [['all', '', ...cells(totals)]];
   return [table(['owner', 'customer', ...CHANGES.map((change) => HEADS[change])], [...all, ...rows], FEW_ROWS)];
@@ -130,7 +132,9 @@ export function comparisonText({ records, totals, parties }: PolicyComparison): 
 
 function examplesTable(examples: readonly ChangeExample[]): string {
   const rows = examples.map(({ customer, idBytes, old, next }) => {
-    return [idText(idBytes), customer, day(old.dueAt), old.by, day(next.dueAt), next.by];
+    const isOtherwise = old.does !== null && next.does !== null && old.does !== next.does;
+    const by = isOtherwise ? `${next.by}; ${next.does} instead of: ${old.does}` : next.by;
+    return [idText(idBytes), customer, day(old.dueAt), old.by, day(next.dueAt), by];
   });
   return table(['record', 'customer', 'due', 'by', 'due then', 'by'], rows, examples.length);
 }

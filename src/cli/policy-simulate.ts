@@ -52,35 +52,36 @@ export function simulateCommand(): Command {
 const WORDS = { archive: 'archived', delete: 'deleted', treat: 'treated in place' } as const;
 
 function forecastText(forecast: PolicyForecast): readonly string[] {
-  const { policy, version, dataset, disposition, until, customers, paused } = forecast;
+  const { policy, version, dataset, dispositions, until, customers, paused } = forecast;
   const parts = customers?.filter(hasAnything) ?? [];
   return [
     `${policy}: ${dataset}, version ${short(version)}, until ${day(until)}`,
-    ...monthLines(forecast, WORDS[disposition]),
+    ...monthLines(forecast, dispositions),
     ...besideLines(forecast),
     ...(paused.length === 0 ? [] : [`  ! Paused now, and counted as if it were not: ${paused.join(', ')}.`]),
     ...parts.flatMap((part) => [
       `  Owner ${part.owner}, customer ${part.customer}:`,
-      ...monthLines(part, WORDS[disposition]),
+      ...monthLines(part, dispositions),
       ...besideLines(part),
     ]),
     '',
   ];
 }
 
-function monthLines({ months }: Forecast, word: string): readonly string[] {
+function monthLines({ months }: Forecast, dispositions: PolicyForecast['dispositions']): readonly string[] {
   const shown = months.filter(
     ({ going, futurePurges, purges }) => going.records + futurePurges.records + purges.archives > 0,
   );
   if (shown.length === 0) return ['  Nothing goes until then.'];
-  const rows = shown.map(({ month, going, futurePurges, purges }) => [
+  const rows = shown.map(({ month, goingBy, futurePurges, purges }) => [
     month,
-    ...cells(going),
+    ...dispositions.flatMap((disposition) => cells(goingBy[disposition])),
     ...cells(futurePurges),
     count(purges.archives),
     ...cells(purges),
   ]);
-  const head = ['month', word, 'size', 'copies purged', 'size', 'archives purged', 'records', 'size'];
+  const going = dispositions.flatMap((disposition) => [WORDS[disposition], 'size']);
+  const head = ['month', ...going, 'copies purged', 'size', 'archives purged', 'records', 'size'];
   return [table(head, rows, months.length)];
 }
 

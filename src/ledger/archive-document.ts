@@ -49,6 +49,8 @@ export interface ArchivePlan {
   readonly latestPurgeAt: Date;
   /** Ids of the exceptions that it was decided with. Absent: none. */
   readonly exceptions?: readonly string[];
+  /** Key of the policy's disposition that it is about (src/policy/choice.ts). Absent: these records have one. */
+  readonly branch?: string;
   /** Several archives were planned by one pass over the source, and the ledger has the ids of what is for this one. Absent: all in its bounds is. */
   readonly pass?: PlanPass;
 }

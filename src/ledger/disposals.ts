@@ -31,6 +31,8 @@ export interface DisposalDocument extends LedgerDocument {
   readonly owner: OwnerId;
   readonly customer: CustomerId;
   readonly partition: PartitionId;
+  /** Key of the policy's disposition that it is about (src/policy/choice.ts). Absent: these records have one. */
+  readonly branch?: string;
   /** Counts the disposals of the partition, from 1. Absent in documents of before they were counted. */
   readonly sequence?: number;
   /** `deleting` also while records are treated: under way. */
@@ -122,7 +124,7 @@ export async function startDisposal(
     | 'mostRecords'
     | 'after'
   > &
-    Pick<Partial<DisposalDocument>, 'exceptions'> & { readonly kind: DisposalKind },
+    Pick<Partial<DisposalDocument>, 'exceptions' | 'branch'> & { readonly kind: DisposalKind },
 ): Promise<string | null> {
   const sequence = (previous?.sequence ?? 0) + 1;
   const _id = `${DISPOSAL_PREFIX}${disposal.partition}n${sequence}`;

@@ -19,6 +19,8 @@ import type { Context } from './context.ts';
 export interface Amount {
   readonly owner: string;
   readonly customer: string;
+  /** Which of the policy's dispositions, where these records have several. */
+  readonly branch?: string;
   readonly records: number;
 }
 
@@ -85,7 +87,9 @@ function areWritten(limits: BlastCaps): boolean {
 }
 
 function shownOf({ act, policy, version, limits, caps, amounts }: Amounts): Json {
-  const partitions = amounts.map(({ owner, customer, records }) => ({ owner, customer, records }));
+  const partitions = amounts.map(({ owner, customer, branch, records }) => {
+    return { owner, customer, ...(branch === undefined ? {} : { branch }), records };
+  });
   return {
     act,
     policy,
@@ -93,7 +97,9 @@ function shownOf({ act, policy, version, limits, caps, amounts }: Amounts): Json
     limits: { ...limits },
     over: caps.ok ? null : caps.text,
     records: amounts.reduce((sum, { records }) => sum + records, 0),
-    partitions: partitions.sort((a, b) => compare(a.owner, b.owner) || compare(a.customer, b.customer)),
+    partitions: partitions.sort(
+      (a, b) => compare(a.owner, b.owner) || compare(a.customer, b.customer) || compare(a.branch ?? '', b.branch ?? ''),
+    ),
   };
 }
 
@@ -107,12 +113,13 @@ function covers(granted: Json, { act, caps, amounts }: Amounts, version: string)
   if (!caps.ok && typeof granted['over'] !== 'string') return false;
   const partitions = granted['partitions'];
   if (!Array.isArray(partitions)) return false;
-  return amounts.every(({ owner, customer, records }) =>
+  return amounts.every(({ owner, customer, branch, records }) =>
     partitions.some(
       (one: Json) =>
         isObject(one) &&
         one['owner'] === owner &&
         one['customer'] === customer &&
+        one['branch'] === branch &&
         typeof one['records'] === 'number' &&
         records <= one['records'],
     ),

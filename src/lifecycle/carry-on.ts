@@ -15,7 +15,7 @@ import type { Context } from './context.ts';
 import { openAddenda } from './late-children.ts';
 import { pinnedPolicy } from './published.ts';
 import { storeArchive } from './store-archive.ts';
-import { treatmentOf } from './treatment.ts';
+import { branchOf, treatmentOf } from './treatment.ts';
 import { verifyByChecksum } from './verify.ts';
 
 export async function carryOn(context: Context, archive: ArchiveId, given: Policy): Promise<ArchiveDocument> {
@@ -59,8 +59,11 @@ async function clearWithAddenda(context: Context, lease: ArchiveLease, policy: P
 
 /** A policy with a chain (archive, then treat what stays) has its records treated where others have theirs deleted. */
 async function clearOrTreat(context: Context, lease: ArchiveLease, policy: Policy): Promise<ArchiveDocument> {
-  const { owner, verifiedAt } = lease.document;
-  const treatment = await treatmentOf(context, policy, owner, verifiedAt ?? context.clock.now());
   const shape = shapeOfArchive(toShape(policy), lease.document);
-  return await clearArchive(context, lease, shape, lease.document.addendumTo === undefined ? treatment : null);
+  const { owner, customer, plan, verifiedAt, addendumTo } = lease.document;
+  if (addendumTo !== undefined) return await clearArchive(context, lease, shape);
+  // It was made, so this is where archives are made.
+  const branch = branchOf(policy, 'production', { owner, customer, branch: plan.branch });
+  const treatment = await treatmentOf(context, policy, branch, owner, verifiedAt ?? context.clock.now());
+  return await clearArchive(context, lease, shape, treatment);
 }

@@ -10,6 +10,7 @@ import { differenceOf, type FieldChange } from '../policy/difference.ts';
 import { type Going, GoingSeer } from '../policy/going.ts';
 import { MAX_INSTANT_MS } from '../policy/period.ts';
 import { type Policy, policyVersion } from '../policy/policy.ts';
+import { branchWords } from '../policy/words.ts';
 import type { Partition, RawRecord } from '../source/port.ts';
 import { compileInForce } from './compile-in-force.ts';
 import { assertNotStopped, type Context } from './context.ts';
@@ -18,12 +19,13 @@ import { inspectDataset } from './inspect-dataset.ts';
 import { factsReader } from './look-ups.ts';
 import { assertUsable } from './plan.ts';
 
-export const CHANGES = ['earlier', 'later', 'never', 'newlyDue', 'noLongerDue', 'goneSooner'] as const;
+export const CHANGES = ['earlier', 'later', 'never', 'newlyDue', 'noLongerDue', 'otherwise', 'goneSooner'] as const;
 
 /**
  * - `earlier`, `later`: due on another day.
  * - `never`: not due any more, as things stand: it waits for something, or cannot be told.
  * - `newlyDue`: due now, and not under the old version; `noLongerDue`: the other way round. They are among the former.
+ * - `otherwise`: something else happens to it when it is due: deleted instead of archived, other fields treated.
  * - `goneSooner`: nothing is left of it on an earlier day, the copy included.
  */
 export type Changes = Readonly<Record<(typeof CHANGES)[number], Amount>>;
@@ -40,8 +42,15 @@ export interface ChangeExample {
   readonly customer: CustomerId;
   readonly idBytes: Uint8Array;
   /** When it is due under each, and by what; null: not, as things stand. */
-  readonly old: { readonly dueAt: Date | null; readonly by: string };
-  readonly next: { readonly dueAt: Date | null; readonly by: string };
+  readonly old: ExampleDecision;
+  readonly next: ExampleDecision;
+}
+
+export interface ExampleDecision {
+  readonly dueAt: Date | null;
+  readonly by: string;
+  /** What happens to it then, in words; null: it cannot be told, or the version is not in force. */
+  readonly does: string | null;
 }
 
 export interface PolicyComparison {
@@ -131,7 +140,7 @@ interface Pair {
   readonly nextEnd: number;
 }
 
-const NOT_THERE: Going = { at: Number.POSITIVE_INFINITY, purgeAt: Number.NaN, isPending: false };
+const NOT_THERE: Going = { at: Number.POSITIVE_INFINITY, purgeAt: Number.NaN, branch: null, isPending: false };
 
 /** Both versions at work on the records of one partition. */
 class PairSeer {
@@ -159,8 +168,8 @@ class PairSeer {
     const next = this.#next.of(nextFacts);
     return {
       ...{ oldFacts, nextFacts, old, next },
-      oldEnd: endOf(old, this.#before),
-      nextEnd: endOf(next, this.#after),
+      oldEnd: endOf(old),
+      nextEnd: endOf(next),
     };
   }
 
@@ -170,7 +179,7 @@ class PairSeer {
       ...{ owner, customer, idBytes },
       old:
         this.#before === null || oldFacts === null || isUnfit(oldFacts)
-          ? { dueAt: null, by: 'not in force' }
+          ? { dueAt: null, by: 'not in force', does: null }
           : decision(this.#before.of(owner, customer), oldFacts, this.#now),
       next: decision(this.#after, nextFacts, this.#now),
     };
@@ -182,13 +191,19 @@ function unmarked(facts: SourceFacts): Facts {
 }
 
 /** Where a copy is made, it outlives the original. */
-function endOf({ at, purgeAt }: Going, compiled: CompiledPolicy | null): number {
-  return compiled?.disposition === 'archive' && at !== Number.POSITIVE_INFINITY ? purgeAt : at;
+function endOf({ at, purgeAt, branch }: Going): number {
+  return branch?.disposition === 'archive' && at !== Number.POSITIVE_INFINITY ? purgeAt : at;
 }
 
-function decision(compiled: CompiledPolicy, facts: Facts, now: number) {
+function decision(compiled: CompiledPolicy, facts: Facts, now: number): ExampleDecision {
   const { dueAt, by } = decidedBy(compiled, facts, now);
-  return { dueAt: Number.isFinite(dueAt) ? new Date(dueAt) : null, by };
+  const branch = compiled.dispositionOf(facts);
+  return { dueAt: Number.isFinite(dueAt) ? new Date(dueAt) : null, by, does: branch && branchWords(branch) };
+}
+
+/** Of records that go under both. */
+function isOtherwise(old: Going, next: Going): boolean {
+  return old.branch !== null && next.branch !== null && old.branch.key !== next.branch.key;
 }
 
 class ChangeTally {
@@ -199,6 +214,7 @@ class ChangeTally {
     never: { records: 0, bytes: 0 },
     newlyDue: { records: 0, bytes: 0 },
     noLongerDue: { records: 0, bytes: 0 },
+    otherwise: { records: 0, bytes: 0 },
     goneSooner: { records: 0, bytes: 0 },
   };
 
@@ -215,6 +231,7 @@ class ChangeTally {
     count('never', next.at > old.at && isNever);
     count('newlyDue', next.at <= now && old.at > now);
     count('noLongerDue', old.at <= now && next.at > now);
+    count('otherwise', isOtherwise(old, next));
     count('goneSooner', nextEnd < oldEnd);
   }
 
@@ -238,7 +255,8 @@ class Examples {
   }
 
   wants(pair: Pair): boolean {
-    if (pair.old.at === pair.next.at && pair.oldEnd === pair.nextEnd) return false;
+    const { old, next, oldEnd, nextEnd } = pair;
+    if (old.at === next.at && oldEnd === nextEnd && !isOtherwise(old, next)) return false;
     return this.#listOf(pair).length < this.#most && this.#earlier.length < this.#most;
   }
 

@@ -36,7 +36,6 @@ import { partitionId } from '../ledger/partitions.ts';
 import { assertNotPaused } from '../ledger/pauses.ts';
 import { readRosterPage, removeRoster, removeRosterFrom, writeRosterPage } from '../ledger/rosters.ts';
 import { childrenSubject } from '../ledger/unit-pages.ts';
-import { compile } from '../policy/compile.ts';
 import { type Policy, policyVersion, toShape } from '../policy/policy.ts';
 import type { DatasetShape, Position, Treatment } from '../source/port.ts';
 import { certify } from './certificate.ts';
@@ -44,14 +43,14 @@ import { clearUnits } from './clear-children.ts';
 import { type ClearingSubject, clearPage } from './clear-page.ts';
 import type { UnitScope } from './cleared-roots.ts';
 import { compileInForce } from './compile-in-force.ts';
-import { type Context, dueNow, type Environment } from './context.ts';
+import { type Context, dueNow } from './context.ts';
 import { markOutcomes } from './mark-outcomes.ts';
 import { orderedPages } from './ordered-pages.ts';
 import { writePageUnits } from './page-units.ts';
 import { ensureSafeToDestroy } from './preflight.ts';
 import { pinnedPolicy } from './published.ts';
 import { partitionHolds } from './record-holds.ts';
-import { treatmentOf } from './treatment.ts';
+import { branchOf, treatmentOf } from './treatment.ts';
 import { rememberDeletedRoots } from './unit-index.ts';
 
 export interface DisposalReport {
@@ -69,14 +68,11 @@ export interface DisposalOrder {
   readonly kind: DisposalKind;
   readonly owner: OwnerId;
   readonly customer: CustomerId;
+  /** Which of the policy's dispositions it is about, where these records have several. */
+  readonly branch?: string | undefined;
   readonly records: number;
   /** The person, or the policy, that orders it. */
   readonly saidBy: string;
-}
-
-/** What a policy does here with what is due: in a non-production source nothing outlives its active use, so nothing is archived. */
-export function dispositionIn(environment: Environment, policy: Policy): Policy['disposition'] {
-  return compile(policy, { exceptions: [], environment }).disposition;
 }
 
 /** What is done, in the words of audit and certificate. */
@@ -116,7 +112,7 @@ export async function carryOnDisposal(context: Context, disposal: string): Promi
 async function beginDisposal(
   context: Context,
   policy: Policy,
-  { kind, owner, customer, records, saidBy }: DisposalOrder,
+  { kind, owner, customer, branch, records, saidBy }: DisposalOrder,
 ): Promise<string> {
   const namespace = policy.dataset.collection;
   const partition = partitionId(namespace, owner, customer);
@@ -133,6 +129,7 @@ async function beginDisposal(
         owner,
         customer,
         partition,
+        ...(branch === undefined ? {} : { branch }),
         saidBy,
         asOf: dueNow(context),
         mostRecords: records,
@@ -172,7 +169,7 @@ async function dispose(context: Context, lease: DisposalLease, policy: Policy): 
   await context.audit.appendOnce([intentEntry(lease.document)]);
   const shape = toShape(policy);
   const order = proveOrdered(lease);
-  const treatment = isTreating(kind) ? await treatmentFor(context, policy, owner, startedAt) : null;
+  const treatment = isTreating(kind) ? await treatmentFor(context, policy, lease.document, startedAt) : null;
   const leftOut = await holdsLeftOut(context, lease, policy);
   const scope = { policy: policy.name, owner, customer, namespace, archive: null, leftOut };
   const permit = new ClearingPermit(
@@ -236,8 +233,14 @@ function unitsHeld(disposal: string, holds: readonly string[]): MoraineError {
   });
 }
 
-async function treatmentFor(context: Context, policy: Policy, owner: OwnerId, at: Date): Promise<Treatment> {
-  const treatment = await treatmentOf(context, policy, owner, at);
+async function treatmentFor(
+  context: Context,
+  policy: Policy,
+  document: DisposalDocument,
+  at: Date,
+): Promise<Treatment> {
+  const branch = branchOf(policy, context.installation.environment, document);
+  const treatment = await treatmentOf(context, policy, branch, document.owner, at);
   if (treatment !== null) return treatment;
   throw new MoraineError('INTERNAL', `Policy ${policy.name} does not say what to treat.`, {
     ids: { policy: policy.name },

@@ -31,8 +31,10 @@ export interface Amount {
 export interface MonthForecast {
   /** `2026-11`, in the policy's zone. */
   readonly month: string;
-  /** What goes, by the policy's disposition. */
+  /** What goes, all together. */
   readonly going: Amount;
+  /** What becomes of it. */
+  readonly goingBy: Readonly<Record<Disposition, Amount>>;
   /** Copies of records that go until the end, whose archive period ends in this month; their archive may wait for its last record. */
   readonly futurePurges: Amount;
   /** Archives that exist, by their purge date; what is overdue stands in the first month. Bytes as stored. */
@@ -60,7 +62,8 @@ export interface PolicyForecast extends Forecast {
   readonly policy: string;
   readonly version: PolicyVersion;
   readonly dataset: Namespace;
-  readonly disposition: Disposition;
+  /** All that may become of what goes. */
+  readonly dispositions: readonly Disposition[];
   readonly asOf: Date;
   readonly until: Date;
   /** Pauses that stop some of it now; they are not foreseen to end or to stay. */
@@ -102,7 +105,7 @@ export async function forecastPolicy(
     policy: policy.name,
     version: policyVersion(policy),
     dataset: policy.dataset.collection,
-    disposition: compiled.disposition,
+    dispositions: [...new Set(compiled.branches.map(({ disposition }) => disposition))],
     asOf,
     until: options.until,
     paused: [...paused],
@@ -187,7 +190,7 @@ async function addPurges(
 class ForecastTally {
   readonly #months: readonly Month[];
   readonly #until: number;
-  readonly #going: Adding[];
+  readonly #going: (Record<Disposition, Adding> & { readonly all: Adding })[];
   readonly #futurePurges: Adding[];
   readonly #purges: (Adding & { archives: number })[];
   readonly #held = nothing();
@@ -199,7 +202,7 @@ class ForecastTally {
   constructor(months: readonly Month[], until: number) {
     this.#months = months;
     this.#until = until;
-    this.#going = months.map(nothing);
+    this.#going = months.map(() => ({ all: nothing(), archive: nothing(), delete: nothing(), treat: nothing() }));
     this.#futurePurges = months.map(nothing);
     this.#purges = months.map(() => ({ ...nothing(), archives: 0 }));
   }
@@ -220,7 +223,9 @@ class ForecastTally {
     else if (goes && record.isHeld) plus(this.#held, bytes);
     else if (goes && going.purgeAt <= going.at) plus(this.#expired, bytes);
     else if (goes) {
-      plus(this.#going[monthAt(this.#months, going.at)], bytes);
+      const month = this.#going[monthAt(this.#months, going.at)];
+      plus(month?.all, bytes);
+      if (going.branch !== null) plus(month?.[going.branch.disposition], bytes);
       if (going.purgeAt <= this.#until) plus(purges, bytes);
     } else if (going.isPending) plus(this.#pending, bytes);
   }
@@ -235,7 +240,7 @@ class ForecastTally {
     return {
       months: this.#months.map(({ month }, index) => ({
         month,
-        going: this.#going[index] ?? nothing(),
+        ...goingOf(this.#going[index]),
         futurePurges: this.#futurePurges[index] ?? nothing(),
         purges: this.#purges[index] ?? { ...nothing(), archives: 0 },
       })),
@@ -246,6 +251,13 @@ class ForecastTally {
       inUnclearedArchives: this.inUnclearedArchives,
     };
   }
+}
+
+function goingOf(
+  month: (Readonly<Record<Disposition, Amount>> & { readonly all: Amount }) | undefined,
+): Pick<MonthForecast, 'going' | 'goingBy'> {
+  const { all, ...by } = month ?? { all: nothing(), archive: nothing(), delete: nothing(), treat: nothing() };
+  return { going: all, goingBy: by };
 }
 
 interface Adding {

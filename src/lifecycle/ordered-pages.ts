@@ -33,10 +33,11 @@ export async function* orderedPages(
   const { source } = context;
   const { owner, customer, asOf, exceptions } = lease.document;
   const wanted = isOfExpired(kindOf(lease.document)) ? 'expired' : 'due';
-  const compiled = await compilePinned(context, policy, exceptions);
-  const { shape } = compiled;
+  const whole = await compilePinned(context, policy, exceptions);
+  const { shape } = whole;
+  const compiled = whole.of(owner, customer).taking(lease.document.branch);
   const partition = { dataset: shape, owner, customer };
-  const reader = factsReader(context, compiled);
+  const reader = factsReader(context, whole);
   const marks = await marksOf(context, partition);
   const holds = await partitionHolds(context, partition);
   const range = { after: lease.document.after, upTo: null, before: compiled.superset(asOf.getTime()).dueBefore };

@@ -74,10 +74,11 @@ async function writePlans(
   // Still ours, by the ledger's own word, before anything is written beside it.
   await lease.fence();
   const compiled = await compilePinned(context, policy, plan.exceptions);
-  const own = compiled.of(plan.owner, plan.customer);
+  const own = compiled.of(plan.owner, plan.customer).taking(plan.branch);
   const after = above?.plan.bound ?? null;
   const before = own.superset(asOf.getTime()).dueBefore;
-  const common = { after, before, asOf, reachedEnd: false };
+  const { branch } = plan;
+  const common = { after, before, asOf, reachedEnd: false, ...(branch === undefined ? {} : { branch }) };
   if (own.uniform !== null) {
     const latestPurgeAt = plan.latestPurgeAt ?? latestPurge(own, plan.oldest ?? asOf);
     const archive = id.archive(context.newId());
@@ -86,7 +87,7 @@ async function writePlans(
     return [await writePlan(context, lease, policy, plan, { archive, sequence, plan: archivePlan })];
   }
   const partition = { dataset: compiled.shape, owner: plan.owner, customer: plan.customer };
-  const order = { partition, asOf, after, before, mostRecords: plan.due, sequence };
+  const order = { partition, branch, asOf, after, before, mostRecords: plan.due, sequence };
   const { windows, bound, reachedEnd } = await sortIntoWindows(context, lease, compiled, order);
   // The pass may have taken long: once more, so that nobody else has planned meanwhile.
   await lease.fence();

@@ -11,9 +11,11 @@ import { holdName } from '../ledger/holds.ts';
 import { partitionId } from '../ledger/partitions.ts';
 import { type PauseDocument, pauseName, pausesInForce, stops } from '../ledger/pauses.ts';
 import { type CapResult, checkCaps } from '../policy/caps.ts';
+import type { ReadyBranch } from '../policy/choice.ts';
 import type { CompiledPolicy } from '../policy/compile.ts';
-import { type Policy, policyVersion } from '../policy/policy.ts';
+import { type Disposition, type Policy, policyVersion } from '../policy/policy.ts';
 import { type SealDecision, sealDecision } from '../policy/window.ts';
+import { branchWords } from '../policy/words.ts';
 import { wallClock } from '../policy/zone.ts';
 import type { DatasetReport, Partition, UnfitReason } from '../source/port.ts';
 import { compileInForce } from './compile-in-force.ts';
@@ -25,7 +27,14 @@ export interface PartitionPlan {
   readonly owner: OwnerId;
   readonly customer: CustomerId;
   readonly dataset: Namespace;
-  /** Due for archiving, with bytes of BSON. */
+  /**
+   * Which of the policy's dispositions this is about: absent where these records have one. Where they have several there is
+   * one of these plans for each, in the order in which they are carried out.
+   */
+  readonly branch?: string;
+  /** What happens to what is due. */
+  readonly disposition?: Disposition;
+  /** Due for its disposition, with bytes of BSON. */
   readonly due: number;
   readonly bytes: number;
   /** When the oldest of them became due. */
@@ -86,7 +95,7 @@ export async function planPolicy(context: Context, policy: Policy, options: Plan
   const unfitCounted = countUnfit(context, compiled);
   // Awaited below; until then a failure of the other is the one to report.
   unfitCounted.catch(() => undefined);
-  const partitions = await pMap(
+  const planned = await pMap(
     found,
     async (partition) => {
       assertNotStopped(context);
@@ -94,6 +103,7 @@ export async function planPolicy(context: Context, policy: Policy, options: Plan
     },
     { concurrency: PLANNED_AT_ONCE },
   );
+  const partitions = planned.flat();
   const unfit = await unfitCounted;
   const sum = (value: (plan: PartitionPlan) => number) => partitions.reduce((total, plan) => total + value(plan), 0);
   const taken = sum((plan) => (plan.seal.seal ? plan.due : 0));
@@ -125,10 +135,29 @@ function announcedBefore(compiled: CompiledPolicy, now: number): number {
   return Math.max(...instants.map((at) => compiled.superset(at).dueBefore));
 }
 
+/** One plan for each disposition that these records may have: one, of most policies. */
 export async function planPartition(
   context: Context,
   compiled: CompiledPolicy,
   partition: Partition,
+  asOf: Date,
+  options: PlanOptions,
+): Promise<readonly PartitionPlan[]> {
+  const own = compiled.of(partition.owner, partition.customer);
+  const plans: PartitionPlan[] = [];
+  for (const branch of own.branches) {
+    assertNotStopped(context);
+    const taken = own.branches.length === 1 ? compiled : own.taking(branch.key);
+    plans.push(await planBranch(context, taken, { ...partition, branch }, asOf, options));
+  }
+  if (plans.length === 1) return plans;
+  return plans.map((plan, index) => ({ ...plan, branch: own.branches[index]?.key ?? '' }));
+}
+
+async function planBranch(
+  context: Context,
+  compiled: CompiledPolicy,
+  { branch, ...partition }: Partition & { readonly branch: ReadyBranch },
   asOf: Date,
   options: PlanOptions,
 ): Promise<PartitionPlan> {
@@ -146,7 +175,7 @@ export async function planPartition(
     oldestDueAt: counts.oldestDueAt?.getTime() ?? null,
     now: asOf.getTime(),
     // Where nothing is archived in this environment, nothing waits for company in an archive.
-    policy: compiled.disposition === 'archive' ? compiled.policy : { ...compiled.policy, archive: null },
+    policy: branch.disposition === 'archive' ? compiled.policy : { ...compiled.policy, archive: null },
     flush: options.flush,
   });
   const seal: SealDecision =
@@ -157,6 +186,7 @@ export async function planPartition(
     owner,
     customer,
     dataset: namespace,
+    disposition: branch.disposition,
     due: counts.due,
     bytes: counts.bytes,
     oldest: counts.oldestDueAt,
@@ -168,8 +198,18 @@ export async function planPartition(
     exceptions: compiled.of(owner, customer).given.exceptions.map((exception) => exception.id),
     paused,
     seal,
-    reasons: [...reasonsOf(context, compiled, partition, counts), ...holdReasons(counts), seal.text],
+    reasons: [
+      ...branchReasons(compiled, branch),
+      ...reasonsOf(context, compiled, partition, counts),
+      ...holdReasons(counts),
+      seal.text,
+    ],
   };
+}
+
+/** Where the policy says several things, which of them this is. */
+function branchReasons({ policy }: CompiledPolicy, branch: ReadyBranch): string[] {
+  return policy.dispositions === undefined ? [] : [`When due, ${branchWords(branch)}.`];
 }
 
 function reasonsOf(

@@ -10,13 +10,14 @@ import { type ArchiveId, type CustomerId, id, type OwnerId, type PolicyVersion }
 import { type ArchiveDocument, addOutcomes, NO_OUTCOMES, type Outcomes } from '../ledger/archive-document.ts';
 import { findArchives, getArchive } from '../ledger/archives.ts';
 import { isOfExpired, openDisposals } from '../ledger/disposals.ts';
+import { partitionId } from '../ledger/partitions.ts';
 import { pauseName, pausesInForce, stops } from '../ledger/pauses.ts';
 import { UNCLEARED_STATES } from '../ledger/states.ts';
 import { checkCaps } from '../policy/caps.ts';
 import { type Policy, policyVersion } from '../policy/policy.ts';
 import { carryOn } from './carry-on.ts';
 import { assertNotStopped, type Context } from './context.ts';
-import { carryOnDisposal, type DisposalReport, disposePartition, dispositionIn } from './dispose.ts';
+import { carryOnDisposal, type DisposalReport, disposePartition } from './dispose.ts';
 import { assertPlaced } from './placement.ts';
 import { type PartitionPlan, type PolicyPlan, planPolicy } from './plan.ts';
 import { planNextArchives } from './plan-archive.ts';
@@ -24,7 +25,8 @@ import { ensureSafeToDestroy } from './preflight.ts';
 import { pinnedPolicy } from './published.ts';
 import { quarantineUnfit } from './quarantine-record.ts';
 import { describe, type Met, type RunProblem } from './run-problems.ts';
-import { isApproved, underCaps } from './under-caps.ts';
+import { branchOf } from './treatment.ts';
+import { amountOf, isApproved, underCaps } from './under-caps.ts';
 
 /** Partitions worked on at once in one process: each holds two upload parts and a few segments in memory. */
 export const PARTITIONS_AT_ONCE = 4;
@@ -150,20 +152,15 @@ export async function takeDue(
   plan: PartitionPlan,
   touched: Set<ArchiveId>,
 ): Promise<DisposalReport | null> {
-  const disposition = dispositionIn(context.installation.environment, policy);
+  const { disposition } = branchOf(policy, context.installation.environment, plan);
   if (disposition === 'archive') {
     await archivePartition(context, policy, plan, touched);
     return null;
   }
   assertOwnerKnown(context, plan);
-  const { owner, customer, due: records } = plan;
-  return await disposePartition(context, policy, {
-    kind: disposition,
-    owner,
-    customer,
-    records,
-    saidBy: `policy ${policy.name}`,
-  });
+  const { owner, customer, branch, due: records } = plan;
+  const saidBy = `policy ${policy.name}`;
+  return await disposePartition(context, policy, { kind: disposition, owner, customer, branch, records, saidBy });
 }
 
 /**
@@ -185,18 +182,17 @@ export async function archivePartition(
     assertNotStopped(context);
     const planned = await planNextArchives(context, policy, { ...plan, due: left, bytes: Math.max(0, bytesLeft) });
     for (const archive of planned) touched.add(archive);
-    const leftBefore = left;
-    let reachedEnd = true;
+    const kept: ArchiveDocument[] = [];
     for (const archive of planned) {
       assertNotStopped(context);
-      const { state, plan: sealed, stored, unfit } = await carryOn(context, archive, policy);
-      if (state === 'quarantined') return;
-      if (state === 'abandoned') continue;
-      reachedEnd &&= sealed.reachedEnd;
+      const document = await carryOn(context, archive, policy);
+      if (document.state !== 'abandoned') kept.push(document);
+    }
+    if (kept.some(({ state }) => state === 'quarantined') || kept.every((archive) => archive.plan.reachedEnd)) return;
+    for (const { stored, unfit } of kept) {
       left -= (stored?.records ?? 0) + unfit;
       bytesLeft -= stored?.recordBytes ?? 0;
     }
-    if (reachedEnd || left === leftBefore) return;
   }
 }
 
@@ -211,14 +207,15 @@ async function expireAll(
   const caps = checkCaps({ taken: plan.totals.expired, documents: plan.documents, limits: policy.limits });
   if (plan.totals.expired === 0) return reports;
   const partitions = plan.partitions.filter((partition) => partition.expired > 0);
-  const amounts = partitions.map(({ owner, customer, expired: records }) => ({ owner, customer, records }));
+  const amounts = partitions.map((partition) => amountOf(partition, partition.expired));
   if (!(await isApproved(context, policy, { act: 'run --expired', caps, amounts }, saidBy, met))) return reports;
   await eachPartition(context, partitions, met, async (partition) => {
     assertOwnerKnown(context, partition);
-    const { owner, customer, expired: records } = partition;
+    const { owner, customer, branch, expired: records } = partition;
     // What such a policy would have kept in the source, treated, is not deleted for having been found late.
-    const kind = policy.treat === undefined ? 'expired' : 'treat-expired';
-    reports.push(await disposePartition(context, policy, { kind, owner, customer, records, saidBy }));
+    const { treat } = branchOf(policy, context.installation.environment, partition);
+    const kind = treat === null ? 'expired' : 'treat-expired';
+    reports.push(await disposePartition(context, policy, { kind, owner, customer, branch, records, saidBy }));
   });
   return reports;
 }
@@ -243,7 +240,19 @@ async function eachPartition(
   met: Met,
   work: (partition: PartitionPlan) => Promise<void>,
 ): Promise<void> {
-  await eachOf(context, partitions, met, work);
+  // What happens to the records of one owner and customer happens one after the other: they share leases.
+  const parties = [
+    ...Map.groupBy(partitions, ({ dataset, owner, customer }) => partitionId(dataset, owner, customer)).values(),
+  ];
+  const most = Math.max(0, ...parties.map(({ length }) => length));
+  for (let turn = 0; turn < most; turn++) {
+    await eachOf(
+      context,
+      parties.flatMap((plans) => plans[turn] ?? []),
+      met,
+      work,
+    );
+  }
 }
 
 /** Works on several at once; collects what fails and goes on with the others. Only being told to stop ends it. */

@@ -52,7 +52,7 @@ export async function selectRecords(
   const { source } = context;
   const archive = lease.document;
   const whole = await compilePinned(context, policy, archive.plan.exceptions);
-  const compiled = whole.of(archive.owner, archive.customer);
+  const compiled = whole.of(archive.owner, archive.customer).taking(archive.plan.branch);
   const reader = factsReader(context, whole);
   const { shape } = whole;
   const partition: Partition = { dataset: shape, owner: archive.owner, customer: archive.customer };

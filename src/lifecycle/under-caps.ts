@@ -1,9 +1,9 @@
 /** Caps of a run, and the approval that lifts them for what was counted: looked at before anything is begun. */
 import { errorClass } from '../errors.ts';
 import { type Policy, policyVersion } from '../policy/policy.ts';
-import { type Amounts, approveAmounts } from './approve-amounts.ts';
+import { type Amount, type Amounts, approveAmounts } from './approve-amounts.ts';
 import type { Context } from './context.ts';
-import type { PolicyPlan } from './plan.ts';
+import type { PartitionPlan, PolicyPlan } from './plan.ts';
 import { capProblem, describe, type Met } from './run-problems.ts';
 
 /** The plan, with caps that let it through where they do, or where another person has lifted them for what was counted here. */
@@ -16,7 +16,7 @@ export async function underCaps(
 ): Promise<PolicyPlan> {
   if (plan.caps.ok || plan.totals.due === 0) return plan;
   const due = plan.partitions.filter((partition) => partition.seal.seal && partition.due > 0);
-  const amounts = due.map(({ owner, customer, due: records }) => ({ owner, customer, records }));
+  const amounts = due.map((partition) => amountOf(partition, partition.due));
   const isLifted = await isApproved(context, policy, { act: 'run', caps: plan.caps, amounts }, requestedBy, met);
   return isLifted ? { ...plan, caps: { ok: true } } : plan;
 }
@@ -41,4 +41,8 @@ export async function isApproved(
   }
   if (!what.caps.ok) met.problems.push(capProblem(policy, what.caps.text));
   return false;
+}
+
+export function amountOf({ owner, customer, branch }: PartitionPlan, records: number): Amount {
+  return { owner, customer, ...(branch === undefined ? {} : { branch }), records };
 }

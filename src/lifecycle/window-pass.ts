@@ -46,6 +46,8 @@ export interface WindowPass {
 
 export interface PassOrder {
   readonly partition: Partition;
+  /** Which of the policy's dispositions it is about, where these records have several. */
+  readonly branch: string | undefined;
   readonly asOf: Date;
   readonly after: Position | null;
   /** No record with a trigger (ms) from here on is due. */
@@ -66,7 +68,7 @@ export async function sortIntoWindows(
   const { source } = context;
   const { partition, mostRecords } = order;
   const { shape } = compiled;
-  const own = compiled.of(partition.owner, partition.customer);
+  const own = compiled.of(partition.owner, partition.customer).taking(order.branch);
   const now = order.asOf.getTime();
   await removePlannedFrom(context.store, lease.document._id, order.sequence);
   const reader = factsReader(context, compiled);

@@ -1,13 +1,12 @@
 /** What a schema of single fields cannot say: what belongs together, what contradicts itself, what names nothing. */
 import type { YamlPath, YamlProblem, YamlSource } from '../yaml-problems.ts';
+import { IN_PLACE, thenProblems } from './check-then.ts';
 import { nearest } from './nearest.ts';
-import { normalise, thenWords } from './normalise.ts';
+import { normalise } from './normalise.ts';
 import { exceeds, parsePeriod } from './period.ts';
 import { valueRefs } from './policy.ts';
 import { DEFAULTS, type PolicyText } from './schema.ts';
 import { valueAt } from './schema-problems.ts';
-
-const IN_PLACE = ['anonymise', 'redact', 'pseudonymise'] as const;
 
 /** Looks at the raw value, so that it is said together with what the schema says. */
 export function acrossFields(source: YamlSource): YamlProblem[] {
@@ -34,7 +33,7 @@ export function acrossFields(source: YamlSource): YamlProblem[] {
     );
   }
 
-  const words = [valueAt(source.value, ['then'])].flat();
+  const words = wordsAt(valueAt(source.value, ['then']));
   const archive = valueAt(source.value, ['archive']);
   if (words.includes('archive') && archive === undefined) {
     problems.push(source.problemAt(['archive'], 'a group with for and vault'));
@@ -58,65 +57,23 @@ export function acrossFields(source: YamlSource): YamlProblem[] {
   return problems;
 }
 
+/** The words of `then`, of all of its branches. What is no word is told by the schema. */
+function wordsAt(then: unknown): unknown[] {
+  if (Array.isArray(then)) return then.flatMap(wordsAt);
+  if (typeof then !== 'object' || then === null) return [then];
+  const of = valueAt(then, ['of']);
+  if (typeof of !== 'object' || of === null) return IN_PLACE.filter((how) => valueAt(then, [how]) !== undefined);
+  return [...Object.values(of), valueAt(then, ['otherwise'])].flatMap(wordsAt);
+}
+
 /** Looks at what the schema let pass. */
 export function acrossParts(source: YamlSource, text: PolicyText): YamlProblem[] {
   return [
-    ...chainProblems(source, text),
-    ...treatedFieldProblems(source, text),
+    ...thenProblems(source, text),
     ...ruleProblems(source, text),
     ...lookUpProblems(source, text),
     ...childProblems(source, text),
   ];
-}
-
-function chainProblems(source: YamlSource, text: PolicyText): YamlProblem[] {
-  const words = thenWords(text.then);
-  const problems: YamlProblem[] = [];
-  const twice = words.find((word, at) => words.indexOf(word) < at);
-  if (twice !== undefined) problems.push(source.problemAt(['then'], `each word once, and ${twice} is there twice`));
-  if (words.includes('delete') && words.length > 1) {
-    const hint = words.includes('archive') ? 'What is archived is deleted from the source by that.' : undefined;
-    problems.push(source.problemAt(['then'], 'delete alone: nothing is left to do anything with', hint));
-  }
-  if (words.indexOf('archive') > 0) {
-    problems.push(source.problemAt(['then'], 'archive first', 'The copy is made before the original is treated.'));
-  }
-  for (const how of IN_PLACE) {
-    if (words.includes(how) && text[how] === undefined) {
-      problems.push(source.problemAt([how], `the fields that \`then: ${how}\` is about, such as [contact.email]`));
-    }
-    if (!words.includes(how) && text[how] !== undefined) {
-      problems.push(source.problemAt([how], `${how} in \`then\`, or no such list`));
-    }
-  }
-  return problems;
-}
-
-/** Without its owner, its trigger or its id a treated record could not be decided about, held or found any more. */
-function treatedFieldProblems(source: YamlSource, text: PolicyText): YamlProblem[] {
-  const { dataset } = normalise(text);
-  const { trigger } = normalise(text);
-  const needed = new Map<string, string>([['_id', 'the _id']]);
-  if ('field' in dataset.owner) needed.set(dataset.owner.field, 'the owner');
-  if ('field' in dataset.customer) needed.set(dataset.customer.field, 'the customer');
-  needed.set(trigger.kind === 'composite' ? trigger.created.field : trigger.field, 'the trigger');
-  const seen = new Map<string, string>();
-  return IN_PLACE.flatMap((how) =>
-    (text[how] ?? []).flatMap((field, at): YamlProblem[] => {
-      const path: YamlPath = [how, at];
-      const [, what] = [...needed].find(([name]) => isWithin(name, field) || isWithin(field, name)) ?? [];
-      if (what !== undefined) return [source.problemAt(path, `a field that ${what} does not lie in`)];
-      const other = [...seen.keys()].find((name) => isWithin(name, field) || isWithin(field, name));
-      seen.set(field, how);
-      return other === undefined
-        ? []
-        : [source.problemAt(path, `a field that is treated once: ${other} is in a list already`)];
-    }),
-  );
-}
-
-function isWithin(field: string, of: string): boolean {
-  return field === of || field.startsWith(`${of}.`);
 }
 
 function ruleProblems(source: YamlSource, { rules }: PolicyText): YamlProblem[] {

@@ -1,10 +1,20 @@
+import { MoraineError } from '../errors.ts';
 import type { CustomerId, OwnerId } from '../ids.ts';
 import type { DatasetShape } from '../source/port.ts';
+import { type Chosen, chooserOf, inTakingOrder, type ReadyBranch, readyBranch } from './choice.ts';
 import { Calendar, dueOf, endOf } from './evaluate.ts';
 import type { ExceptionRule, ValueCoders } from './exception.ts';
 import { Findings, type Note } from './findings.ts';
 import { MAX_INSTANT_MS, periodOf } from './period.ts';
-import { type Disposition, type PeriodRule, type Policy, toShape, valueRefs } from './policy.ts';
+import {
+  branchesOf,
+  type Disposition,
+  dispositionRuleOf,
+  type PeriodRule,
+  type Policy,
+  toShape,
+  valueRefs,
+} from './policy.ts';
 import { onlyPeriod, shortestPeriods } from './shortest.ts';
 import { isAboutParties, specialise } from './specialise.ts';
 import { type DueBounds, superset } from './superset.ts';
@@ -21,8 +31,8 @@ export interface DecisionFacts {
   /** A restored record is left alone until then. */
   readonly exemptUntil: number | null;
   readonly quarantined: boolean;
-  /** It was treated in place already, as the policy says. */
-  readonly treated?: boolean;
+  /** Id of the treatment that it was treated with in place already; null, absent: it was not. */
+  readonly treated?: string | null;
   /** Why the record cannot be handled; empty for a fit one. */
   readonly unfit: readonly string[];
 }
@@ -37,6 +47,7 @@ export interface DecisionFacts {
  * - `held`: due, and a legal hold keeps it.
  * - `due`: for its disposition.
  * - `expired`: past its archive period as well: deleted with a certificate, and only when a person says so.
+ * - `other`: said by a policy that was made ready for one branch (`taking`), of a record that another branch is about.
  */
 export type Decision =
   | 'unfit'
@@ -47,7 +58,8 @@ export type Decision =
   | 'exempt'
   | 'held'
   | 'due'
-  | 'expired';
+  | 'expired'
+  | 'other';
 
 /** Instants in ms. NaN: it cannot be told. Infinity: beyond the calendar, or (purge) nothing is archived. */
 export interface Times {
@@ -73,8 +85,10 @@ export interface Given {
 export interface CompiledPolicy {
   readonly policy: Policy;
   readonly given: Given;
-  /** What happens to what is due, in this environment. */
-  readonly disposition: Disposition;
+  /** What happens to what is due, in this environment; null: it depends on the record. */
+  readonly disposition: Disposition | null;
+  /** All that may happen to what is due, each once, in the order in which it is done. */
+  readonly branches: readonly ReadyBranch[];
   /** How the source must read the records, with the fields that exceptions look at. */
   readonly shape: DatasetShape;
   /** What decisions look at in documents that look-ups find. */
@@ -83,6 +97,12 @@ export interface CompiledPolicy {
   readonly uniform: { readonly active: string | null; readonly archive: string | null } | null;
   /** What applies to one owner's and customer's records: the same answers for them, often simpler. */
   of(owner: OwnerId, customer: CustomerId): CompiledPolicy;
+  /** The same for the records of one branch alone: of all others it says `other`. Undefined: the only one that there is. */
+  taking(branch: string | undefined): CompiledPolicy;
+  /** What happens to the record when it is due, and what says so; null: it cannot be told. */
+  dispositionOf(facts: DecisionFacts): Chosen | null;
+  /** It was treated in place already, as the policy says for it. */
+  isTreated(facts: DecisionFacts): boolean;
   /** `now`: exceptions come and go with the time. */
   times(facts: DecisionFacts, now: number): Times;
   /** See {@link Decision}; `held` says whether a legal hold covers the record. */
@@ -115,6 +135,7 @@ export function compile(policy: Policy, given: Given = NOTHING_GIVEN): CompiledP
       special.policy.active,
       special.policy.archive,
       special.policy.rules,
+      special.policy.dispositions,
       special.exceptions,
     ]);
     let variant = variants.get(key);
@@ -133,26 +154,41 @@ export function compile(policy: Policy, given: Given = NOTHING_GIVEN): CompiledP
     of,
     times: (facts, now) => variantOf(facts).times(facts, now),
     decision: (facts, held, now) => variantOf(facts).decision(facts, held, now),
+    isTreated: (facts) => variantOf(facts).isTreated(facts),
   };
 }
 
-/** `rules`: the policy as it is for some records; `policy`: as it was published. */
-function compileOne(rules: Policy, given: Given, calendar: Calendar, policy: Policy): CompiledPolicy {
-  const disposition =
-    policy.disposition === 'archive' && given.environment === 'non-production' ? 'delete' : policy.disposition;
-  const archiveRule = disposition === 'archive' && rules.archive !== null ? rules.archive.for : null;
-  const uniform = policy.treat !== undefined && disposition !== 'delete' ? null : uniformOf(rules, given, archiveRule);
+/** `rules`: the policy as it is for some records; `policy`: as it was published. `only`: for one branch alone. */
+function compileOne(
+  rules: Policy,
+  given: Given,
+  calendar: Calendar,
+  policy: Policy,
+  only: ReadyBranch | null = null,
+): CompiledPolicy {
+  const rule = dispositionRuleOf(rules);
+  const choose = chooserOf(rule, given.environment);
+  const all = inTakingOrder(branchesOf(rule).map((branch) => readyBranch(branch, given.environment)));
+  const branches = only === null ? all : [only];
+  // What cannot be told belongs to the first, so that it is in one.
+  const isOther = (chosen: ReadyBranch | null) => only !== null && (chosen ?? all[0])?.key !== only.key;
+  const archives = branches.some(({ disposition }) => disposition === 'archive');
+  const archiveRule = archives && rules.archive !== null ? rules.archive.for : null;
+  const isAlike = !('by' in rule) && branches.every(({ treatment }) => treatment === null);
+  const uniform = isAlike ? uniformOf(rules, given, archiveRule) : null;
   const dueAt = dueOf(rules, given, calendar);
   const endOfArchive = archiveRule === null ? () => Number.POSITIVE_INFINITY : endOf(archiveRule, calendar);
   const scratch = new Findings();
 
-  const purgeAt = (due: number, facts: DecisionFacts, found: Findings) =>
-    Number.isNaN(due) ? due : endOfArchive(due, facts, found);
+  const purgeAt = (due: number, chosen: Chosen | null, facts: DecisionFacts, found: Findings) => {
+    if (Number.isNaN(due) || chosen === null) return Number.NaN;
+    return chosen.disposition === 'archive' ? endOfArchive(due, facts, found) : Number.POSITIVE_INFINITY;
+  };
   const evaluate = (facts: DecisionFacts, now: number, found: Findings): Times => {
     const trigger = facts.trigger ?? Number.NaN;
     if (!isInstant(trigger)) return { dueAt: Number.NaN, purgeAt: Number.NaN, pendingUntil: null };
     const due = dueAt(facts, now, found);
-    const purge = purgeAt(due, facts, found);
+    const purge = purgeAt(due, choose(facts, found), facts, found);
     const { pendingUntil } = found;
     return {
       dueAt: due,
@@ -182,27 +218,51 @@ function compileOne(rules: Policy, given: Given, calendar: Calendar, policy: Pol
   const compiled: CompiledPolicy = {
     policy,
     given,
-    disposition,
+    disposition: branches.length === 1 ? (branches[0]?.disposition ?? null) : null,
+    branches,
     shape,
     lookUpRefs: lookUpRefsOf(policy),
     uniform,
     of: () => compiled,
+    taking: (key) => {
+      const [one, another] = branches;
+      if (another === undefined && (key === undefined || key === one?.key)) return compiled;
+      const branch = branches.find((each) => each.key === key);
+      if (branch !== undefined) return compileOne(rules, given, calendar, policy, branch);
+      throw new MoraineError(
+        'INTERNAL',
+        `Policy ${policy.name} has no disposition ${key ?? 'for all of its records'}.`,
+        {
+          ids: { policy: policy.name },
+        },
+      );
+    },
+    dispositionOf: (facts) => {
+      scratch.reset();
+      return choose(facts, scratch);
+    },
+    isTreated: (facts) => {
+      scratch.reset();
+      return hasMarker(facts, choose(facts, scratch));
+    },
     times: (facts, now) => {
       scratch.reset();
       return evaluate(facts, now, scratch);
     },
     decision: (facts, held, now) => {
       if (isUnfit(facts)) return 'unfit';
+      scratch.reset();
+      const chosen = choose(facts, scratch);
+      if (isOther(chosen)) return 'other';
       if (facts.quarantined) return 'quarantined';
-      if (facts.treated === true && disposition !== 'delete') return 'treated';
+      if (hasMarker(facts, chosen)) return 'treated';
       if (fast !== null) {
         const due = fast.dueAt(facts.trigger ?? Number.NaN);
         // The end of the archive period is asked for what is due only.
         return decideTimes(facts, held, now, due, due <= now ? fast.purgeAt(due) : Number.POSITIVE_INFINITY);
       }
-      scratch.reset();
       const due = dueAt(facts, now, scratch);
-      const purge = purgeAt(due, facts, scratch);
+      const purge = purgeAt(due, chosen, facts, scratch);
       if (scratch.pendingUntil > now) return 'pending';
       return decideTimes(facts, held, now, due, purge);
     },
@@ -222,6 +282,10 @@ export function isUnfit(facts: DecisionFacts): boolean {
   return (
     facts.unfit.length > 0 || facts.owner === null || facts.customer === null || !isInstant(facts.trigger ?? Number.NaN)
   );
+}
+
+function hasMarker({ treated }: DecisionFacts, chosen: ReadyBranch | null): boolean {
+  return chosen !== null && chosen.treatment !== null && treated === chosen.treatment;
 }
 
 /** BSON dates reach further than the calendar does; what lies outside is no usable trigger. */

@@ -4,9 +4,10 @@
  * cannot differ.
  */
 import { unreachable } from '../errors.ts';
+import type { Chosen } from './choice.ts';
 import { type CompiledPolicy, compile, type Decision, type DecisionFacts, isUnfit } from './compile.ts';
 import type { Note } from './findings.ts';
-import { type Disposition, type Policy, policyVersion } from './policy.ts';
+import { type Policy, policyVersion } from './policy.ts';
 import { periodRuleWords } from './words.ts';
 import { wallClock } from './zone.ts';
 
@@ -38,6 +39,8 @@ export interface Outcome {
   /** ms; null when the record has no usable trigger. Infinity when beyond the calendar. */
   readonly dueAt: number | null;
   readonly purgeAt: number | null;
+  /** What happens to it when it is due, and which part of the policy says so; null: it cannot be told. */
+  readonly disposition: Chosen | null;
   readonly reasons: readonly Reason[];
 }
 
@@ -52,18 +55,19 @@ export function decide(
   const covering = holds.filter((hold) => covers(hold, facts));
   const decision = compiled.decision(facts, covering.length > 0, now);
   const explained = isUnfit(facts) ? null : compiled.explain(facts, now);
+  const disposition = explained === null ? null : compiled.dispositionOf(facts);
   const dueAt = instantOrNull(explained?.dueAt);
   const purgeAt = instantOrNull(explained?.purgeAt);
   const reasons = [
     policyReason(compiled.policy),
     ...fitnessReasons(facts),
     ...(explained?.notes ?? []),
-    ...(dueAt === null || purgeAt === null ? [] : [archiveReason(compiled, purgeAt, now)]),
+    ...(dueAt === null || purgeAt === null ? [] : [archiveReason(compiled.policy, disposition, purgeAt, now)]),
     ...exemptionReasons(facts, compiled.policy, now),
     ...covering.map((hold): Reason => ({ rule: 'hold', text: `Legal hold ${hold.id} covers this record.` })),
-    { rule: 'disposition', text: dispositionText(decision, compiled) } as const,
+    { rule: 'disposition', text: dispositionText(decision, compiled.policy, disposition) } as const,
   ];
-  return { decision, dueAt, purgeAt, reasons };
+  return { decision, dueAt, purgeAt, disposition, reasons };
 }
 
 function instantOrNull(ms: number | undefined): number | null {
@@ -113,12 +117,13 @@ function fitnessReasons(facts: DecisionFacts): Reason[] {
   return reasons;
 }
 
-function archiveReason({ policy, disposition }: CompiledPolicy, purgeAt: number, now: number): Reason {
+function archiveReason(policy: Policy, disposition: Chosen | null, purgeAt: number, now: number): Reason {
   const rule = 'archive-period';
-  if (policy.archive === null || disposition !== 'archive') {
+  if (policy.archive === null || disposition?.disposition !== 'archive') {
+    const isOfEnvironment = policy.archive !== null && policy.dispositions === undefined;
     return {
       rule,
-      text: policy.archive === null ? 'Nothing of it is archived.' : 'Nothing is archived in this environment.',
+      text: isOfEnvironment ? 'Nothing is archived in this environment.' : 'Nothing of it is archived.',
     };
   }
   const text = `The archive period of ${periodRuleWords(policy.archive.for)} after that ${
@@ -133,7 +138,7 @@ function exemptionReasons(facts: DecisionFacts, policy: Policy, now: number): Re
   return [{ rule: 'exemption', text: `The record was restored and is left alone until ${until} (${policy.zone}).` }];
 }
 
-function dispositionText(decision: Decision, { policy, disposition }: CompiledPolicy): string {
+function dispositionText(decision: Decision, policy: Policy, disposition: Chosen | null): string {
   switch (decision) {
     case 'unfit':
       return 'It goes into quarantine and stays in the source.';
@@ -141,6 +146,7 @@ function dispositionText(decision: Decision, { policy, disposition }: CompiledPo
     case 'held':
       return 'It stays in the source.';
     case 'not-due':
+    case 'other':
       return 'Nothing is to be done yet.';
     case 'exempt':
       return 'Nothing is to be done until then.';
@@ -149,20 +155,22 @@ function dispositionText(decision: Decision, { policy, disposition }: CompiledPo
     case 'pending':
       return 'Nothing is to be done before that is known.';
     case 'due':
-      return dueText(policy, disposition);
+      return `${dueText(policy, disposition)}${becauseOf(policy, disposition)}`;
     case 'expired':
-      return `It is past its archive period too: it is not archived, and ${policy.treat === undefined ? 'deleted' : 'treated in place'} only when a person says so (\`moraine run --expired\`).`;
+      return `It is past its archive period too: it is not archived, and ${disposition?.treat == null ? 'deleted' : 'treated in place'} only when a person says so (\`moraine run --expired\`).`;
     default:
       return unreachable(decision, 'decision');
   }
 }
 
-function dueText({ archive, treat }: Policy, disposition: Disposition): string {
-  const fields = (treat ?? []).map(({ field, how }) => `${field} (${how})`).join(', ');
-  if (disposition === 'delete') return 'It is to be deleted, without an archive.';
-  if (disposition === 'treat') return `It stays, and these fields are to be treated: ${fields}.`;
+function becauseOf({ dispositions }: Policy, disposition: Chosen | null): string {
+  return dispositions === undefined || disposition === null ? '' : ` So the policy says where ${disposition.by}.`;
+}
+
+function dueText({ archive }: Policy, chosen: Chosen | null): string {
+  const fields = (chosen?.treat ?? []).map(({ field, how }) => `${field} (${how})`).join(', ');
+  if (chosen?.disposition === 'delete') return 'It is to be deleted, without an archive.';
+  if (chosen?.disposition === 'treat') return `It stays, and these fields are to be treated: ${fields}.`;
   const archived = `It is to be archived into vault ${archive?.vault ?? ''}`;
-  return treat === undefined
-    ? `${archived}.`
-    : `${archived}; in the original these fields are to be treated: ${fields}.`;
+  return fields === '' ? `${archived}.` : `${archived}; in the original these fields are to be treated: ${fields}.`;
 }

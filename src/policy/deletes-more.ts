@@ -3,8 +3,17 @@
  * texts alone, for data that is not there yet as well. Whatever cannot be told to be harmless counts.
  */
 import { canonicalJson } from '../canonical-json.ts';
-import { type PeriodRule, type Policy, type RetentionRule, SPECIFICITIES } from './policy.ts';
+import {
+  type Branch,
+  type DispositionRule,
+  dispositionRuleOf,
+  type PeriodRule,
+  type Policy,
+  type RetentionRule,
+  SPECIFICITIES,
+} from './policy.ts';
 import { isAtLeast } from './shortest.ts';
+import { valueName } from './values.ts';
 
 export interface MoreDeletable {
   readonly text: string;
@@ -79,17 +88,7 @@ function isLonger(next: string | undefined, old: string | undefined): boolean {
 }
 
 function ofDisposition(old: Policy, next: Policy): readonly string[] {
-  const texts: string[] = [];
-  if (destroys(old) < destroys(next))
-    texts.push(`What is due is ${DISPOSED[next.disposition]} instead of ${DISPOSED[old.disposition]}.`);
-  const kept = (old.treat ?? []).map(({ field }) => field);
-  const more = (next.treat ?? []).filter((one) => !(old.treat ?? []).some((before) => same(before, one)));
-  if (destroys(old) === destroys(next) && old.treat !== undefined && next.treat === undefined)
-    texts.push('Originals are deleted that stayed with some fields treated.');
-  if (old.treat !== undefined && more.length > 0)
-    texts.push(`Fields are treated that were not, or in another way: ${more.map(({ field }) => field).join(', ')}.`);
-  else if (old.disposition === 'treat' && next.disposition === 'archive' && kept.length > 0 && next.treat === undefined)
-    texts.push('Originals are deleted that stayed with some fields treated.');
+  const texts: string[] = [...ofBranches(dispositionRuleOf(old), dispositionRuleOf(next), [])];
   if (old.archive === null || next.archive === null) return [...new Set(texts)];
   if (!isNotShorter(next.archive.for, old.archive.for)) texts.push('The archive period may be shorter.');
   if (old.archive.verify === 'inventory' && next.archive.verify === 'checksum')
@@ -97,10 +96,61 @@ function ofDisposition(old: Policy, next: Policy): readonly string[] {
   return [...new Set(texts)];
 }
 
+/** `where`: what leads to the two, as "customer acme". */
+function ofBranches(old: DispositionRule, next: DispositionRule, where: readonly string[]): readonly string[] {
+  if (same(old, next)) return [];
+  const by = 'by' in next ? next.by : 'by' in old ? old.by : null;
+  if (by !== null && (!('by' in old) || !('by' in next) || same(old.by, next.by))) {
+    const name = typeof by === 'string' ? by : valueName(by);
+    const tiers = [...new Set([old, next].flatMap((rule) => ('by' in rule ? Object.keys(rule.of) : [])))];
+    const isBlind = 'by' in old && typeof old.by !== 'string' && !('by' in next);
+    return [
+      // A record whose value was of no use stayed for ever: without a look at that value it goes.
+      ...(isBlind ? [`What happens to a record no longer depends on ${name}.`] : []),
+      ...tiers.flatMap((tier) =>
+        ofBranches(branchFor(old, tier), branchFor(next, tier), [...where, `${name} ${tier}`]),
+      ),
+      ...ofBranches(otherwise(old), otherwise(next), where.length === 0 ? [] : [...where, 'otherwise']),
+    ];
+  }
+  if (by !== null) return [`What happens to a record depends on something else${whereWords(where)}.`];
+  return 'by' in old || 'by' in next ? [] : ofBranch(old, next, whereWords(where));
+}
+
+function branchFor(rule: DispositionRule, tier: string): DispositionRule {
+  if (!('by' in rule)) return rule;
+  return (Object.hasOwn(rule.of, tier) ? rule.of[tier] : undefined) ?? rule.otherwise;
+}
+
+function otherwise(rule: DispositionRule): DispositionRule {
+  return 'by' in rule ? rule.otherwise : rule;
+}
+
+function whereWords(where: readonly string[]): string {
+  return where.length === 0 ? '' : ` for ${where.join(', ')}`;
+}
+
+function ofBranch(old: Branch, next: Branch, where: string): readonly string[] {
+  const texts: string[] = [];
+  if (destroys(old) < destroys(next))
+    texts.push(`What is due is ${DISPOSED[next.disposition]} instead of ${DISPOSED[old.disposition]}${where}.`);
+  const kept = (old.treat ?? []).map(({ field }) => field);
+  const more = (next.treat ?? []).filter((one) => !(old.treat ?? []).some((before) => same(before, one)));
+  if (destroys(old) === destroys(next) && old.treat !== undefined && next.treat === undefined)
+    texts.push(`Originals are deleted that stayed with some fields treated${where}.`);
+  if (old.treat !== undefined && more.length > 0)
+    texts.push(
+      `Fields are treated that were not, or in another way: ${more.map(({ field }) => field).join(', ')}${where}.`,
+    );
+  else if (old.disposition === 'treat' && next.disposition === 'archive' && kept.length > 0 && next.treat === undefined)
+    texts.push(`Originals are deleted that stayed with some fields treated${where}.`);
+  return texts;
+}
+
 const DISPOSED = { archive: 'archived', delete: 'deleted', treat: 'treated in place' } as const;
 
 /** How much of a record is gone when it was disposed of: with a copy, in part, all of it. */
-function destroys({ disposition }: Policy): number {
+function destroys({ disposition }: Branch): number {
   return { archive: 0, treat: 1, delete: 2 }[disposition];
 }
 

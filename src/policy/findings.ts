@@ -5,7 +5,7 @@ import { kindOf, valueAt, valueKey, valueName } from './values.ts';
 
 /** One sentence of an explanation. */
 export interface Note {
-  readonly rule: 'pending' | 'active-period' | 'retention-rule' | 'exception' | 'precedence';
+  readonly rule: 'pending' | 'active-period' | 'retention-rule' | 'exception' | 'precedence' | 'chosen-disposition';
   readonly text: string;
   readonly applies: boolean;
 }

@@ -3,6 +3,7 @@
  * bite and end; between two such events nothing but the time changes, so each stretch has one answer, and the first that
  * lies within its own stretch is exact.
  */
+import type { ReadyBranch } from './choice.ts';
 import { type CompiledPolicy, type DecisionFacts, isUnfit } from './compile.ts';
 import { addPeriod, MAX_INSTANT_MS, periodOf } from './period.ts';
 
@@ -12,11 +13,13 @@ export interface Going {
   readonly at: number;
   /** When its copy is to be purged then; Infinity: there is none. NaN where it does not go. */
   readonly purgeAt: number;
+  /** What happens to it then; null where it does not go. */
+  readonly branch: ReadyBranch | null;
   /** It does not go now because an event or a value is missing. */
   readonly isPending: boolean;
 }
 
-const STAYS: Going = { at: Number.POSITIVE_INFINITY, purgeAt: Number.NaN, isPending: false };
+const STAYS: Going = { at: Number.POSITIVE_INFINITY, purgeAt: Number.NaN, branch: null, isPending: false };
 
 /** Of the records of one owner and customer: `compiled.of(owner, customer)`, made once for many records. */
 export class GoingSeer {
@@ -31,15 +34,15 @@ export class GoingSeer {
 
   /** Holds are for whoever asks: a hold keeps what goes. */
   of(facts: DecisionFacts): Going {
-    const { disposition } = this.#compiled;
-    if (isUnfit(facts) || facts.quarantined || (facts.treated === true && disposition !== 'delete')) return STAYS;
+    if (isUnfit(facts) || facts.quarantined || this.#compiled.isTreated(facts)) return STAYS;
+    const branch = this.#compiled.dispositionOf(facts);
     let isPending = false;
     for (const [index, begin] of this.#begins.entries()) {
       const { dueAt, purgeAt, pendingUntil } = this.#compiled.times(facts, begin);
       if (index === 0) isPending = pendingUntil !== null && pendingUntil > begin;
       const at = Math.max(begin, dueAt, pendingUntil ?? begin, facts.exemptUntil ?? begin);
       // A NaN is below nothing: it goes in no stretch.
-      if (at < (this.#begins[index + 1] ?? MAX_INSTANT_MS)) return { at, purgeAt, isPending };
+      if (at < (this.#begins[index + 1] ?? MAX_INSTANT_MS)) return { at, purgeAt, branch, isPending };
     }
     return { ...STAYS, isPending };
   }

@@ -4,9 +4,10 @@ import type {
   ArchiveRule,
   AttachmentRule,
   BlastCaps,
+  Branch,
   ChildRule,
   Condition,
-  Disposition,
+  DispositionRule,
   FieldTreatment,
   LookUp,
   PeriodRule,
@@ -18,6 +19,7 @@ import type {
 } from './policy.ts';
 import { SCHEDULE_WORDS } from './schedule.ts';
 import { DEFAULTS, type PolicyText } from './schema.ts';
+import { type ChainText, isChoice, stepsOf, type ThenStep, type ThenText } from './schema-then.ts';
 import type { PeriodText, ValueText } from './schema-words.ts';
 import { zoneName } from './zone.ts';
 
@@ -25,8 +27,6 @@ import { zoneName } from './zone.ts';
 export function normalise(text: PolicyText): Policy {
   const { dataset, lookUps, rules } = text;
   const grace = iso(text.grace ?? DEFAULTS.grace);
-  const words = thenWords(text.then);
-  const treat = treatments(text, words);
   return {
     v: 1,
     name: text.policy,
@@ -44,8 +44,7 @@ export function normalise(text: PolicyText): Policy {
     trigger: normalTrigger(text.trigger),
     active: text.active === undefined ? null : normalPeriod(text.active),
     ...(rules === undefined ? {} : { rules: rules.map(normalRule) }),
-    disposition: dispositionOf(words),
-    ...(treat.length === 0 ? {} : { treat }),
+    ...normalThen(text),
     archive: text.archive === undefined ? null : normalArchive(text.archive, grace),
     grace,
     limits: normalCaps(text.limits),
@@ -53,23 +52,41 @@ export function normalise(text: PolicyText): Policy {
   };
 }
 
-/** The words of `then`, one or several. */
-export function thenWords(then: PolicyText['then']): readonly string[] {
-  return typeof then === 'string' ? [then] : then;
+function normalThen(text: PolicyText): Pick<Policy, 'disposition' | 'dispositions' | 'treat'> {
+  if (isChoice(text.then)) return { disposition: 'chosen', dispositions: normalDispositions(text, text.then) };
+  return normalBranch(text, text.then);
 }
 
-/** In the order of the chain's words that treat, and of their fields. */
+function normalDispositions(text: PolicyText, then: ThenText): DispositionRule {
+  if (!isChoice(then)) return normalBranch(text, then);
+  const of = Object.entries(then.of).map(([tier, inner]): [string, DispositionRule] => [
+    tier,
+    normalDispositions(text, inner),
+  ]);
+  return {
+    by: then.by === 'owner' || then.by === 'customer' ? then.by : ref(then.by),
+    of: Object.fromEntries(of),
+    otherwise: normalDispositions(text, then.otherwise),
+  };
+}
+
+/** In this order, whatever the chain's, and in that of their fields. */
 const TREATMENTS: readonly Treatment[] = ['anonymise', 'redact', 'pseudonymise'];
 
-function treatments(text: PolicyText, words: readonly string[]): FieldTreatment[] {
-  return TREATMENTS.filter((how) => words.includes(how)).flatMap((how) =>
-    (text[how] ?? []).map((field) => ({ field, how })),
+function normalBranch(text: PolicyText, chain: ChainText): Branch {
+  const steps = stepsOf(chain);
+  const treat = TREATMENTS.flatMap((how) =>
+    fieldsOf(text, steps, how).map((field): FieldTreatment => ({ field, how })),
   );
+  const disposition = steps.includes('archive') ? 'archive' : steps.includes('delete') ? 'delete' : 'treat';
+  return { disposition, ...(treat.length === 0 ? {} : { treat }) };
 }
 
-function dispositionOf(words: readonly string[]): Disposition {
-  if (words.includes('archive')) return 'archive';
-  return words.includes('delete') ? 'delete' : 'treat';
+/** A word means the fields that the policy names for all. */
+function fieldsOf(text: PolicyText, steps: readonly ThenStep[], how: Treatment): readonly string[] {
+  return steps.flatMap((step) =>
+    step === how ? (text[how] ?? []) : typeof step === 'string' ? [] : (step[how] ?? []),
+  );
 }
 
 function normalArchive(archive: NonNullable<PolicyText['archive']>, grace: string): ArchiveRule {

@@ -6,7 +6,6 @@ import { hashCanonicalJson } from '../canonical-json.ts';
 import { MoraineError } from '../errors.ts';
 import { id, type Namespace, type PolicyVersion, type VaultKey } from '../ids.ts';
 import type { DatasetShape, FieldOrValue } from '../source/port.ts';
-import { treatmentId } from './treatment.ts';
 
 /** A value that a decision looks at: a field of the record, or of the document that a look-up finds for it. */
 export type ValueRef = { readonly field: string } | { readonly lookUp: string; readonly field: string };
@@ -116,6 +115,21 @@ export interface FieldTreatment {
 
 export type Disposition = 'archive' | 'delete' | 'treat';
 
+/** What happens to a record that is due. `treat`: as in {@link Policy}. */
+export interface Branch {
+  readonly disposition: Disposition;
+  readonly treat?: readonly FieldTreatment[];
+}
+
+/** One for all records, or one that depends on whose the record is or on what it says. */
+export type DispositionRule =
+  | Branch
+  | {
+      readonly by: 'owner' | 'customer' | ValueRef;
+      readonly of: Readonly<Record<string, DispositionRule>>;
+      readonly otherwise: DispositionRule;
+    };
+
 export interface ArchiveRule {
   /** Counted from the end of the active period; without `until`. */
   readonly for: PeriodRule;
@@ -147,10 +161,12 @@ export interface Policy {
   /** null exactly when the trigger is itself the due date. */
   readonly active: PeriodRule | null;
   readonly rules?: readonly RetentionRule[];
-  readonly disposition: Disposition;
+  /** `chosen`: `dispositions` says which, and there is no `treat` here. */
+  readonly disposition: Disposition | 'chosen';
+  readonly dispositions?: DispositionRule;
   /** With `treat`: what is done in place. With `archive`: what is done in place once the copy is safe, instead of deleting. */
   readonly treat?: readonly FieldTreatment[];
-  /** null exactly when the disposition is not `archive`. */
+  /** null exactly when nothing of it is archived. */
   readonly archive: ArchiveRule | null;
   readonly grace: string;
   readonly limits: BlastCaps;
@@ -162,6 +178,27 @@ export interface Policy {
 export function archiveOf(policy: Policy): ArchiveRule {
   if (policy.archive !== null) return policy.archive;
   throw new MoraineError('INTERNAL', `Policy ${policy.name} does not archive.`, { ids: { policy: policy.name } });
+}
+
+/** Also of a policy that has one disposition for all. */
+export function dispositionRuleOf({ name, disposition, treat, dispositions }: Policy): DispositionRule {
+  if (dispositions !== undefined) return dispositions;
+  if (disposition !== 'chosen') return { disposition, ...(treat === undefined ? {} : { treat }) };
+  throw new MoraineError('INTERNAL', `Policy ${name} does not say what happens to what is due.`, {
+    ids: { policy: name },
+  });
+}
+
+/** Every branch that a rule may come to, in its order. */
+export function branchesOf(rule: DispositionRule): readonly Branch[] {
+  return 'by' in rule ? [...Object.values(rule.of), rule.otherwise].flatMap(branchesOf) : [rule];
+}
+
+/** The values that decide which branch a record takes. */
+export function refsOfDisposition(rule: DispositionRule): readonly ValueRef[] {
+  if (!('by' in rule)) return [];
+  const inner = [...Object.values(rule.of), rule.otherwise].flatMap(refsOfDisposition);
+  return typeof rule.by === 'string' ? inner : [rule.by, ...inner];
 }
 
 /** Null is a cap that is missing or makes no sense: it lets nothing through. */
@@ -194,7 +231,7 @@ export function toShape(policy: Policy, fields: readonly string[] = []): Dataset
       ? {}
       : { lookUps: Object.values(dataset.lookUps).map(({ collection, key }) => ({ collection, key })) }),
     ...(values.length === 0 ? {} : { values }),
-    ...(policy.treat === undefined ? {} : { treatment: treatmentId(policy.treat) }),
+    ...(branchesOf(dispositionRuleOf(policy)).some(({ treat }) => treat !== undefined) ? { isMarked: true } : {}),
   };
 }
 
@@ -209,6 +246,7 @@ export function valueRefs(policy: Policy): readonly ValueRef[] {
     ...(policy.trigger.kind === 'composite' ? policy.trigger.of : []),
     ...(policy.active === null ? [] : refsOfPeriod(policy.active)),
     ...(policy.archive === null ? [] : refsOfPeriod(policy.archive.for)),
+    ...(policy.dispositions === undefined ? [] : refsOfDisposition(policy.dispositions)),
     ...(policy.rules ?? []).flatMap(({ when }) => (when?.value === undefined ? [] : [when.value.ref])),
     ...Object.values(policy.dataset.lookUps ?? {}).map(({ from }) => from),
   ];

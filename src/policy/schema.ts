@@ -9,6 +9,7 @@
 import { z } from 'zod';
 import { SPECIFICITIES } from './policy.ts';
 import { isSchedule, SCHEDULE_WORDS } from './schedule.ts';
+import { thenRule, treatedFields as treated } from './schema-then.ts';
 import {
   activePeriod,
   archivePeriod,
@@ -30,7 +31,6 @@ export const DEFAULTS = {
 
 const POLICY_NAME = 'a name of lower-case letters, digits and dashes that begins with a letter, at most 63 long';
 const COLLECTION = 'database.collection, such as support.chats';
-const THEN = 'archive, delete, anonymise, redact or pseudonymise, or a list of them such as [archive, anonymise]';
 const TRIGGER =
   '{ field: <date field> }, { objectId: _id }, { expires: <date field> }, or event, latestOf or expires with created and latest';
 const CREATED = 'the field with the date of creation, or { objectId: _id }';
@@ -182,15 +182,6 @@ const rule = z.strictObject(
   { error: strictly(RULE) },
 );
 
-const word = z.enum(['archive', 'delete', 'anonymise', 'redact', 'pseudonymise'], { error: THEN });
-
-const treated = (description: string) =>
-  z
-    .array(fieldPath, { error: 'a list of fields' })
-    .min(1, { error: 'one field at least' })
-    .optional()
-    .meta({ description });
-
 const archive = z.strictObject(
   {
     for: archivePeriod,
@@ -237,9 +228,7 @@ export const policySchema = z
         .optional()
         .meta({ description: 'Optional. What retains or deletes some records besides the active period.' }),
       // biome-ignore lint/suspicious/noThenProperty: the word of the policy language; nobody awaits a schema.
-      then: z.union([word, z.array(word, { error: THEN }).min(1, { error: THEN })], { error: THEN }).meta({
-        description: 'What happens at the end of the active period; with several words, in this order.',
-      }),
+      then: thenRule,
       anonymise: treated('Fields that `then: anonymise` removes.'),
       redact: treated('Fields that `then: redact` replaces by a fixed text of their type.'),
       pseudonymise: treated(

@@ -1,6 +1,15 @@
 /** Periods, triggers and conditions as a records manager reads them. */
 import { periodOf, periodWords } from './period.ts';
-import type { Condition, PeriodRule, Policy, Trigger } from './policy.ts';
+import {
+  type Branch,
+  type Condition,
+  type DispositionRule,
+  dispositionRuleOf,
+  type FieldTreatment,
+  type PeriodRule,
+  type Policy,
+  type Trigger,
+} from './policy.ts';
 import { valueName } from './values.ts';
 
 /** "2 years"; "2 years for enterprise, otherwise 3 months (by plan)". */
@@ -41,18 +50,51 @@ export function scheduleWords(policy: Policy): string {
       : policy.active === 'P0D'
         ? `A record stays until ${triggerWords(policy.trigger)}`
         : `A record stays for ${periodRuleWords(policy.active)}`;
-  const { archive, treat } = policy;
-  const treated = treat?.map(({ field, how }) => `${field} (${how})`).join(', ');
-  switch (policy.disposition) {
+  const kept =
+    policy.archive === null
+      ? ''
+      : ` stays in the archive for ${periodRuleWords(policy.archive.for)}, then it is destroyed`;
+  const rule = dispositionRuleOf(policy);
+  if ('by' in rule) {
+    const copies = kept === '' ? '' : ` What is archived${kept}.`;
+    return `${active}, then ${dispositionWords(rule)}.${copies}`;
+  }
+  const treated = fieldWords(rule.treat);
+  switch (rule.disposition) {
     case 'delete':
       return `${active}, then it is deleted.`;
     case 'treat':
       return `${active}, then these fields are treated in place: ${treated}.`;
     case 'archive': {
-      const kept =
-        archive === null ? '' : ` stays in the archive for ${periodRuleWords(archive.for)}, then it is destroyed`;
-      const original = treated === undefined ? '' : `; in the original these fields are treated: ${treated}`;
+      const original = treated === '' ? '' : `; in the original these fields are treated: ${treated}`;
       return `${active}, then its copy${kept}${original}.`;
     }
   }
+}
+
+/** "it is archived"; "it is deleted for acme, otherwise it is archived (by customer)". */
+export function dispositionWords(rule: DispositionRule): string {
+  if (!('by' in rule)) return branchWords(rule);
+  const tiers = Object.entries(rule.of).map(([tier, inner]) => `${dispositionWords(inner)} for ${tier}`);
+  const by = typeof rule.by === 'string' ? rule.by : valueName(rule.by);
+  return `${[...tiers, `otherwise ${dispositionWords(rule.otherwise)}`].join(', ')} (by ${by})`;
+}
+
+/** "it is archived, and these fields of the original are treated: name (anonymise)". */
+export function branchWords(branch: Pick<Branch, 'disposition'> & { readonly treat?: Branch['treat'] | null }): string {
+  const fields = fieldWords(branch.treat);
+  switch (branch.disposition) {
+    case 'delete':
+      return 'it is deleted';
+    case 'treat':
+      return `these fields are treated in place: ${fields}`;
+    case 'archive':
+      return fields === ''
+        ? 'it is archived'
+        : `it is archived, and these fields of the original are treated: ${fields}`;
+  }
+}
+
+function fieldWords(treat: readonly FieldTreatment[] | null | undefined): string {
+  return (treat ?? []).map(({ field, how }) => `${field} (${how})`).join(', ');
 }

@@ -39,8 +39,8 @@ export interface DatasetShape {
   readonly lookUps?: readonly { readonly collection: Namespace; readonly key: string }[];
   /** Further fields that decisions look at (dotted paths); absent: none. */
   readonly values?: readonly string[];
-  /** Id of the treatment that records are treated with, once; absent: they are not. */
-  readonly treatment?: string;
+  /** Records may carry the marker of a treatment; absent: nobody looks for one. */
+  readonly isMarked?: true;
 }
 
 /** One customer of one owner in one dataset. */
@@ -73,8 +73,8 @@ export interface RecordFacts {
   readonly trigger: number | null;
   /** What the fields of `DatasetShape.values` hold, by field. Absent when there are none. */
   readonly values?: RecordValues;
-  /** It carries the marker of `DatasetShape.treatment`. Absent where there is none. */
-  readonly treated?: boolean;
+  /** Id of the treatment whose marker it carries; null: none. Absent where nobody looks for one. */
+  readonly treated?: string | null;
   /** Which of owner, customer and trigger cannot be used. Empty when all can; `fitness` judges the rest of the bytes. */
   readonly unfit: readonly UnfitReason[];
 }

@@ -28,12 +28,12 @@ export class PureAnswers
 {
   facts(dataset: DatasetShape, raw: Uint8Array): RecordFacts {
     const facts = factsOf(dataset, raw);
-    const { values, treatment } = dataset;
-    if (values === undefined && treatment === undefined) return facts;
+    const { values, isMarked } = dataset;
+    if (values === undefined && isMarked === undefined) return facts;
     return {
       ...facts,
       ...(values === undefined ? {} : { values: valuesOf(raw, values) }),
-      ...(treatment === undefined ? {} : { treated: markerOf(raw)?.treatment === treatment }),
+      ...(isMarked === undefined ? {} : { treated: markerOf(raw)?.treatment ?? null }),
     };
   }
 

@@ -168,7 +168,7 @@ describe('a forecast', () => {
     await holds(world.store).insert(aHold({ customer: id.customer('south') }));
     const found = await forecast(policy);
     expect(going(found)).toEqual({ '2024-07': 1 });
-    expect(found).toMatchObject({ held: { records: 1 }, pending: { records: 1 }, disposition: 'delete' });
+    expect(found).toMatchObject({ held: { records: 1 }, pending: { records: 1 }, dispositions: ['delete'] });
   });
 
   test('an exception that bites later makes records go on that day, and one that ends lets go after the grace', async () => {

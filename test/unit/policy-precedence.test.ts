@@ -19,6 +19,7 @@ import {
   SPECIFICITIES,
   type Trigger,
 } from '../../src/policy/policy.ts';
+import { treatmentId } from '../../src/policy/treatment.ts';
 import type { RecordValue, RecordValues } from '../../src/policy/values.ts';
 
 const at = (text: string) => Date.parse(`${text}T00:00:00Z`);
@@ -376,7 +377,10 @@ test('a record that was treated is not treated again, and says so', () => {
   const compiled = compile(policy({ disposition: 'treat', archive: null, treat: [{ field: 'a', how: 'redact' }] }));
   expect(compiled.uniform).toBeNull();
   expect(compiled.decision(facts(), false, at('2040-01-01'))).toBe('due');
-  expect(compiled.decision(facts({}, { treated: true }), false, at('2040-01-01'))).toBe('treated');
+  const treated = (treatment: string) => compiled.decision(facts({}, { treated: treatment }), false, at('2040-01-01'));
+  expect(treated(treatmentId([{ field: 'a', how: 'redact' }]))).toBe('treated');
+  // As another policy says: this one is carried out on top.
+  expect(treated(treatmentId([{ field: 'a', how: 'anonymise' }]))).toBe('due');
 });
 
 /* Properties. Instants are days, so that ends meet often. */

@@ -69,7 +69,7 @@ export const TREATMENT_BUGS: readonly PlantedBug[] = [
     patches: [
       {
         file: 'src/policy/compile.ts',
-        find: "if (facts.treated === true && disposition !== 'delete') return 'treated';",
+        find: "if (hasMarker(facts, chosen)) return 'treated';",
         replace: '',
       },
     ],
@@ -126,8 +126,8 @@ export const TREATMENT_BUGS: readonly PlantedBug[] = [
     patches: [
       {
         file: 'src/lifecycle/treatment.ts',
-        find: 'fields: policy.treat,',
-        replace: "fields: [...policy.treat, { field: 'n', how: 'anonymise' }],",
+        find: 'fields: treat,',
+        replace: "fields: [...treat, { field: 'n', how: 'anonymise' }],",
       },
     ],
     caughtBy: ['treated-other-fields'],
@@ -202,9 +202,9 @@ export const TREATMENT_BUGS: readonly PlantedBug[] = [
     patches: [
       {
         file: 'src/lifecycle/carry-on.ts',
-        find: 'const treatment = await treatmentOf(context, policy, owner, verifiedAt ?? context.clock.now());',
+        find: 'const treatment = await treatmentOf(context, policy, branch, owner, verifiedAt ?? context.clock.now());',
         replace:
-          'const treatment = await treatmentOf(context, policy, owner, verifiedAt ?? context.clock.now()).then(() => null);',
+          'const treatment = await treatmentOf(context, policy, branch, owner, verifiedAt ?? context.clock.now()).then(() => null);',
       },
     ],
     caughtBy: ['deleted-instead-of-treated'],
