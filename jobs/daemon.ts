@@ -18,6 +18,7 @@ import { archive, clear } from './archive.ts';
 import { DEFAULT_CONCURRENCY, MARGINS, MAX_STALLED_COUNT, type Margins } from './margins.ts';
 import { notify } from './notify.ts';
 import { Outages } from './outages.ts';
+import { notePausedIn } from './paused.ts';
 import { type ProcessorParts, processorOf, toolsOf } from './processor.ts';
 import { purge } from './purge.ts';
 import { type AnyJobData, openQueues, QUEUE_NAMES, type QueueName, type Queues, queuePrefix } from './queues.ts';
@@ -87,6 +88,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     queues,
     outages,
     margins,
+    notePaused: notePausedIn(redis, queues),
     stop: stop.signal,
   };
   const inFlight = new Set<Promise<unknown>>();

@@ -12,7 +12,7 @@ export interface Margins {
   readonly outageRetryMs: number;
   /** While the clock or an alarm stops destructive work, its jobs look again this often. */
   readonly gateRetryMs: number;
-  /** A job of what a person has paused looks again this often: what it costs to notice the end of the pause. No new one is put meanwhile. */
+  /** A job of what a person has paused looks again this often by itself. The watchdog notices the end of the pause long before (paused.ts). */
   readonly pausedRetryMs: number;
   /** A lease usually ends long before its time: whoever waits for one looks again after this at the latest. */
   readonly leaseRetryMs: number;
@@ -43,7 +43,7 @@ export const MARGINS: Margins = {
   catchUpAfterMs: 60_000,
   outageRetryMs: 20_000,
   gateRetryMs: 60_000,
-  pausedRetryMs: 60_000,
+  pausedRetryMs: 3_600_000,
   leaseRetryMs: 15_000,
   laterRetryMs: 60_000,
   longestDelayMs: 2 * 3_600_000,

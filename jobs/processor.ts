@@ -7,6 +7,7 @@ import { assertNotStopped, type Context } from '../src/lifecycle/context.ts';
 import type { Act, ActTools } from './act.ts';
 import type { Margins } from './margins.ts';
 import type { Outages } from './outages.ts';
+import type { NotePaused } from './paused.ts';
 import {
   type AnyJobData,
   isOpen,
@@ -26,6 +27,8 @@ export interface ProcessorParts {
   readonly queues: JobQueues;
   readonly outages: Outages;
   readonly margins: Margins;
+  /** Remembers that a job waits for the end of a pause; without it the job looks again by itself. */
+  readonly notePaused?: NotePaused;
   /** Aborted when the daemon stops. */
   readonly stop: AbortSignal;
 }
@@ -74,7 +77,7 @@ export function processorOf<N extends QueueName>(name: N, act: Act<N>, parts: Pr
         // With the ledger away, the worst is that it is made up for once more.
         if (data !== null) await remember(context, name, data, startedAt).catch(() => undefined);
       }
-      return await leave(job, token, settlement, parts);
+      return await leave(name, job, token, settlement, parts);
     }
   };
 }
@@ -93,10 +96,11 @@ const BREATH_MS = 1_000;
 
 /** Ends the job in this worker's hands in the way that was settled. Always throws. */
 async function leave(
+  name: QueueName,
   job: TakenJob,
   token: string | undefined,
   settlement: Settlement,
-  { outages, contextFor, stop }: ProcessorParts,
+  { outages, contextFor, stop, notePaused }: ProcessorParts,
 ): Promise<never> {
   switch (settlement.kind) {
     case 'give-back':
@@ -110,6 +114,10 @@ async function leave(
       // any case. One that is behind comes back early, and with two workers at once: so that this is no busy loop, the
       // job is held for a moment. See misdated.ts for the harm that is left.
       await clock.sleep(Math.min(settlement.ms, BREATH_MS), stop).catch(() => undefined);
+      // Before it is put off: the other way round the end of the pause could be noticed in between, and the job not. Where it
+      // cannot be written the job looks again by itself.
+      if (settlement.pause !== undefined && job.id !== undefined)
+        await notePaused?.(name, job.id, settlement.pause).catch(() => undefined);
       await job.moveToDelayed(clock.now().getTime() + settlement.ms, token);
       throw new DelayedError();
     }

@@ -17,7 +17,14 @@ import type { Waited } from './outages.ts';
 
 export type Settlement =
   | { readonly kind: 'give-back' }
-  | { readonly kind: 'delay'; readonly ms: number; readonly waited: Waited | null; readonly code: ErrorCode }
+  | {
+      readonly kind: 'delay';
+      readonly ms: number;
+      readonly waited: Waited | null;
+      readonly code: ErrorCode;
+      /** For the end of this pause. */
+      readonly pause?: string;
+    }
   | { readonly kind: 'retry'; readonly text: string }
   | { readonly kind: 'fail'; readonly text: string };
 
@@ -44,7 +51,11 @@ export function settle(
   const waited = AWAY[code];
   if (waited !== undefined) return { kind: 'delay', ms: margins.outageRetryMs, waited, code };
   if (STOPS_ALL.has(code)) return { kind: 'delay', ms: margins.gateRetryMs, waited: 'time', code };
-  if (code === 'PAUSED') return { kind: 'delay', ms: margins.pausedRetryMs, waited: null, code };
+  if (code === 'PAUSED') {
+    const { pause } = error.ids;
+    const until = typeof pause === 'string' ? { pause } : {};
+    return { kind: 'delay', ms: margins.pausedRetryMs, waited: null, code, ...until };
+  }
   if (code === 'LEASE_HELD') return { kind: 'delay', ms: margins.leaseRetryMs, waited: null, code };
   switch (error.class) {
     case 'later': {

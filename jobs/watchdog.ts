@@ -9,6 +9,7 @@ import type { Redis } from 'ioredis';
 import { lastScheduledRun } from '../src/ledger/schedules.ts';
 import type { ActTools } from './act.ts';
 import { promoteMisdated } from './misdated.ts';
+import { releaseResumed } from './paused.ts';
 import type { Queues } from './queues.ts';
 import { assertKeepsJobs } from './redis.ts';
 import { alignSchedulers, catchUp, type FixedSchedules, type Schedule, schedulesNow } from './schedules.ts';
@@ -21,6 +22,8 @@ export interface WatchdogFindings {
   readonly sweptAgain: readonly string[];
   /** Unfinished archives that had no job and got one. */
   readonly archives: number;
+  /** Jobs that waited for the end of a pause, and go on. */
+  readonly resumed: readonly string[];
 }
 
 export interface TimeFindings {
@@ -47,11 +50,15 @@ export async function lookOnce(
     {},
     { quietMs: margins.quietMs, unlessEndedWithinMs: margins.failedAgainAfterMs },
   );
+  const resumed = await releaseResumed(context.store, redis, queues);
+  if (resumed.length > 0) {
+    context.log.info({ jobs: resumed.slice(0, IDS_IN_LOG), count: resumed.length }, 'A pause is over: its jobs go on.');
+  }
   if (schedulers.length > 0) context.log.info({ schedulers }, 'Schedules were put in place.');
   if (sweptAgain.length > 0)
     context.log.warn({ policies: sweptAgain }, 'Redis has lost its keys: policies are swept again.');
   if (archives > 0) context.log.warn({ archives }, 'Unfinished archives had no job and got one.');
-  return { schedulers, sweptAgain, archives };
+  return { schedulers, sweptAgain, archives, resumed };
 }
 
 /** So many ids say which work it was; thousands in one line of the log would say no more. */

@@ -92,7 +92,8 @@ export async function assertNotPaused(
   const stopping = (inForce ?? (await pausesInForce(store))).filter((pause) => stops(pause, scope));
   if (stopping.length === 0) return;
   const names = stopping.map(pauseName).join(', ');
-  throw new MoraineError('PAUSED', `A person has paused it: ${names}.`, { ids: { pauses: names } });
+  const [{ _id: pause } = { _id: '' }] = stopping;
+  throw new MoraineError('PAUSED', `A person has paused it: ${names}.`, { ids: { pause, pauses: names } });
 }
 
 /** For people: id, and what it is about. */

@@ -70,6 +70,7 @@ test.each<PauseTarget>([
       kind: 'delay',
       ms: MARGINS.pausedRetryMs,
       waited: null,
+      pause: expect.stringMatching(/^pause-/),
     });
   }
   expect(world.idsIn(policy)).toEqual(['jo']);
