@@ -33,7 +33,8 @@ export function purgeCommand(): Command {
       'confirms each purge (`moraine reconcile`), and the certificate of destruction is signed then.',
       'A policy whose purge would take more than its limits allow starts nothing (exit code 3); the others go on. Where',
       'purges are reviewed, what nobody has approved yet is asked for and stays.',
-      '--early purges the named archives before their date: it always takes the approval of another person.',
+      '--early purges the named archives before their date, with their addenda (children that came late): it always takes',
+      'the approval of another person.',
     ].join('\n'),
     examples: [
       ['moraine purge', 'show what is due, ask, purge'],
@@ -43,7 +44,7 @@ export function purgeCommand(): Command {
     ],
   })
     .argument('[policy...]', 'names of policies; default: all')
-    .option('--archive <archive>', 'only this one, with --early; may be repeated', collect, [])
+    .option('--archive <archive>', 'only this one and its addenda, with --early; may be repeated', collect, [])
     .option('--early', 'before its date, or although its review was refused')
     .option('--reason <text>', 'why, with --early')
     .action(
@@ -152,10 +153,10 @@ async function purgeBeforeDate(
   // Looked at before anybody is asked to confirm; used up when it is done.
   const { spendFor: _, ...unspent } = request;
   if (!(await isUsedHere(context, request))) await requireApproval(context, unspent, session.actor);
-  const archives = await Promise.all(ids.map((one) => getArchive(context.store, one)));
+  const archives = await Promise.all(request.items.map((one) => getArchive(context.store, one)));
   await safeToDestroy(session, context);
   session.output.say(archivesTable(archives));
-  await confirm(session, `Destroy ${counted(ids.length, 'archive')} before the date, for ever?`);
+  await confirm(session, `Destroy ${counted(archives.length, 'archive')} before the date, for ever?`);
   const report = await purgeNow(session, context, archives, work, () => purgeEarly(context, ids, because));
   session.output.result({ ...report, paused: [], review: [], capped: [] }, () => reportText(report));
   return worst(report.failed.map(({ needsPerson }) => (needsPerson ? EXIT.person : EXIT.failed)));

@@ -2,6 +2,8 @@
  * A purge before the due date. It always takes an approval, of exactly these archives for this reason; so does another
  * look at what a review has refused.
  *
+ * With an archive go its addenda: they hold children of its records that came late, and are purged on the same day.
+ *
  * The order, and why: the approval is used up, in the name of this very request, so that a cut one goes on and no other
  * does; then each archive gets the earlier purge date, with the approval that allowed it; then it is a purge like any other
  * (purge.ts): claimed by the date that it has now, stopped by holds, pauses and open retrievals. What such a thing stops
@@ -12,20 +14,25 @@ import type { ArchiveId } from '../ids.ts';
 import type { ApprovalProof } from '../ledger/approval-decisions.ts';
 import { approvalHash } from '../ledger/approvals.ts';
 import type { ArchiveDocument } from '../ledger/archive-document.ts';
-import { amendArchive, claimArchive, getArchive, settleAudit } from '../ledger/archives.ts';
+import { amendArchive, claimArchive, findArchives, getArchive, settleAudit } from '../ledger/archives.ts';
 import type { AuditEntryBody } from '../ledger/audit.ts';
 import { type ApprovalRequest, requireApproval } from './approval.ts';
 import { assertNotStopped, type Context, dueNow } from './context.ts';
 import { type PurgeReport, purgeArchives } from './purge.ts';
 import { reviewEntry } from './purge-review.ts';
 
-/** What is shown and granted. Throws USAGE for an archive of which nothing can be purged. */
+export interface EarlyPurgeRequest extends ApprovalRequest {
+  /** Every archive that goes, each before its addenda. */
+  readonly items: readonly ArchiveId[];
+}
+
+/** What is shown and granted, with the addenda of what is named. Throws USAGE for an archive of which nothing can be purged. */
 export async function earlyPurgeRequest(
   context: Context,
   ids: readonly ArchiveId[],
   reason: string,
-): Promise<ApprovalRequest> {
-  const archives = await Promise.all([...new Set(ids)].sort().map((id) => getArchive(context.store, id)));
+): Promise<EarlyPurgeRequest> {
+  const archives = await withAddenda(context, ids);
   const unfit = archives.find(({ state }) => !PURGEABLE.has(state));
   if (unfit !== undefined) {
     throw new MoraineError('USAGE', `Archive ${unfit._id} is ${unfit.state}; only a cleared one is purged.`, {
@@ -38,11 +45,25 @@ export async function earlyPurgeRequest(
   const { _id, policy, owner, customer } = first;
   const request = {
     kind: 'early-purge' as const,
-    subject: archives.length === 1 ? { archive: _id, policy, owner, customer } : { archives: `${archives.length}` },
+    subject: new Set(ids).size === 1 ? { archive: _id, policy, owner, customer } : { archives: `${archives.length}` },
     shown: { purgeBeforeItsDate: archives.map(reviewEntry), reason },
     items: archives.map((archive) => archive._id),
   };
   return { ...request, spendFor: `early purge ${approvalHash(request).slice(0, 16)}` };
+}
+
+/** Each archive before its addenda, in one order always: the same request again after a cut has the same hash. */
+async function withAddenda(context: Context, ids: readonly ArchiveId[]): Promise<readonly ArchiveDocument[]> {
+  const found = new Map<ArchiveId, ArchiveDocument>();
+  for (const name of [...new Set(ids)].sort()) {
+    const archive = await getArchive(context.store, name);
+    found.set(name, archive);
+    // Once the roots are cleared none is planned any more. One that was abandoned holds nothing.
+    const filter = { addendumTo: name, state: { $ne: 'abandoned' } };
+    for await (const addendum of findArchives(context.store, filter, { sort: { _id: 1 } }))
+      found.set(addendum._id, addendum);
+  }
+  return [...found.values()];
 }
 
 /** `cleared`, and what a purge leaves behind: the same command again after a cut. */
@@ -56,7 +77,7 @@ export async function purgeEarly(
 ): Promise<PurgeReport> {
   const request = await earlyPurgeRequest(context, ids, reason);
   const proof = await requireApproval(context, request, by);
-  const archives = [...new Set(ids)];
+  const archives = request.items;
   for (const archive of archives) {
     assertNotStopped(context);
     await reschedule(context, archive, proof, { by, reason });

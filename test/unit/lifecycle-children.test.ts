@@ -1,10 +1,15 @@
 /** Children go with their root: archived, verified, deleted after it, restored with it; those that come too late in an addendum. */
 import { BSON } from 'bson';
 import { beforeEach, describe, expect, test } from 'vitest';
+import type { ArchiveId } from '../../src/ids.ts';
 import { newIdentity, openIdentity } from '../../src/keys/identity-file.ts';
+import { grantApproval } from '../../src/ledger/approval-decisions.ts';
+import { waitingApprovals } from '../../src/ledger/approvals.ts';
+import { getArchive } from '../../src/ledger/archives.ts';
 import { holds } from '../../src/ledger/holds.ts';
 import { findQuarantine } from '../../src/ledger/quarantine.ts';
 import type { Context } from '../../src/lifecycle/context.ts';
+import { purgeEarly } from '../../src/lifecycle/early-purge.ts';
 import { purgeArchives } from '../../src/lifecycle/purge.ts';
 import { planPurge } from '../../src/lifecycle/purge-caps.ts';
 import { reconcile } from '../../src/lifecycle/reconcile.ts';
@@ -71,6 +76,13 @@ function afterDeleteIn(namespace: string, act: () => void): Context {
       return result;
     },
   });
+}
+
+/** A context that is told to stop when it was asked for the signal so often. */
+function stoppedAfter(looks: number): Context {
+  let left = looks;
+  const signal = () => (left-- > 0 ? new AbortController().signal : AbortSignal.abort());
+  return Object.defineProperty(contextAt(), 'signal', { get: signal });
 }
 
 async function rootArchive() {
@@ -222,6 +234,55 @@ describe('children that come too late', () => {
     const purge = contextAt(PURGE_AT);
     expect((await purgeArchives(purge, (await planPurge(purge, null)).due)).purged).toHaveLength(2);
     await assertNothingIsOpen(family);
+  });
+
+  test('a purge before the date takes the addendum with the archive of its root, under one approval of both', async () => {
+    putTicket(family, ticket('a'));
+    putComment(family, comment('early', 'a'));
+    await run(afterDeleteIn(TICKETS, () => putComment(family, comment('late', 'a'))));
+    putTicket(family, ticket('other', { tenant: 'south' }));
+    await run();
+    const [root, other] = (await family.world.archives()).filter(({ addendumTo }) => addendumTo === undefined);
+    const [addendum] = await addenda();
+    const both = [root!._id, addendum!._id];
+    const early = (reason = 'contract ended') => purgeEarly(contextAt(), [root!._id], { by: 'person:alice', reason });
+    await expect(early()).rejects.toMatchObject({ code: 'APPROVAL_NEEDED' });
+    const [asked] = await waitingApprovals(family.world.store);
+    expect(asked).toMatchObject({ kind: 'early-purge', items: both });
+    for (const archive of both) expect(asked?.shown).toContain(archive);
+    await grantApproval(contextAt(), asked!._id, { by: 'person:bob', asOf: null });
+    expect(await early()).toMatchObject({ purged: both, failed: [], held: [] });
+    for (const archive of both) {
+      expect(await getArchive(family.world.store, archive)).toMatchObject({
+        state: 'purged',
+        dueAt: new Date(RUN_AT),
+        early: { from: root!.dueAt, approval: asked!._id },
+      });
+    }
+    expect(await getArchive(family.world.store, other!._id)).toMatchObject({ state: 'cleared', dueAt: other!.dueAt });
+    // The same again, after all is done: nothing new is asked.
+    expect(await early()).toMatchObject({ purged: both });
+    // The addendum alone is no reason for its roots to go.
+    const alone = purgeEarly(contextAt(), [addendum!._id], { by: 'person:alice', reason: 'again' });
+    await expect(alone).rejects.toMatchObject({ code: 'APPROVAL_NEEDED' });
+    expect((await waitingApprovals(family.world.store))[0]?.items).toEqual([addendum!._id]);
+  });
+
+  test('a purge before the date that was cut goes on with what is left of both', async () => {
+    putTicket(family, ticket('a'));
+    await run(afterDeleteIn(TICKETS, () => putComment(family, comment('late', 'a'))));
+    const root = await rootArchive();
+    const [addendum] = await addenda();
+    const early = (context: Context) =>
+      purgeEarly(context, [root._id], { by: 'person:alice', reason: 'contract ended' });
+    await early(contextAt()).catch(() => {});
+    const [asked] = await waitingApprovals(family.world.store);
+    await grantApproval(contextAt(), asked!._id, { by: 'person:bob', asOf: null });
+    const now = async (archive: ArchiveId) => await getArchive(family.world.store, archive);
+    for (let looks = 1; (await now(root._id)).early === undefined; looks++)
+      await expect(early(stoppedAfter(looks))).rejects.toMatchObject({ code: 'WORK_STOPPED' });
+    expect(await now(addendum!._id)).toMatchObject({ state: 'cleared', dueAt: addendum!.dueAt });
+    expect(await early(contextAt())).toMatchObject({ purged: [root._id, addendum!._id] });
   });
 
   test('a child that changed since it was archived: the addendum has it as it was in the end, the earlier copy is void', async () => {
