@@ -198,7 +198,7 @@ export class MemoryWorld {
       expect(unaudited, _id).toEqual([]);
     }
     expect(await verifyAudit(this.store)).toMatchObject({ ok: true });
-    for (const collection of ['rosterPages', 'clearingPages'])
+    for (const collection of ['plannedRecords', 'rosterPages', 'clearingPages'])
       expect(await this.all(collection), collection).toEqual([]);
   }
 

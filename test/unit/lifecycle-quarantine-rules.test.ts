@@ -2,7 +2,7 @@
 import { BSON } from 'bson';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { id } from '../../src/ids.ts';
-import { type ArchiveDocument, NO_OUTCOMES } from '../../src/ledger/archive-document.ts';
+import { type ArchiveDocument, type ArchivePlan, NO_OUTCOMES } from '../../src/ledger/archive-document.ts';
 import { archives, claimArchive, getArchive } from '../../src/ledger/archives.ts';
 import { auditEntries } from '../../src/ledger/audit.ts';
 import { clearingPages } from '../../src/ledger/clearing.ts';
@@ -61,11 +61,7 @@ async function quarantined(
   return entry;
 }
 
-async function beside(
-  sequence: number,
-  state: ArchiveState,
-  plan: { after: Uint8Array | null; bound: Uint8Array | null },
-) {
+async function beside(sequence: number, state: ArchiveState, plan: Pick<ArchivePlan, 'after' | 'bound' | 'pass'>) {
   const made = anArchive({ _id: id.archive(`other${sequence}`), sequence, state });
   await archives(world.store).insert({ ...made, plan: { ...made.plan, ...plan } });
 }
@@ -186,6 +182,21 @@ describe('taken up again', () => {
       const entry = await quarantined('stored', withBound(low));
       await beside(2, 'cleared', { after: null, bound: high });
       await beside(3, 'planned', { after: high, bound: null });
+      await expect(retry(entry)).rejects.toMatchObject({ code: 'RETRY_UNSAFE' });
+    });
+
+    test('one of the same pass has other records, and what stands on their bound has too; one of another pass may not', async () => {
+      const of = (pass: string) => ({ after: null, bound: low, pass: { id: pass, reachedEnd: true } });
+      const entry = await quarantined('stored', { plan: { ...anArchive().plan, ...of('p1') } });
+      await beside(2, 'stored', of('p1'));
+      await beside(3, 'planned', { after: low, bound: high });
+      expect((await retry(entry)).archive).toMatchObject({ state: 'stored' });
+    });
+
+    test('one of another pass with the same bounds may have the same', async () => {
+      const of = (pass: string) => ({ after: null, bound: low, pass: { id: pass, reachedEnd: true } });
+      const entry = await quarantined('stored', { plan: { ...anArchive().plan, ...of('p1') } });
+      await beside(2, 'stored', of('p2'));
       await expect(retry(entry)).rejects.toMatchObject({ code: 'RETRY_UNSAFE' });
     });
 
