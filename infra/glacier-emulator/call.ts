@@ -2,12 +2,22 @@ import type { IncomingHttpHeaders } from 'node:http';
 import type { Readable } from 'node:stream';
 import type { EmulatorClock } from './clock.ts';
 import { missingParameter } from './errors.ts';
+import type { Notifier } from './notifier.ts';
+import type { RegionAccounts } from './region-accounts.ts';
 import type { Vaults } from './vaults.ts';
 
 /** One call of an operation, after its signature was found to be right. */
 export type Call = {
   vaults: Vaults;
   clock: EmulatorClock;
+  accounts: RegionAccounts;
+  notifier: Notifier;
+  /** The names of all actions that a policy may speak of, as `glacier:DeleteArchive`. */
+  actions: readonly string[];
+  /** What the FreeTier retrieval policy lets through on a day. */
+  freeTierBytes: number;
+  /** Takes a fault, if there is one: an expedited retrieval finds no capacity. */
+  lacksCapacity: () => boolean;
   region: string;
   /** From the path: `vault` (valid when there is one), `archiveId`, `uploadId`, `jobId`. */
   params: Readonly<Record<string, string>>;

@@ -1,7 +1,9 @@
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
+import type { CallCounts } from './call-counts.ts';
 import { ClockRefusal, type EmulatorClock } from './clock.ts';
 import { type Faults, faultSchema } from './faults.ts';
+import type { Notifier } from './notifier.ts';
 import type { Vaults } from './vaults.ts';
 
 const clockSchema = z.union([z.strictObject({ advance: z.string() }), z.strictObject({ set: z.string() })]);
@@ -11,10 +13,12 @@ const SHORTEST_PREFIX = 3;
 const dropSchema = z.strictObject({ prefix: z.string().min(SHORTEST_PREFIX) });
 const clearSchema = z.object({ vault: z.string().optional(), id: z.string().optional() });
 
+type Controlled = { clock: EmulatorClock; vaults: Vaults; faults: Faults; notifier: Notifier; counts: CallCounts };
+
 /** What is not the service's: `/_emulator/...`, without signatures, for tests and people. */
 export function addControlRoutes(
   server: FastifyInstance,
-  { clock, vaults, faults }: { clock: EmulatorClock; vaults: Vaults; faults: Faults },
+  { clock, vaults, faults, notifier, counts }: Controlled,
 ): void {
   const time = () => ({ now: new Date(clock.nowMs()).toISOString(), offsetMs: clock.offsetMs() });
 
@@ -33,8 +37,12 @@ export function addControlRoutes(
       control.post('/clock', async (request) => {
         const move = clockSchema.parse(readJson(request.body));
         await ('advance' in move ? clock.advance(move.advance) : clock.set(move.set));
+        notifier.look();
         return time();
       });
+
+      control.get('/calls', async () => ({ calls: counts.list() }));
+      control.get('/notifications', async () => ({ notifications: notifier.told }));
 
       control.get('/faults', async () => ({ faults: faults.list() }));
       control.post('/faults', async (request, reply) => {

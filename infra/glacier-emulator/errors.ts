@@ -62,6 +62,15 @@ export const outputNotAvailable = (id: string) =>
 export const checksumMismatch = (expected: string, computed: string) =>
   invalidParameter(`Checksum mismatch: expected ${expected}, computed ${computed}`);
 
-/** An operation of the service that this emulator does not have. 501, so that no client tries it again. */
-export const notImplemented = (operation: string) =>
-  new GlacierError(501, 'NotImplementedException', `${operation} is not implemented by this emulator`);
+/** Something of a vault that was never set, or was taken away. */
+export const notSet = (what: string, arn: string) => notFound(`No ${what} is set for vault: ${arn}`);
+
+export const policyEnforced = () =>
+  new GlacierError(400, 'PolicyEnforcedException', 'InitiateJob request denied by current data retrieval policy.');
+
+export const insufficientCapacity = () =>
+  new GlacierError(
+    503,
+    'InsufficientCapacityException',
+    'There is insufficient capacity to process this expedited request.',
+  );

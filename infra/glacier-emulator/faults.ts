@@ -9,8 +9,9 @@ import { z } from 'zod';
  *   cut             the connection is cut before anything happened; GetJobOutput: in the middle of the body
  *   lost-reply      the operation took effect, then the connection is cut before the reply
  *   corrupt-output  GetJobOutput sends one byte that differs from what was stored; its headers stay true
+ *   no-capacity     InsufficientCapacityException for an Expedited retrieval, unless capacity was bought
  */
-const faultKinds = ['throttle', 'error500', 'cut', 'lost-reply', 'corrupt-output'] as const;
+const faultKinds = ['throttle', 'error500', 'cut', 'lost-reply', 'corrupt-output', 'no-capacity'] as const;
 export type FaultKind = (typeof faultKinds)[number];
 
 export const faultSchema = z.strictObject({
@@ -45,12 +46,26 @@ export class Faults {
   }
 
   /** The oldest fault for this call, if any; counts it down. */
-  take(operation: string, vault: string | undefined): FaultKind | null {
+  take(operation: string, vault: string | undefined): Exclude<FaultKind, 'no-capacity'> | null {
+    const kind = this.#take(
+      operation,
+      vault,
+      (fault) => fault !== 'no-capacity' && (fault !== 'corrupt-output' || operation === 'GetJobOutput'),
+    );
+    return kind === 'no-capacity' ? null : kind;
+  }
+
+  /** Asked only by an Expedited retrieval without bought capacity, so that no other call uses the fault up. */
+  takeNoCapacity(vault: string | undefined): boolean {
+    return this.#take('InitiateJob', vault, (fault) => fault === 'no-capacity') !== null;
+  }
+
+  #take(operation: string, vault: string | undefined, isWanted: (kind: FaultKind) => boolean): FaultKind | null {
     const fault = this.#pending.find(
       ({ match, fault: kind }) =>
         (match.operation === undefined || match.operation === operation) &&
         (match.vault === undefined || match.vault === vault) &&
-        (kind !== 'corrupt-output' || operation === 'GetJobOutput'),
+        isWanted(kind),
     );
     if (fault === undefined) return null;
     fault.times -= 1;

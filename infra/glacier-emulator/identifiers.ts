@@ -18,6 +18,10 @@ export function newArchiveId(): string {
 export const newUploadId = () => urlSafe(92);
 export const newJobId = () => urlSafe(92);
 
+/** Lock ids and ids of capacity units, as long as those in the documentation's examples. */
+export const newLockId = () => urlSafe(24);
+export const newCapacityId = () => urlSafe(24);
+
 export const newBodyName = () => urlSafe(32);
 
 const urlSafe = (length: number) => randomBytes(length).toString('base64url').slice(0, length);

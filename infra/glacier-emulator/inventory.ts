@@ -12,10 +12,13 @@ import type { ArchiveRecord, InventoryRetrieval, VaultRecord } from './records.t
  */
 const DAY_MS = 24 * 60 * 60 * 1000;
 
+/** What an inventory is made for. */
+export type Inventoried = Pick<VaultRecord, 'name' | 'region' | 'createdAtMs'>;
+
 export type Inventory = { atMs: number; archives: ArchiveRecord[]; bytes: number };
 
 /** The vault's last inventory; null until the first slot after its first upload. */
-export function lastInventory(vault: VaultRecord, archives: Iterable<ArchiveRecord>, nowMs: number): Inventory | null {
+export function lastInventory(vault: Inventoried, archives: Iterable<ArchiveRecord>, nowMs: number): Inventory | null {
   const lastSlotMs = slotAtOrBefore(vault, nowMs);
   if (lastSlotMs === null) return null;
   const all = [...archives];
@@ -32,7 +35,7 @@ function inventoryAt(archives: Iterable<ArchiveRecord>, atMs: number): Inventory
 }
 
 /** The vault may be deleted: empty at its last inventory, and not written to since (or never). */
-export function isDeletable(vault: VaultRecord, archives: Iterable<ArchiveRecord>, nowMs: number): boolean {
+export function isDeletable(vault: Inventoried, archives: Iterable<ArchiveRecord>, nowMs: number): boolean {
   const all = [...archives];
   if (all.length === 0) return true;
   const inventory = lastInventory(vault, all, nowMs);
@@ -45,7 +48,7 @@ export type InventoryOutput = { body: Buffer; contentType: string; nextMarker: s
 
 /** The output of an inventory job: filtered by creation date, a page of `limit`, as JSON or CSV. */
 export function renderInventory(
-  vault: VaultRecord,
+  vault: Inventoried,
   archives: Iterable<ArchiveRecord>,
   job: InventoryRetrieval,
 ): InventoryOutput {
@@ -104,13 +107,13 @@ function newestChange(archives: ArchiveRecord[], notAfterMs: number): number | n
   return newest;
 }
 
-const firstSlot = (vault: VaultRecord) => Math.floor(vault.createdAtMs / 1000) * 1000 + DAY_MS;
+const firstSlot = (vault: Inventoried) => Math.floor(vault.createdAtMs / 1000) * 1000 + DAY_MS;
 
-function slotAtOrBefore(vault: VaultRecord, atMs: number): number | null {
+function slotAtOrBefore(vault: Inventoried, atMs: number): number | null {
   const days = Math.floor((atMs - firstSlot(vault)) / DAY_MS);
   return days < 0 ? null : firstSlot(vault) + days * DAY_MS;
 }
 
-function slotAtOrAfter(vault: VaultRecord, atMs: number): number {
+function slotAtOrAfter(vault: Inventoried, atMs: number): number {
   return firstSlot(vault) + Math.max(0, Math.ceil((atMs - firstSlot(vault)) / DAY_MS)) * DAY_MS;
 }

@@ -1,6 +1,11 @@
+import {
+  getDataRetrievalPolicy,
+  listProvisionedCapacity,
+  purchaseProvisionedCapacity,
+  setDataRetrievalPolicy,
+} from './account-operations.ts';
 import { deleteArchive, uploadArchive } from './archive-operations.ts';
 import type { Call, Reply } from './call.ts';
-import { notImplemented } from './errors.ts';
 import { describeJob, getJobOutput, initiateJob, listJobs } from './job-operations.ts';
 import {
   abortMultipartUpload,
@@ -10,6 +15,16 @@ import {
   listParts,
   uploadMultipartPart,
 } from './multipart-operations.ts';
+import { deleteVaultNotifications, getVaultNotifications, setVaultNotifications } from './notification-operations.ts';
+import {
+  abortVaultLock,
+  completeVaultLock,
+  deleteVaultAccessPolicy,
+  getVaultAccessPolicy,
+  getVaultLock,
+  initiateVaultLock,
+  setVaultAccessPolicy,
+} from './policy-operations.ts';
 import {
   changeTags,
   createVault,
@@ -33,8 +48,13 @@ export type Operation = {
 const VAULT = '/:account/vaults/:vault';
 const UPLOADS = `${VAULT}/multipart-uploads`;
 const JOBS = `${VAULT}/jobs`;
+const ACCESS = `${VAULT}/access-policy`;
+const LOCK = `${VAULT}/lock-policy`;
+const NOTIFICATIONS = `${VAULT}/notification-configuration`;
+const RETRIEVAL = '/:account/policies/data-retrieval';
+const CAPACITY = '/:account/provisioned-capacity';
 
-/** The 33 operations of the service, those first that work here. */
+/** The 33 operations of the service. */
 export const operations: readonly Operation[] = [
   { name: 'ListVaults', method: 'GET', path: '/:account/vaults', body: 'none', run: listVaults },
   { name: 'CreateVault', method: 'PUT', path: VAULT, body: 'none', run: createVault },
@@ -87,23 +107,33 @@ export const operations: readonly Operation[] = [
   { name: 'ListJobs', method: 'GET', path: JOBS, body: 'none', run: listJobs },
   { name: 'DescribeJob', method: 'GET', path: `${JOBS}/:jobId`, body: 'none', run: describeJob },
   { name: 'GetJobOutput', method: 'GET', path: `${JOBS}/:jobId/output`, body: 'none', run: getJobOutput },
-
-  missing('GetVaultAccessPolicy', 'GET', `${VAULT}/access-policy`),
-  missing('SetVaultAccessPolicy', 'PUT', `${VAULT}/access-policy`),
-  missing('DeleteVaultAccessPolicy', 'DELETE', `${VAULT}/access-policy`),
-  missing('GetVaultNotifications', 'GET', `${VAULT}/notification-configuration`),
-  missing('SetVaultNotifications', 'PUT', `${VAULT}/notification-configuration`),
-  missing('DeleteVaultNotifications', 'DELETE', `${VAULT}/notification-configuration`),
-  missing('InitiateVaultLock', 'POST', `${VAULT}/lock-policy`),
-  missing('GetVaultLock', 'GET', `${VAULT}/lock-policy`),
-  missing('AbortVaultLock', 'DELETE', `${VAULT}/lock-policy`),
-  missing('CompleteVaultLock', 'POST', `${VAULT}/lock-policy/:lockId`),
-  missing('GetDataRetrievalPolicy', 'GET', '/:account/policies/data-retrieval'),
-  missing('SetDataRetrievalPolicy', 'PUT', '/:account/policies/data-retrieval'),
-  missing('ListProvisionedCapacity', 'GET', '/:account/provisioned-capacity'),
-  missing('PurchaseProvisionedCapacity', 'POST', '/:account/provisioned-capacity'),
+  { name: 'GetVaultAccessPolicy', method: 'GET', path: ACCESS, body: 'none', run: getVaultAccessPolicy },
+  { name: 'SetVaultAccessPolicy', method: 'PUT', path: ACCESS, body: 'json', run: setVaultAccessPolicy },
+  { name: 'DeleteVaultAccessPolicy', method: 'DELETE', path: ACCESS, body: 'none', run: deleteVaultAccessPolicy },
+  { name: 'InitiateVaultLock', method: 'POST', path: LOCK, body: 'json', run: initiateVaultLock },
+  { name: 'GetVaultLock', method: 'GET', path: LOCK, body: 'none', run: getVaultLock },
+  { name: 'AbortVaultLock', method: 'DELETE', path: LOCK, body: 'none', run: abortVaultLock },
+  { name: 'CompleteVaultLock', method: 'POST', path: `${LOCK}/:lockId`, body: 'none', run: completeVaultLock },
+  { name: 'GetVaultNotifications', method: 'GET', path: NOTIFICATIONS, body: 'none', run: getVaultNotifications },
+  { name: 'SetVaultNotifications', method: 'PUT', path: NOTIFICATIONS, body: 'json', run: setVaultNotifications },
+  {
+    name: 'DeleteVaultNotifications',
+    method: 'DELETE',
+    path: NOTIFICATIONS,
+    body: 'none',
+    run: deleteVaultNotifications,
+  },
+  { name: 'GetDataRetrievalPolicy', method: 'GET', path: RETRIEVAL, body: 'none', run: getDataRetrievalPolicy },
+  { name: 'SetDataRetrievalPolicy', method: 'PUT', path: RETRIEVAL, body: 'json', run: setDataRetrievalPolicy },
+  { name: 'ListProvisionedCapacity', method: 'GET', path: CAPACITY, body: 'none', run: listProvisionedCapacity },
+  {
+    name: 'PurchaseProvisionedCapacity',
+    method: 'POST',
+    path: CAPACITY,
+    body: 'none',
+    run: purchaseProvisionedCapacity,
+  },
 ];
 
-function missing(name: string, method: Operation['method'], path: string): Operation {
-  return { name, method, path, body: 'json', run: () => Promise.reject(notImplemented(name)) };
-}
+/** What policies may allow and deny. */
+export const actions: readonly string[] = operations.map(({ name }) => `glacier:${name}`);

@@ -4,11 +4,31 @@ import { z } from 'zod';
  * What is kept on disk, one JSON file each. Times are milliseconds of the emulator's clock since the epoch.
  */
 
+export const notificationEvents = ['ArchiveRetrievalCompleted', 'InventoryRetrievalCompleted'] as const;
+
 export const vaultSchema = z.object({
   name: z.string(),
   region: z.string(),
   createdAtMs: z.number(),
   tags: z.record(z.string(), z.string()),
+  /** The policy as its author wrote it: JSON text, checked when it came. */
+  accessPolicy: z.string().nullable().default(null),
+  lock: z
+    .object({
+      id: z.string(),
+      policy: z.string(),
+      createdAtMs: z.number(),
+      /** Null while the lock is in progress: its day runs, and it can be aborted. */
+      lockedAtMs: z.number().nullable(),
+    })
+    .nullable()
+    .default(null),
+  notifications: z
+    .object({ topic: z.string(), events: z.array(z.enum(notificationEvents)), setAtMs: z.number() })
+    .nullable()
+    .default(null),
+  /** Some job of this vault names a topic of its own: its jobs are looked at when time passes. */
+  hasJobTopics: z.boolean().default(false),
 });
 export type VaultRecord = z.output<typeof vaultSchema>;
 
@@ -59,6 +79,10 @@ const jobCommon = {
   description: z.string().nullable(),
   createdAtMs: z.number(),
   completesAtMs: z.number(),
+  /** The topic that the job itself named. */
+  topic: z.string().nullable().default(null),
+  /** Every topic that wanted to know of the completion has been told, or none wanted to when it came. */
+  isAnnounced: z.boolean().default(false),
 };
 
 export const jobSchema = z.discriminatedUnion('action', [
@@ -86,3 +110,15 @@ export const jobSchema = z.discriminatedUnion('action', [
 export type JobRecord = z.output<typeof jobSchema>;
 export type ArchiveRetrieval = Extract<JobRecord, { action: 'ArchiveRetrieval' }>;
 export type InventoryRetrieval = Extract<JobRecord, { action: 'InventoryRetrieval' }>;
+
+/** What an account has in a region besides its vaults. */
+export const regionSchema = z.object({
+  retrievalPolicy: z.discriminatedUnion('strategy', [
+    z.object({ strategy: z.literal('None') }),
+    z.object({ strategy: z.literal('FreeTier') }),
+    z.object({ strategy: z.literal('BytesPerHour'), bytesPerHour: z.number() }),
+  ]),
+  capacity: z.array(z.object({ id: z.string(), startMs: z.number(), expiresAtMs: z.number() })),
+});
+export type RegionRecord = z.output<typeof regionSchema>;
+export type RetrievalPolicy = RegionRecord['retrievalPolicy'];

@@ -1,9 +1,8 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
-import { Readable, Transform } from 'node:stream';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
-import { checkPayload } from './body.ts';
-import type { Reply } from './call.ts';
+import { authorize, contextOf } from './authorization.ts';
+import { CallCounts } from './call-counts.ts';
 import { EmulatorClock } from './clock.ts';
 import { addControlRoutes } from './control.ts';
 import {
@@ -11,31 +10,43 @@ import {
   GlacierError,
   invalidParameter,
   missingParameter,
-  serialization,
   serviceUnavailable,
   throttled,
 } from './errors.ts';
-import { type FaultKind, Faults } from './faults.ts';
-import { ACCOUNT } from './identifiers.ts';
+import { Faults } from './faults.ts';
+import { ACCOUNT, vaultArn } from './identifiers.ts';
 import { checkVaultName } from './limits.ts';
-import { type Operation, operations } from './operations.ts';
-import { type Credentials, SignatureVerifier } from './signature.ts';
+import { Notifier } from './notifier.ts';
+import { actions, type Operation, operations } from './operations.ts';
+import { parseJson, readPayload } from './payload.ts';
+import { readVaultPolicy } from './policy-document.ts';
+import { accountOwner, type Credentials, type Principal } from './principals.ts';
+import { RegionAccounts } from './region-accounts.ts';
+import { cut, send, sendError } from './replies.ts';
+import { FREE_TIER_BYTES_A_DAY } from './retrieval-policy.ts';
+import { SignatureVerifier } from './signature.ts';
+import { snsPublisher } from './sns.ts';
 import { Vaults } from './vaults.ts';
 
 const API_VERSION = '2012-06-01';
-const EMPTY_SHA256 = createHash('sha256').digest('hex');
-const LARGEST_JSON_BYTES = 1024 * 1024;
 /** Vault names have up to 255 characters, archive ids 138; more is let through to get the service's own answer. */
 const LONGEST_PATH_PARAMETER = 1024;
 
 export type EmulatorOptions = {
   /** Folder for everything that is kept. One emulator at a time may use it. */
   state: string;
+  /** Those of the account's owner. */
   credentials: Credentials;
-  /** How long outputs and resting uploads stay in real time after they expired by the clock. */
+  /** Who else may call. */
+  users?: readonly Principal[];
+  /** How long outputs, resting uploads and locks in progress stay in real time after they expired by the clock. */
   lingerMs: number;
   /** How many vaults there may be in a region. */
   mostVaults: number;
+  /** What the FreeTier retrieval policy lets through on a day. */
+  freeTierBytes?: number;
+  /** The SNS that is told of completed jobs; without it, what would be told can be read from the emulator. */
+  snsEndpoint?: string | null;
 };
 
 /** The emulator as a server that is not listening yet. */
@@ -43,8 +54,13 @@ export async function createEmulator(options: EmulatorOptions): Promise<FastifyI
   await mkdir(options.state, { recursive: true });
   const clock = await EmulatorClock.open(options.state);
   const vaults = await Vaults.open(options.state, clock, options);
+  const accounts = await RegionAccounts.open(options.state);
+  const { credentials, users = [], freeTierBytes = FREE_TIER_BYTES_A_DAY, snsEndpoint = null } = options;
+  const publish = snsEndpoint === null ? null : await snsPublisher(snsEndpoint, credentials);
+  const notifier = new Notifier(vaults, clock, publish);
   const faults = new Faults();
-  const verifier = new SignatureVerifier(options.credentials);
+  const counts = new CallCounts();
+  const verifier = new SignatureVerifier([accountOwner(credentials), ...users]);
   const server = Fastify({
     bodyLimit: Number.MAX_SAFE_INTEGER,
     forceCloseConnections: true,
@@ -60,12 +76,14 @@ export async function createEmulator(options: EmulatorOptions): Promise<FastifyI
     reply.header('date', new Date(clock.nowMs()).toUTCString());
     reply.header('x-amzn-requestid', randomBytes(35).toString('base64url'));
   });
+  server.addHook('onClose', () => notifier.end());
+  server.addHook('onListen', async () => notifier.look());
   server.setErrorHandler((error, request, reply) => sendError(error, request, reply));
   server.setNotFoundHandler((request, reply) =>
     sendError(new GlacierError(404, 'UnknownOperationException', `${request.method} ${request.url}`), request, reply),
   );
 
-  addControlRoutes(server, { clock, vaults, faults });
+  addControlRoutes(server, { clock, vaults, faults, notifier, counts });
   for (const [key, sharing] of Map.groupBy(operations, ({ method, path }) => `${method} ${path}`)) {
     const first = sharing[0];
     if (first === undefined) throw new Error(`no operation for ${key}`);
@@ -73,37 +91,85 @@ export async function createEmulator(options: EmulatorOptions): Promise<FastifyI
     async function handler(request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
       const query = new URLSearchParams(request.url.split('?')[1] ?? '');
       const operation = chooseOperation(sharing, query);
+      reply.raw.on('close', () => counts.add(operation.name, reply.raw.writableFinished ? reply.statusCode : 0));
       const params = paramsOf(request);
       if (request.headers['x-amz-glacier-version'] === undefined) throw missingParameter('API version');
       if (request.headers['x-amz-glacier-version'] !== API_VERSION) {
         throw invalidParameter(`Invalid API version: ${request.headers['x-amz-glacier-version']}`);
       }
       const { contentSha256, text } = await readPayload(request, operation);
-      const { region } = await verifier.verify({
+      const { region, principal } = verifier.verify({
         method: request.method,
         url: request.url,
         headers: request.headers,
         payloadHash: contentSha256,
       });
-      if (params['account'] !== '-' && params['account'] !== ACCOUNT) {
-        throw accessDenied(`User is not authorized to access account ${params['account']}`);
-      }
+      const account = params['account'] === '-' ? principal.account : params['account'];
+      if (account !== ACCOUNT) throw accessDenied(`User is not authorized to access account ${account}`);
       const vault = params['vault'];
       if (vault !== undefined) checkVaultName(vault);
+      await checkAccess({ request, operation, region, principal, params });
       const fault = faults.take(operation.name, vault);
       if (fault === 'throttle') throw throttled();
       if (fault === 'error500') throw serviceUnavailable();
       if (fault === 'cut' && operation.name !== 'GetJobOutput') return cut(request, reply);
-      const { headers } = request;
-      const json = text === '' ? undefined : parseJson(text);
-      const body = request.raw;
-      const answer = await operation.run({ vaults, clock, region, params, query, headers, contentSha256, body, json });
+      const answer = await operation.run({
+        vaults,
+        clock,
+        accounts,
+        notifier,
+        actions,
+        freeTierBytes,
+        lacksCapacity: () => faults.takeNoCapacity(vault),
+        region,
+        params,
+        query,
+        headers: request.headers,
+        contentSha256,
+        body: request.raw,
+        json: text === '' ? undefined : parseJson(text),
+      });
       if (fault === 'lost-reply') return cut(request, reply);
       return send(reply, answer, fault);
     }
   }
   return server;
+
+  /** Throws unless the principal may do this: by its own policy and by those of the vault. */
+  async function checkAccess(asked: Asked): Promise<void> {
+    const { request, operation, region, principal, params } = asked;
+    const name = params['vault'];
+    const vault = name === undefined ? null : vaults.find(region, name);
+    await vault?.ready();
+    const policies = [vault?.record.accessPolicy, vault?.lock?.policy].flatMap((policy) => policy ?? []);
+    if (policies.length === 0 && principal.policy === null && principal.account === ACCOUNT) return;
+    const arn = vaultArn(region, name ?? '*');
+    const archive = params['archiveId'] === undefined ? undefined : vault?.archives.get(params['archiveId']);
+    authorize({
+      principal,
+      action: `glacier:${operation.name}`,
+      resource: operation.path.includes('/vaults') ? arn : `arn:aws:glacier:${region}:${ACCOUNT}:*`,
+      owner: ACCOUNT,
+      vaultPolicies: policies.map((policy) => readVaultPolicy(policy, arn, actions)),
+      context: contextOf({
+        principal,
+        nowMs: clock.nowMs(),
+        sourceIp: request.ip,
+        userAgent: request.headers['user-agent'] ?? '',
+        tags: vault?.record.tags ?? {},
+        archiveCreatedAtMs: archive === undefined || archive.deletedAtMs !== null ? null : archive.createdAtMs,
+      }),
+    });
+  }
 }
+
+type Asked = {
+  request: FastifyRequest;
+  operation: Operation;
+  region: string;
+  principal: Principal;
+  params: Readonly<Record<string, string>>;
+};
 
 function chooseOperation(sharing: readonly Operation[], query: URLSearchParams): Operation {
   const operation = sharing.find(
@@ -111,42 +177,6 @@ function chooseOperation(sharing: readonly Operation[], query: URLSearchParams):
   );
   if (operation === undefined) throw invalidParameter(`Invalid operation: ${query.get('operation')}`);
   return operation;
-}
-
-/**
- * The hash of the payload that the signature covers. Small bodies are read here. Those that are stored are hashed as
- * they arrive, so the client has to say beforehand what they hash to.
- */
-async function readPayload(
-  request: FastifyRequest,
-  operation: Operation,
-): Promise<{ contentSha256: string; text: string }> {
-  const header = request.headers['x-amz-content-sha256'];
-  const claimed = typeof header === 'string' ? header : undefined;
-  if (operation.body === 'stream') {
-    if (claimed === undefined) throw missingParameter('x-amz-content-sha256');
-    return { contentSha256: claimed, text: '' };
-  }
-  if (operation.body === 'none') return { contentSha256: claimed ?? EMPTY_SHA256, text: '' };
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  for await (const chunk of request.raw) {
-    chunks.push(chunk);
-    bytes += chunk.length;
-    if (bytes > LARGEST_JSON_BYTES) throw serialization(`The body has more than ${LARGEST_JSON_BYTES} bytes`);
-  }
-  const body = Buffer.concat(chunks);
-  const computed = createHash('sha256').update(body).digest('hex');
-  if (claimed !== undefined) checkPayload(claimed, computed);
-  return { contentSha256: computed, text: body.toString('utf8') };
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    throw serialization('The body is not valid JSON');
-  }
 }
 
 /** The parameters of the path, decoded. */
@@ -158,65 +188,4 @@ function paramsOf(request: FastifyRequest): Record<string, string> {
     if (typeof value === 'string') params[name] = value;
   }
   return params;
-}
-
-function send(reply: FastifyReply, answer: Reply, fault: FaultKind | null): FastifyReply {
-  const { status, headers = {}, body } = answer;
-  reply.status(status).headers(headers);
-  if (body === undefined) return reply.send();
-  if (!Buffer.isBuffer(body) && !(body instanceof Readable)) {
-    return reply.type('application/json').send(JSON.stringify(body));
-  }
-  if (fault === 'corrupt-output') return reply.send(asStream(body).pipe(flipFirstByte()));
-  if (fault === 'cut')
-    return reply.send(asStream(body).pipe(endAfter(Math.floor(Number(headers['content-length']) / 2))));
-  return reply.send(body);
-}
-
-/** Ends the connection without a reply. */
-function cut(request: FastifyRequest, reply: FastifyReply): FastifyReply {
-  reply.hijack();
-  request.raw.socket.destroy();
-  return reply;
-}
-
-const asStream = (body: Buffer | Readable) => (Buffer.isBuffer(body) ? Readable.from([body]) : body);
-
-function flipFirstByte(): Transform {
-  let isFirst = true;
-  return new Transform({
-    transform(chunk: Buffer, _encoding, done) {
-      const copy = Buffer.from(chunk);
-      if (isFirst && copy.byteLength > 0) {
-        copy[0] = copy[0]! ^ 0xff;
-        isFirst = false;
-      }
-      done(null, copy);
-    },
-  });
-}
-
-/** Passes `bytes` on, then fails, which ends the connection. */
-function endAfter(bytes: number): Transform {
-  let left = bytes;
-  return new Transform({
-    transform(chunk: Buffer, _encoding, done) {
-      this.push(chunk.subarray(0, left));
-      left -= chunk.byteLength;
-      if (left > 0) done();
-      // The bytes that were passed on get a chance to leave first.
-      else setTimeout(() => done(new Error('cut on purpose')), 20);
-    },
-  });
-}
-
-function sendError(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
-  if (!(error instanceof GlacierError)) {
-    console.error(`glacier emulator: ${request.method} ${request.url} failed:`, error);
-  }
-  const known = error instanceof GlacierError ? error : serviceUnavailable();
-  return reply
-    .status(known.status)
-    .type('application/json')
-    .send(JSON.stringify({ code: known.code, message: known.message, type: known.type }));
 }

@@ -54,15 +54,17 @@ export async function changeTags(call: Call): Promise<Reply> {
     const body = removeSchema.safeParse(call.json);
     if (!body.success) throw missingParameter('TagKeys');
     const removed = new Set(body.data.TagKeys);
-    await vault.changeTags((tags) => Object.fromEntries(Object.entries(tags).filter(([key]) => !removed.has(key))));
+    await vault.change(({ tags }) => ({
+      tags: Object.fromEntries(Object.entries(tags).filter(([key]) => !removed.has(key))),
+    }));
   } else {
     const body = addSchema.safeParse(call.json);
     if (!body.success || Object.keys(body.data.Tags).length === 0) throw missingParameter('Tags');
     for (const [key, value] of Object.entries(body.data.Tags)) checkTag(key, value);
-    await vault.changeTags((tags) => {
+    await vault.change(({ tags }) => {
       const next = { ...tags, ...body.data.Tags };
       if (Object.keys(next).length > MOST_TAGS) throw limitExceeded(`A vault can have at most ${MOST_TAGS} tags`);
-      return next;
+      return { tags: next };
     });
   }
   return { status: 204 };

@@ -4,6 +4,7 @@ import type { EmulatorClock } from './clock.ts';
 import { archiveNotFound, uploadNotFound, vaultNotFound } from './errors.ts';
 import { readJson, readJsonFolder, writeJson } from './files.ts';
 import { newBodyName, vaultArn } from './identifiers.ts';
+import { topicsOf } from './job-topics.ts';
 import { Mutex } from './mutex.ts';
 import {
   type ArchiveRecord,
@@ -17,8 +18,8 @@ import {
   type VaultRecord,
 } from './records.ts';
 
-/** Output can be had, and an upload may rest, for this long by the clock. */
-const KEPT_MS = 24 * 60 * 60 * 1000;
+/** Output can be had, an upload may rest, and a lock may be completed for this long by the clock. */
+export const KEPT_MS = 24 * 60 * 60 * 1000;
 
 export type Upload = { record: UploadRecord; parts: Map<number, PartRecord> };
 
@@ -85,12 +86,15 @@ export class Vault {
     });
   }
 
-  changeTags(update: (tags: Record<string, string>) => Record<string, string>): Promise<void> {
-    return this.#change(async () => {
-      const next = { ...this.#record, tags: update(this.#record.tags) };
-      await writeJson(join(this.#folder, 'vault.json'), next);
-      this.#record = next;
-    });
+  /** Changes what the vault is, not what it holds: tags, policies, lock, notifications. */
+  change(update: (record: VaultRecord, nowMs: number) => Partial<VaultRecord>): Promise<VaultRecord> {
+    return this.#change(() => this.#putRecord({ ...this.#record, ...update(this.#record, this.#clock.nowMs()) }));
+  }
+
+  /** The vault's lock, if it has one that did not run out: 24 hours are given to complete it. */
+  get lock(): VaultRecord['lock'] {
+    const { lock } = this.#record;
+    return lock === null || this.#isLockOver(lock, this.#lingerMs) ? null : lock;
   }
 
   /** A fresh place for a body that is about to arrive. */
@@ -179,17 +183,36 @@ export class Vault {
   addJob(makeJob: (nowMs: number) => JobRecord): Promise<JobRecord> {
     return this.#change(async () => {
       const job = makeJob(this.#clock.nowMs());
-      await writeJson(join(this.#folder, 'jobs', `${job.id}.json`), job);
-      this.jobs.set(job.id, job);
+      // First: after a kill in between, the vault is looked at in vain; the other way round the job would be forgotten.
+      if (job.topic !== null && !this.#record.hasJobTopics) {
+        await this.#putRecord({ ...this.#record, hasJobTopics: true });
+      }
+      await this.#putJob(job);
       return job;
+    });
+  }
+
+  /** Notes that whoever wanted to know of a job's completion has been told. */
+  markAnnounced(id: string): Promise<void> {
+    return this.#change(async () => {
+      const job = this.jobs.get(id);
+      if (job !== undefined) await this.#putJob({ ...job, isAnnounced: true });
     });
   }
 
   /** Drops outputs and resting uploads whose day is over by the clock, and `lingerMs` of real time with it. */
   async expire(lingerMs: number): Promise<void> {
-    const isOver = (sinceMs: number) =>
-      this.#clock.nowMs() >= sinceMs + KEPT_MS && Date.now() >= this.#clock.realTimeOf(sinceMs) + lingerMs;
-    const jobs = [...this.jobs.values()].filter((job) => isOver(job.completesAtMs));
+    const isOver = (sinceMs: number) => this.#isDayOver(sinceMs, lingerMs);
+    const { lock } = this.#record;
+    if (lock !== null && this.#isLockOver(lock, lingerMs)) {
+      await this.#change(async () => {
+        if (this.#record.lock === lock) await this.#putRecord({ ...this.#record, lock: null });
+      });
+    }
+    // What somebody is still to be told of stays until then, however far the clock jumped.
+    const jobs = [...this.jobs.values()].filter(
+      (job) => isOver(job.completesAtMs) && (job.isAnnounced || topicsOf(this.#record, job).length === 0),
+    );
     const uploads = [...this.uploads.values()].filter((upload) => isOver(this.#lastActivity(upload)));
     if (jobs.length === 0 && uploads.length === 0) return;
     await this.#change(async () => {
@@ -207,6 +230,25 @@ export class Vault {
         for (const part of upload.parts.values()) await this.#removeBody(part.file);
       }
     });
+  }
+
+  #isDayOver(sinceMs: number, lingerMs: number): boolean {
+    return this.#clock.nowMs() >= sinceMs + KEPT_MS && Date.now() >= this.#clock.realTimeOf(sinceMs) + lingerMs;
+  }
+
+  #isLockOver(lock: NonNullable<VaultRecord['lock']>, lingerMs: number): boolean {
+    return lock.lockedAtMs === null && this.#isDayOver(lock.createdAtMs, lingerMs);
+  }
+
+  async #putRecord(record: VaultRecord): Promise<VaultRecord> {
+    await writeJson(join(this.#folder, 'vault.json'), record);
+    this.#record = record;
+    return record;
+  }
+
+  async #putJob(job: JobRecord): Promise<void> {
+    await writeJson(join(this.#folder, 'jobs', `${job.id}.json`), job);
+    this.jobs.set(job.id, job);
   }
 
   #lastActivity({ record, parts }: Upload): number {

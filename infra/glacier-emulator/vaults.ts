@@ -57,6 +57,11 @@ export class Vaults {
       .sort((a, b) => (a.record.name < b.record.name ? -1 : 1));
   }
 
+  /** Those of all regions. */
+  all(): Iterable<Vault> {
+    return this.#byKey.values();
+  }
+
   named(name: string): Vault[] {
     return [...this.#byKey.values()].filter((vault) => vault.record.name === name);
   }
@@ -69,7 +74,7 @@ export class Vaults {
       if (this.list(region).length >= mostVaults) {
         throw limitExceeded(`The account has reached its limit of ${mostVaults} vaults in ${region}`);
       }
-      const record = { name, region, createdAtMs: this.#clock.nowMs(), tags: {} };
+      const record = vaultSchema.parse({ name, region, createdAtMs: this.#clock.nowMs(), tags: {} });
       const vault = new Vault(this.#folderOf(region, name), record, this.#clock, this.#options.lingerMs);
       await vault.writeNew();
       this.#byKey.set(keyOf(region, name), vault);

@@ -7,7 +7,7 @@ import { ClockRefusal, EmulatorClock } from '../../infra/glacier-emulator/clock.
 import { Faults } from '../../infra/glacier-emulator/faults.ts';
 import { newArchiveId } from '../../infra/glacier-emulator/identifiers.ts';
 import { isDeletable, lastInventory } from '../../infra/glacier-emulator/inventory.ts';
-import { retrievalDelayMs } from '../../infra/glacier-emulator/job-operations.ts';
+import { retrievalDelayMs } from '../../infra/glacier-emulator/job-parameters.ts';
 import { operations } from '../../infra/glacier-emulator/operations.ts';
 import type { ArchiveRecord } from '../../infra/glacier-emulator/records.ts';
 import { LeafHasher, MIB, rangeTreeHash, treeHashOf } from '../../infra/glacier-emulator/tree-hash.ts';
