@@ -163,6 +163,27 @@ test('run: a ticket with a comment of another tenant is quarantined, the others 
   expect(await stateOf(root)).toMatchObject({ state: 'stored' });
 });
 
+async function explain(comment: string): Promise<Document> {
+  const { json } = await world.moraine('explain', world.namespace('comments'), comment, '--json', ...RUN_AS_OF);
+  return json as Document;
+}
+
+test('explain a child: the record that it belongs to, what becomes of that, and the archive that holds both', async () => {
+  expect(await explain('c1')).toMatchObject({
+    policy: 'tickets',
+    source: { root: { id: 't1', inSource: true, isForeign: false }, decision: 'due', customer: 'north' },
+    archives: [{ archive: root, state: 'stored', isChild: true, copy: 'not final', segments: [0] }],
+  });
+  expect(await explain('foreign')).toMatchObject({
+    source: { root: { id: 't3', isForeign: true }, decision: 'quarantined' },
+    archives: [],
+  });
+  expect(await explain('c5')).toMatchObject({ source: { root: { id: 'young' }, decision: 'not-due' }, archives: [] });
+  const { stdout } = await world.moraine('explain', world.namespace('comments'), 'c1', ...RUN_AS_OF);
+  expect(stdout).toContain(`It belongs to record t1 of ${world.namespace('tickets')}, and goes with it.`);
+  expect(stdout).toContain(`Archive ${root} (stored) holds it beside its root, which is in segment 0`);
+});
+
 test('while the inventory is awaited a comment comes, one changes, and a recording is replaced', {
   timeout: LONG_MS,
 }, async () => {
@@ -199,6 +220,28 @@ test('while the inventory is awaited a comment comes, one changes, and a recordi
     dueAt: of?.['dueAt'],
     outcomes: { deleted: 2 },
   });
+});
+
+test('explain a child that is gone: from the ledger alone; a hold on another one does not cover its archive', async () => {
+  const hold = await world.moraine(
+    ...['hold', 'place', '--case', 'C-1', '--reason', 'a claim', '--owner', 'acme'],
+    ...['--dataset', world.namespace('comments'), '--key', 'c4', '--yes', '--json'],
+  );
+  expect(hold.json).toMatchObject({
+    state: 'active',
+    dataset: world.namespace('tickets'),
+    collection: world.namespace('comments'),
+    recordKeys: 1,
+    notes: [],
+  });
+  const beside = { archive: root, state: 'cleared', isChild: true, segments: [0], copy: 'may be void', holds: [] };
+  const added = { archive: addendum, addendumTo: root, isChild: false, copy: 'good', holds: [] };
+  expect(await explain('c1')).toMatchObject({ source: null, archives: [beside] });
+  expect((await explain('c2'))['archives']).toEqual(
+    expect.arrayContaining([expect.objectContaining(beside), expect.objectContaining(added)]),
+  );
+  expect(await explain('late')).toMatchObject({ source: null, archives: [added] });
+  expect(await explain('never')).toMatchObject({ source: null, archives: [] });
 });
 
 test('restore: records, children and files as they were; what changed is void there and in the addendum', async () => {
