@@ -5,6 +5,7 @@ import { MoraineError } from '../errors.ts';
 import { type CustomerId, id, type OwnerId } from '../ids.ts';
 import { unwrapArchiveKey } from '../keys/administrator.ts';
 import type { Context } from '../lifecycle/context.ts';
+import { discarded } from '../lifecycle/discarded.ts';
 import { type ExportReport, exportCustomer, type OpenKey, ownersOfCustomer } from '../lifecycle/export-customer.ts';
 import { EXPORT_FORMATS, type ExportedArchive, type ExportFormat } from '../lifecycle/export-manifest.ts';
 import { acting, EXIT, newCommand, type Session } from './command.ts';
@@ -87,8 +88,7 @@ export async function exportInto(
   try {
     return await exportCustomer(context, subject, folder, openKey);
   } catch (error) {
-    await folder.discard();
-    throw error;
+    throw await discarded(error, () => folder.discard());
   }
 }
 

@@ -8,6 +8,7 @@ import { unwrapArchiveKey } from '../keys/administrator.ts';
 import { type ArchiveDocument, collectionOfArchive } from '../ledger/archive-document.ts';
 import { getArchive } from '../ledger/archives.ts';
 import { type Context, dueNow } from '../lifecycle/context.ts';
+import { discarded } from '../lifecycle/discarded.ts';
 import { type RestoreReport, type RestoreTarget, restoreArchive } from '../lifecycle/restore.ts';
 import { acting, EXIT, newCommand, type Session } from './command.ts';
 import { IDENTITY_OPTION, type IdentityOptions, PASSPHRASE_OPTION, readIdentity } from './identity.ts';
@@ -69,8 +70,7 @@ export function restoreCommand(): Command {
           );
         } catch (error) {
           // Also for what fails before the first record is written.
-          await target.discard();
-          throw error;
+          throw await discarded(error, () => target.discard());
         }
         const namespace = collectionOfArchive(archive);
         const file = options.out === undefined ? null : `${options.out}/${dumpPath(namespace)}`;

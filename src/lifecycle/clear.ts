@@ -31,8 +31,8 @@ import { unitScopeOf } from './late-children.ts';
 import { leaveUnits } from './leave-units.ts';
 import { markOutcomes } from './mark-outcomes.ts';
 import { ensureSafeToDestroy } from './preflight.ts';
-import { childOutcomes, writeVoidUnits } from './void-units.ts';
 import { writeUnitIndex } from './unit-index.ts';
+import { childOutcomes, writeVoidUnits } from './void-units.ts';
 
 /** Takes a `verified` archive to `cleared`; `treatment`: what is done to its records instead of deleting them. May be called again after a crash: settled pages stay as they are. */
 export async function clearArchive(

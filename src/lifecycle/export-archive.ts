@@ -5,6 +5,7 @@ import { type ArchiveDocument, collectionOfArchive } from '../ledger/archive-doc
 import { liveRetrievals } from '../ledger/retrievals.ts';
 import { RETRIEVABLE_STATES } from '../ledger/states.ts';
 import type { Context } from './context.ts';
+import { discarded } from './discarded.ts';
 import type { ExportFolder, ExportSink, OpenKey } from './export-customer.ts';
 import type { ExportedArchive, ExportFile } from './export-manifest.ts';
 import { attachmentLine } from './export-source.ts';
@@ -35,7 +36,10 @@ export async function exportArchive(
     const isBusy = isMoraineError(error, 'LEASE_HELD');
     if (!isBusy && errorClass(error) !== 'quarantine') throw error;
     context.log.error({ archive: archive._id }, `It cannot be read: ${String(error)}`);
-    await folder.discardArchive(archive._id);
+    const discard = () => folder.discardArchive(archive._id);
+    // What is left of an archive that cannot be read must not be taken for it: then the export fails, for both reasons.
+    const failed = await discarded(error, discard);
+    if (failed !== error) throw failed;
     return { told: told(archive, isBusy ? 'being cleared' : 'damaged', 0, []), files: [] };
   }
 }

@@ -19,6 +19,7 @@ import { readExceptions, readRosterPage } from '../ledger/rosters.ts';
 import { RETRIEVABLE_STATES } from '../ledger/states.ts';
 import { shrinkClearedRoster } from './clear.ts';
 import { assertNotStopped, type Context, vaultOf } from './context.ts';
+import { discarded } from './discarded.ts';
 import { restoreItems } from './restore-items.ts';
 import { refreshRetrieval, retrievableFacts } from './retrieve.ts';
 import { voidUnits } from './void-units.ts';
@@ -126,8 +127,7 @@ export async function restoreArchive(
     totals = await restoreItems(source, target);
     await target.finish();
   } catch (error) {
-    await target.discard();
-    throw error;
+    throw await discarded(error, () => target.discard());
   }
   await endRetrieval(context.store, context.clock, retrieval._id, 'read');
   await context.audit.append([

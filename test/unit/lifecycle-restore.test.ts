@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { BSON } from 'bson';
 import { beforeEach, expect, test } from 'vitest';
+import { MoraineError } from '../../src/errors.ts';
 import { id } from '../../src/ids.ts';
 import { unwrapArchiveKey } from '../../src/keys/administrator.ts';
 import { newIdentity, openIdentity } from '../../src/keys/identity-file.ts';
@@ -10,6 +11,7 @@ import { archives } from '../../src/ledger/archives.ts';
 import { auditEntries } from '../../src/ledger/audit.ts';
 import { findRetrievals, rememberRetrieval } from '../../src/ledger/retrievals.ts';
 import type { Context } from '../../src/lifecycle/context.ts';
+import { discarded } from '../../src/lifecycle/discarded.ts';
 import { type RestoreTarget, restoreArchive } from '../../src/lifecycle/restore.ts';
 import { requestRetrieval } from '../../src/lifecycle/retrieve.ts';
 import { runPolicy } from '../../src/lifecycle/run-policy.ts';
@@ -370,6 +372,30 @@ test.each(['write', 'finish'] as const)(
     expect(target.calls).toEqual(call === 'finish' ? ['write 1', 'discard'] : ['discard']);
     expect(await retrievalStates()).toEqual(['ready']);
     expect(await restore(new Told())).toMatchObject({ records: 1 });
+  },
+);
+
+test.each([
+  ['an error of ours', new MoraineError('VAULT_UNAVAILABLE', 'The disk is away.', { ids: { archive: 'a1' } })],
+  ['any other error', new Error('The disk is full.')],
+])(
+  'the target fails and cannot be discarded, %s: it is the first error still, and names the second',
+  async (_case, full) => {
+    put('a');
+    await run();
+    await retrieved();
+    const stuck = new Error('The folder is in use.');
+    const failing = replaced<RestoreTarget>(new Told(), {
+      write: async () => Promise.reject(full),
+      discard: async () => Promise.reject(stuck),
+    });
+    const thrown = await restore(failing).catch((error) => error);
+    expect(thrown.message).toBe(`${full.message} What was begun could not be discarded: The folder is in use.`);
+    expect(thrown.cause.errors).toEqual([full, stuck]);
+    if (full instanceof MoraineError) expect(thrown).toMatchObject({ code: full.code, ids: full.ids, hint: full.hint });
+    // Whoever discards once more does not say it again.
+    expect(await discarded(thrown, async () => Promise.reject(stuck))).toBe(thrown);
+    expect(await retrievalStates()).toEqual(['ready']);
   },
 );
 
