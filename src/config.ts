@@ -111,7 +111,7 @@ export function loadConfig(
   };
 }
 
-function placementOf({ mongodb, keys, vaults, owners }: ConfigText): Placement {
+function placementOf({ mongodb, keys, vaults, attachments, owners }: ConfigText): Placement {
   // A key store without a server of its own is where the ledger is.
   const first = keys.region ?? (keys.url === undefined ? mongodb.region : undefined);
   return {
@@ -121,6 +121,7 @@ function placementOf({ mongodb, keys, vaults, owners }: ConfigText): Placement {
       ...(keys.second === undefined ? [] : [{ name: 'keys.second', region: keys.second.region ?? null }]),
     ],
     vaults: new Map(Object.entries(vaults).map(([name, vault]) => [id.vaultKey(name), vault.region])),
+    attachments: new Map(Object.entries(attachments).map(([name, store]) => [name, store.region])),
     required: new Map(
       Object.entries(owners).flatMap(([name, { region }]): [OwnerId, readonly string[]][] =>
         region === undefined ? [] : [[id.owner(name), region]],

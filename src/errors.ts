@@ -133,7 +133,7 @@ export const ERROR_KINDS = {
   PLACEMENT_REFUSED: {
     class: 'person',
     meaning:
-      'The owner requires regions, and its source, vault or key store is declared outside of them, or not at all.',
+      'The owner requires regions, and its source, vault, key store or store of attachments is declared outside of them, or not at all.',
     hint: 'Correct the region that the message names, or `owners.<owner>.region`; nothing of this owner is archived until then.',
   },
   NOTICE_UNDELIVERED: {

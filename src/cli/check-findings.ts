@@ -9,7 +9,7 @@ import { countNotifications } from '../ledger/notifications.ts';
 import type { Context } from '../lifecycle/context.ts';
 import { inspectDataset } from '../lifecycle/inspect-dataset.ts';
 import { canMeet } from '../lifecycle/owner-in-force.ts';
-import { placementFaults } from '../lifecycle/placement.ts';
+import { placementFaults, placesOf } from '../lifecycle/placement.ts';
 import { vaultWitness } from '../lifecycle/preflight.ts';
 import type { LoadedPolicy } from '../policy/load.ts';
 import { toShape } from '../policy/policy.ts';
@@ -132,12 +132,12 @@ async function checkOwner(
   ];
 }
 
-/** Every vault that a policy would archive an owner's records into. */
+/** Every vault that a policy would archive an owner's records into, and every store of their attachments. */
 function checkPlacement({ placement }: Config, loaded: readonly LoadedPolicy[]): readonly Finding[] {
   return [...placement.required].flatMap(([owner, regions]): readonly Finding[] => {
     const mine = loaded.filter(({ policy }) => canMeet(policy, owner));
-    const vaults = new Set(mine.flatMap(({ policy }) => (policy.archive === null ? [] : [policy.archive.vault])));
-    const faults = placementFaults(placement, owner, vaults);
+    const archiving = mine.flatMap(({ policy }) => (policy.archive === null ? [] : [policy]));
+    const faults = placementFaults(placement, owner, placesOf(archiving));
     if (faults.length === 0)
       return [{ level: 'ok', about: 'placement', text: `Owner ${owner} stays in ${regions.join(' or ')}.` }];
     const { hint } = ERROR_KINDS.PLACEMENT_REFUSED;

@@ -137,7 +137,10 @@ export const configSchema = z.strictObject({
             error: 'a region such as eu-west-1, or a list of them',
           })
           .optional()
-          .meta({ description: 'Source, vault and key store of the owner must be in it, or in one of them.' }),
+          .meta({
+            description:
+              'Source, vault, key store and stores of attachments of the owner must be in it, or in one of them.',
+          }),
       }),
     )
     .default({})

@@ -18,7 +18,7 @@ import { type Policy, policyVersion } from '../policy/policy.ts';
 import { carryOn } from './carry-on.ts';
 import { assertNotStopped, type Context } from './context.ts';
 import { carryOnDisposal, type DisposalReport, disposePartition } from './dispose.ts';
-import { assertPlaced } from './placement.ts';
+import { assertPlaced, placesOf } from './placement.ts';
 import { type PartitionPlan, type PolicyPlan, planPolicy } from './plan.ts';
 import { planNextArchives } from './plan-archive.ts';
 import { ensureSafeToDestroy } from './preflight.ts';
@@ -175,7 +175,7 @@ export async function archivePartition(
 ): Promise<void> {
   assertOwnerKnown(context, plan);
   await context.keys.assertRecipients(plan.owner);
-  if (policy.archive !== null) assertPlaced(context.placement, plan.owner, policy.archive.vault);
+  if (policy.archive !== null) assertPlaced(context.placement, plan.owner, placesOf([policy]));
   let left = plan.due;
   let bytesLeft = plan.bytes;
   while (left > 0) {

@@ -22,7 +22,7 @@ import { type Context, vaultOf } from './context.ts';
 import { endAttempt } from './end-attempt.ts';
 import { selectLate } from './late-children.ts';
 import { PartSender } from './part-sender.ts';
-import { assertPlaced } from './placement.ts';
+import { assertPlaced, placesOf } from './placement.ts';
 import { RosterWriter } from './roster-writer.ts';
 import { type Selection, selectRecords } from './select-records.ts';
 import { takeUnit } from './take-unit.ts';
@@ -39,7 +39,8 @@ const ATTACHMENTS_PART_BYTES = 32 * 1024 * 1024;
 export async function storeArchive(context: Context, lease: ArchiveLease, policy: Policy): Promise<ArchiveDocument> {
   await abandonEarlierAttempts(context, lease);
   // Again: it may have been planned before the owner required a region.
-  assertPlaced(context.placement, lease.document.owner, lease.document.vault.key);
+  const places = { ...placesOf([policy]), vaults: [lease.document.vault.key] };
+  assertPlaced(context.placement, lease.document.owner, places);
   const attempt = id.attempt(context.newId());
   const vault = vaultOf(context, lease.document.vault.key);
   await lease.keep();

@@ -280,6 +280,10 @@ it('placement: regions as one or a list; a key store without a server of its own
   expect(load(own).placement.keyStores).toEqual([{ name: 'keys', region: null }]);
   expect(load(own).placement.required.get(id.owner('acme'))).toEqual(['eu-west-1', 'rack-7']);
   expect(load(EXAMPLE).placement.required.size).toBe(0);
+  const stores = load(
+    `${EXAMPLE}attachments: { videos: { region: eu-central-1 } }\n`.replace('sandbox', 'non-production'),
+  );
+  expect([...stores.placement.attachments]).toEqual([['videos', 'eu-central-1']]);
 });
 
 it('moraine.schema.json is what the schema says (else: node scripts/write-config-schema.ts)', () => {
