@@ -11,6 +11,11 @@ export function comparePositions(a: Position, b: Position): number {
   return compareValues(whole(left.trigger), whole(right.trigger)) || compareValues(whole(left.id), whole(right.id));
 }
 
+/** As {@link compareValues}, for `_id`s as type byte and bytes. */
+export function compareIds(a: Uint8Array, b: Uint8Array): number {
+  return compareValues(whole(a), whole(b));
+}
+
 function whole(typed: Uint8Array): BsonValue {
   return { raw: typed, type: typed[0]!, start: 1, end: typed.length };
 }

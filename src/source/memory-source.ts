@@ -12,11 +12,12 @@ import { MoraineError } from '../errors.ts';
 import type { Namespace } from '../ids.ts';
 import { ClearingWarrant } from '../ledger/warrants.ts';
 import { comparePositions } from './bson-order.ts';
-import { childrenFrom } from './child-document.ts';
+import { keysAt } from './child-names.ts';
 import { DELETE_BATCH_RECORDS, deleteBatches, deleteStatement } from './guarded-delete.ts';
 import { replaceBatches } from './guarded-replace.ts';
 import { idCandidates } from './id-candidates.ts';
 import { keyOf } from './id-key.ts';
+import { childNamesIn, childrenIn, inspectChildrenIn } from './memory-children.ts';
 import { guardHolds, refuseReplacements, refuseTooLarge, replaceHeld } from './memory-guard.ts';
 import { createIndexText } from './mongo-inspect.ts';
 import { byKey, lookUpMissing, lookUpWithoutIndex } from './mongo-look-up.ts';
@@ -37,7 +38,7 @@ import type {
 } from './port.ts';
 import { PureAnswers } from './pure-answers.ts';
 import { factsOf, idBytesOf, positionOf, rawRecord } from './raw-document.ts';
-import type { ChildRecord, ChildShape, ChildWeight } from './unit-shape.ts';
+import type { ChildName, ChildRecord, ChildShape, ChildWeight } from './unit-shape.ts';
 
 const MOST_IDS_IN_ONE_READ = 1_000;
 const BATCH_DOCUMENTS = 1_000;
@@ -101,7 +102,7 @@ export class MemorySource extends PureAnswers implements SourcePort {
       return { ...nothing, findings: [{ level: 'error', code: 'DATASET_UNFIT', text }] };
     }
     const documents = collection.documents.size;
-    const children = this.#inspectChildren(dataset);
+    const children = inspectChildrenIn(dataset, (of) => this.#collections.get(of)?.settings ?? {});
     if (index) return { findings: children, index: 'memory', explain: null, documents };
     const text = `${namespace} has no plain index for the policy.`;
     const finding = { level: 'error', code: 'INDEX_MISSING', text, remedy: createIndexText(dataset) } as const;
@@ -251,9 +252,10 @@ export class MemorySource extends PureAnswers implements SourcePort {
   }
 
   async weighChildren(child: ChildShape, parents: readonly Uint8Array[]): Promise<ReadonlyMap<string, ChildWeight>> {
+    assertOneRead(parents);
     await turn();
     const weights = new Map<string, ChildWeight>();
-    for (const { parent, raw } of this.#childrenOf(child, parents)) {
+    for (const { parent, raw } of childrenIn(this.#collection(child.collection), child, parents)) {
       const { records, bytes } = weights.get(parent) ?? { records: 0, bytes: 0 };
       weights.set(parent, { records: records + 1, bytes: bytes + raw.length });
     }
@@ -261,9 +263,23 @@ export class MemorySource extends PureAnswers implements SourcePort {
   }
 
   async *children(child: ChildShape, parents: readonly Uint8Array[]): AsyncGenerator<readonly ChildRecord[]> {
+    assertOneRead(parents);
     await turn();
-    const found = this.#childrenOf(child, parents);
+    const found = childrenIn(this.#collection(child.collection), child, parents);
     for (let at = 0; at < found.length; at += BATCH_DOCUMENTS) yield found.slice(at, at + BATCH_DOCUMENTS);
+  }
+
+  async *childNames(child: ChildShape, after: Uint8Array | null, limit: number): AsyncGenerator<readonly ChildName[]> {
+    await turn();
+    const found = childNamesIn(this.#collection(child.collection), child, after, limit);
+    for (let at = 0; at < found.length; at += BATCH_DOCUMENTS) yield found.slice(at, at + BATCH_DOCUMENTS);
+  }
+
+  async rootsThere(namespace: Namespace, field: string, values: readonly Uint8Array[]): Promise<ReadonlySet<string>> {
+    assertOneRead(values);
+    await turn();
+    const there = keysAt([...this.#collection(namespace).documents.values()], field);
+    return new Set(values.map(keyOf).filter((key) => there.has(key)));
   }
 
   async insertMissing(
@@ -293,28 +309,6 @@ export class MemorySource extends PureAnswers implements SourcePort {
     return null;
   }
 
-  #childrenOf(child: ChildShape, parents: readonly Uint8Array[]): readonly ChildRecord[] {
-    if (parents.length > MOST_IDS_IN_ONE_READ) {
-      throw new MoraineError('INTERNAL', `One read named ${parents.length} roots; a roster page has at most 1,000.`);
-    }
-    const { documents, settings } = this.#collection(child.collection);
-    if (settings.index === false) {
-      throw new MoraineError('INDEX_MISSING', `${child.collection} would be scanned for children without an index.`);
-    }
-    return childrenFrom(child, [...documents.values()], new Set(parents.map(keyOf)));
-  }
-
-  #inspectChildren(dataset: DatasetShape): DatasetFinding[] {
-    return (dataset.children ?? []).flatMap((child): DatasetFinding[] => {
-      const { index = true, kind = 'collection' } = this.#collections.get(child.collection)?.settings ?? {};
-      if (kind !== 'collection') {
-        return [{ level: 'error', code: 'DATASET_UNFIT', text: `${child.collection} is ${kind}.` }];
-      }
-      if (index) return [];
-      return [{ level: 'error', code: 'INDEX_MISSING', text: `${child.collection} has no index on ${child.key}.` }];
-    });
-  }
-
   #collection(namespace: Namespace): MemoryCollection {
     const known = this.#collections.get(namespace);
     if (known !== undefined) return known;
@@ -341,6 +335,11 @@ export class MemorySource extends PureAnswers implements SourcePort {
       if (owner === partition.owner && customer === partition.customer && trigger !== null) yield { raw, trigger };
     }
   }
+}
+
+function assertOneRead({ length }: readonly Uint8Array[]): void {
+  if (length <= MOST_IDS_IN_ONE_READ) return;
+  throw new MoraineError('INTERNAL', `One read named ${length} roots; a roster page has at most 1,000.`);
 }
 
 /** A call to a server never completes within the caller's own turn: races that need an await in between show up here too. */

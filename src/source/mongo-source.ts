@@ -2,6 +2,7 @@
 import type { MongoClient } from 'mongodb';
 import type { Namespace } from '../ids.ts';
 import type { ClearingWarrant } from '../ledger/warrants.ts';
+import { childNames, rootsThere } from './child-names.ts';
 import { childrenOf, weighChildren } from './children.ts';
 import { inspect } from './mongo-inspect.ts';
 import { inspectLookUp, readByKey } from './mongo-look-up.ts';
@@ -65,6 +66,14 @@ export class MongoSource extends PureAnswers implements SourcePort {
 
   children(child: ChildShape, parents: readonly Uint8Array[]) {
     return childrenOf(this.#client, child, parents);
+  }
+
+  childNames(child: ChildShape, after: Uint8Array | null, limit: number) {
+    return childNames(this.#client, child, after, limit);
+  }
+
+  rootsThere(namespace: Namespace, field: string, values: readonly Uint8Array[]) {
+    return rootsThere(this.#client, namespace, field, values);
   }
 
   inspectLookUp(collection: Namespace, key: string) {

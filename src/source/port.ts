@@ -6,7 +6,7 @@ import type { CustomerId, Namespace, OwnerId } from '../ids.ts';
 import type { ClearingWarrant } from '../ledger/warrants.ts';
 import type { LookUpPort } from './look-up-port.ts';
 import type { RecordValues } from './record-value.ts';
-import type { AttachmentShape, ChildRecord, ChildShape, ChildWeight, Party } from './unit-shape.ts';
+import type { AttachmentShape, ChildName, ChildRecord, ChildShape, ChildWeight, Party } from './unit-shape.ts';
 
 export type {
   AttachedFile,
@@ -16,7 +16,7 @@ export type {
   FoundAttachment,
 } from './attachments-port.ts';
 export type { PlainValue, RecordValue, RecordValues } from './record-value.ts';
-export type { AttachmentShape, ChildRecord, ChildShape, ChildWeight, Party } from './unit-shape.ts';
+export type { AttachmentShape, ChildName, ChildRecord, ChildShape, ChildWeight, Party } from './unit-shape.ts';
 
 /** A value from a field of the record (dotted path), or the same value for all records. */
 export type FieldOrValue = { readonly field: string } | { readonly value: string };
@@ -225,6 +225,10 @@ export interface SourcePort extends LookUpPort {
   weighChildren(child: ChildShape, parents: readonly Uint8Array[]): Promise<ReadonlyMap<string, ChildWeight>>;
   /** The children of these roots as they are now, in batches and in no order: primary, majority. At most 1,000 roots. */
   children(child: ChildShape, parents: readonly Uint8Array[]): AsyncIterable<readonly ChildRecord[]>;
+  /** Names of children in the order of `_id`, strictly after one, at most `limit`. Primary, majority. */
+  childNames(child: ChildShape, after: Uint8Array | null, limit: number): AsyncIterable<readonly ChildName[]>;
+  /** Which of these values (type byte and bytes, at most 1,000) a document has in this field, by `keyOf`: primary, majority. */
+  rootsThere(namespace: Namespace, field: string, values: readonly Uint8Array[]): Promise<ReadonlySet<string>>;
   /** Inserts documents that are not there (by `_id`); never overwrites. Returns the keys that were there already. */
   insertMissing(
     namespace: Namespace,

@@ -38,6 +38,16 @@ export interface ChildRecord extends RawRecord {
   readonly parent: string;
 }
 
+/** A child by its names alone. */
+export interface ChildName {
+  /** BSON type byte and value bytes of `_id`. */
+  readonly idBytes: Uint8Array;
+  /** The same of what it names its root by; null when it names nobody. */
+  readonly parent: Uint8Array | null;
+  /** Perhaps no more than the fields that tell whose it is: for `SourcePort.isOfParty`. */
+  readonly raw: Uint8Array;
+}
+
 /** How much hangs on one root. */
 export interface ChildWeight {
   readonly records: number;

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Namespace } from '../../src/ids.ts';
 import { id } from '../../src/ids.ts';
 import type { DatasetShape, SourcePort } from '../../src/source/port.ts';
-import type { ChildRecord, ChildShape } from '../../src/source/unit-shape.ts';
+import type { ChildName, ChildRecord, ChildShape } from '../../src/source/unit-shape.ts';
 import { SHAPE } from './source-contract.ts';
 import { bytes } from './source-documents.ts';
 
@@ -103,6 +103,59 @@ export function childrenContract(name: string, makeWorld: () => Promise<Children
       const raws = Array.from({ length: 2_500 }, (_, n) => bytes({ _id: n, ticket: 'many' }));
       await source.insertMissing(child.collection, raws);
       expect(await found(child, [bytes({ _id: 'many' })])).toHaveLength(2_500);
+    });
+
+    it('names of children come in the order of _id whatever its type, after one and no more than asked for', async () => {
+      const child = await comments({ owner: { field: 'owner' }, customer: { field: 'of.tenant' } });
+      const ids = [new Double(1.5), new Int32(3), 'a', 'b', new ObjectId('65f0c1d2e3f405162738495a')];
+      await source.insertMissing(
+        child.collection,
+        ids
+          .map((_id) =>
+            bytes({ _id, ticket: _id === 'b' ? null : 'r', owner: 'acme', of: { tenant: 't1' }, text: 'x' }),
+          )
+          .reverse(),
+      );
+      const names = async (after: Uint8Array | null, limit: number) => {
+        const all: ChildName[] = [];
+        for await (const batch of source.childNames(child, after, limit)) all.push(...batch);
+        return all;
+      };
+      const keys = ids.map((_id) => source.keyOf(source.parentOf({ ...child, parent: '_id' }, bytes({ _id }))!));
+      const whole = await names(null, 100);
+      expect(whole.map(({ idBytes }) => source.keyOf(idBytes))).toEqual(keys);
+      expect(whole.map(({ parent }) => parent !== null)).toEqual([true, true, true, false, true]);
+      const party = { owner: id.owner('acme'), customer: id.customer('t1') };
+      expect(whole.every(({ raw }) => source.isOfParty(child, raw, party))).toBe(true);
+      expect(source.isOfParty(child, whole[0]!.raw, { ...party, customer: id.customer('t2') })).toBe(false);
+      // One after the other, as a look that is cut again and again.
+      const one: string[] = [];
+      let after: Uint8Array | null = null;
+      for (;;) {
+        const [next]: readonly ChildName[] = await names(after, 1);
+        if (next === undefined) break;
+        one.push(source.keyOf(next.idBytes));
+        after = next.idBytes;
+      }
+      expect(one).toEqual(keys);
+      expect(await names(null, 0)).toEqual([]);
+    });
+
+    it('which roots are there, by _id and by another field; a list names nobody', async () => {
+      const child = await comments({ parent: 'number' });
+      const roots = await world.collection(['number']);
+      await source.insertMissing(roots, [
+        bytes({ _id: 'a', number: new Int32(1) }),
+        bytes({ _id: 'b', number: new Int32(2) }),
+        bytes({ _id: 'c', number: ['x'] }),
+      ]);
+      const at = (field: string, value: unknown) =>
+        source.parentOf({ ...child, parent: field }, bytes({ [field]: value }))!;
+      const ids = [at('_id', 'a'), at('_id', 'z')];
+      expect([...(await source.rootsThere(roots, '_id', ids))]).toEqual([source.keyOf(ids[0]!)]);
+      const numbers = [at('number', new Double(2)), at('number', new Int32(9)), at('number', 'x')];
+      expect([...(await source.rootsThere(roots, 'number', numbers))]).toEqual([source.keyOf(numbers[0]!)]);
+      expect([...(await source.rootsThere(roots, '_id', []))]).toEqual([]);
     });
 
     it('inspect asks for an index that begins with the key of the children', async () => {

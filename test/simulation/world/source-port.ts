@@ -39,6 +39,10 @@ export function sourcePort(process: SimulatedProcess, servers: Servers): SourceP
     async *children(child, parents) {
       for (const batch of await reading('children', () => all(real.children(child, parents)))) yield batch;
     },
+    async *childNames(child, after, limit) {
+      yield* await reading('childNames', (source) => all(source.childNames(child, after, limit)));
+    },
+    rootsThere: (namespace, field, values) => call('rootsThere', () => real.rootsThere(namespace, field, values)),
     treated: (dataset, bytes, treatment) => real.treated(dataset, bytes, treatment),
     isMarkedBy: (bytes, treatment) => real.isMarkedBy(bytes, treatment),
     serverTime: () => call('serverTime', () => real.serverTime()),
