@@ -206,6 +206,8 @@ export interface PolicyFacts {
  */
 export interface WorldFacts {
   readonly seed: number;
+  /** Instead, for records with the label `dispute`; never beside `longDays`. */
+  readonly disputeDays?: number;
   readonly policies: readonly PolicyFacts[];
   /** Owners that moraine.yaml names. Records of others must stay. */
   readonly owners: readonly string[];

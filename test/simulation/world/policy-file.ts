@@ -23,7 +23,7 @@ limits: { records: ${facts.limits.records}, share: ${facts.limits.share} }
 
 /** The lines that say when a record is due. */
 function timeLines(facts: PolicyFacts): string {
-  const { activeDays, longDays, latestDays, events = ['closed'], expires } = facts;
+  const { activeDays, longDays, disputeDays, latestDays, events = ['closed'], expires } = facts;
   const waits = `created: at, latest: ${latestDays} days }`;
   const looksUp = expires === true || longDays !== undefined;
   const lookUps = looksUp ? `lookUps:\n  account: { collection: ${ACCOUNTS}, from: tenant }\n` : '';
@@ -33,9 +33,11 @@ function timeLines(facts: PolicyFacts): string {
   const composite = events.length > 1 ? `latestOf: [${events.join(', ')}]` : `event: ${event}`;
   const trigger = latestDays === undefined ? '{ field: at }' : `{ ${composite}, ${waits}`;
   const active =
-    longDays === undefined
-      ? `${activeDays} days`
-      : `{ by: { lookUp: account, field: plan }, of: { long: ${longDays} days }, otherwise: ${activeDays} days }`;
+    longDays !== undefined
+      ? `{ by: { lookUp: account, field: plan }, of: { long: ${longDays} days }, ${otherwise}`
+      : disputeDays !== undefined
+        ? `{ by: label, of: { dispute: ${disputeDays} days }, ${otherwise}`
+        : `${activeDays} days`;
   return `${lookUps}trigger: ${trigger}\nactive: ${active}\n${ruleLines(facts)}`;
 }
 

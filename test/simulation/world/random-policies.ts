@@ -23,7 +23,17 @@ export function somePolicies(random: Random): Scenario['policies'] {
   const policies = random.chance(0.3) ? [chats, { facts: of('calls', CALLS), version: false }] : [chats];
   const dispositions = random.branch('dispositions');
   const times = random.branch('times');
-  return policies.map(({ facts, version }) => ({ facts: timed(disposing(facts, dispositions), times), version }));
+  const tiers = random.branch('tiers');
+  return policies.map(({ facts, version }) => {
+    return { facts: tiered(timed(disposing(facts, dispositions), times), tiers), version };
+  });
+}
+
+/** Some have tiers, so that records of several due windows lie next to each other; more of those whose clearing waits for an inventory. */
+function tiered(facts: PolicyFacts, random: Random): PolicyFacts {
+  const isTiered = random.chance(facts.verify === 'inventory' ? 0.5 : 0.15);
+  const disputeDays = facts.activeDays + random.int(1, 3);
+  return isTiered && facts.longDays === undefined && facts.expires === undefined ? { ...facts, disputeDays } : facts;
 }
 
 /** Some policies wait for an event, some look the period up, and some let a run take two records only. */
