@@ -372,6 +372,11 @@ function isStopped(known: Known, { namespace, id, facts }: KnownRecord, now: Ins
       brake.scope.mails !== null && facts.mail === null && coversParty(known, brake.scope, { namespace, ...facts })
     );
   });
+  for (const page of physical.ledger('plannedRecords')) {
+    const id = asText(page['archive']) ?? '';
+    const isOpen = known.archives.has(id) && !finished(id);
+    if (!isOpen) report('work-not-finished', `Page ${page._id} of what was planned for ${id} is left.`);
+  }
 }
 
 function mayBeStopped(known: Known, document: RawDocument, now: Instant): boolean {
