@@ -356,6 +356,11 @@ function judgePages(known: Known, report: Report, physical: Physical): void {
     const id = asText(page['archive']) ?? '';
     if (finished(id)) report('work-not-finished', `Clearing page ${page._id} of ${id} is left.`);
   }
+  for (const page of physical.ledger('plannedRecords')) {
+    const id = asText(page['archive']) ?? '';
+    const isOpen = known.archives.has(id) && !finished(id);
+    if (!isOpen) report('work-not-finished', `Page ${page._id} of what was planned for ${id} is left.`);
+  }
   for (const page of physical.ledger('rosterPages')) {
     const id = asText(page['archive']) ?? '';
     const attempt = asText(page['attempt']) ?? '';
@@ -372,11 +377,6 @@ function isStopped(known: Known, { namespace, id, facts }: KnownRecord, now: Ins
       brake.scope.mails !== null && facts.mail === null && coversParty(known, brake.scope, { namespace, ...facts })
     );
   });
-  for (const page of physical.ledger('plannedRecords')) {
-    const id = asText(page['archive']) ?? '';
-    const isOpen = known.archives.has(id) && !finished(id);
-    if (!isOpen) report('work-not-finished', `Page ${page._id} of what was planned for ${id} is left.`);
-  }
 }
 
 function mayBeStopped(known: Known, document: RawDocument, now: Instant): boolean {

@@ -17,8 +17,8 @@ export function seePolicyVersion(known: Known, after: RawDocument | null): void 
   const expires = trigger['expires'] === true;
   const otherwise = expires ? 'P0D' : (asText(fields['active']) ?? active['otherwise']);
   const long = asText(asFields(active['of'])['long']);
-  const latest = asText(trigger['latest']);
   const dispute = asText(asFields(active['of'])['dispute']);
+  const latest = asText(trigger['latest']);
   const events = asList(trigger['of']).map((each) => asText(asFields(each)['field']) ?? '');
   const rules = asList(fields['rules']).map(ruleOf);
   const makesArchives = fields['archive'] !== null;
@@ -29,9 +29,9 @@ export function seePolicyVersion(known: Known, after: RawDocument | null): void 
     namespace: asText(after['namespace']) ?? '',
     activeDays: days(otherwise),
     ...(long === null ? {} : { longDays: days(long) }),
+    ...(dispute === null ? {} : { disputeDays: days(dispute) }),
     ...(latest === null ? {} : { latestDays: days(latest) }),
     ...(events.length > 1 ? { events } : {}),
-    ...(dispute === null ? {} : { disputeDays: days(dispute) }),
     ...(expires ? { expires } : {}),
     ...(rules.length > 0 ? { rules } : {}),
     archiveDays: makesArchives ? days(archive['for']) : NO_ARCHIVE.archiveDays,

@@ -32,6 +32,7 @@ function timeLines(facts: PolicyFacts): string {
   const [event] = events;
   const composite = events.length > 1 ? `latestOf: [${events.join(', ')}]` : `event: ${event}`;
   const trigger = latestDays === undefined ? '{ field: at }' : `{ ${composite}, ${waits}`;
+  const otherwise = `otherwise: ${activeDays} days }`;
   const active =
     longDays !== undefined
       ? `{ by: { lookUp: account, field: plan }, of: { long: ${longDays} days }, ${otherwise}`
