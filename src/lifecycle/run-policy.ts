@@ -73,7 +73,7 @@ export async function runPolicy(context: Context, policy: Policy, options: RunOp
   const met: Met = { problems: [], paused: new Set() };
   const touched = new Set<ArchiveId>();
   const reports = await carryOnDisposals(context, policy, met);
-  await carryOnUnfinished(context, policy, touched, met);
+  const before = await carryOnUnfinished(context, policy, touched, met);
   const unfit = await quarantineUnfit(context, policy);
   const plan = await underCaps(context, policy, await planPolicy(context, policy, options), options, met);
   for (const { paused } of plan.partitions) for (const pause of paused) met.paused.add(pause);
@@ -97,7 +97,7 @@ export async function runPolicy(context: Context, policy: Policy, options: RunOp
     totals: totalsOf(plan, archives, reports, unfit),
     problems: met.problems,
     paused: [...met.paused],
-    newlyQuarantined: unfit.fresh + unfit.reopened + newlyQuarantined(archives, reports),
+    newlyQuarantined: unfit.fresh + unfit.reopened + newlyQuarantined(before, archives, reports),
   };
 }
 
@@ -107,8 +107,13 @@ function pausedRun(policy: Policy, paused: readonly string[]): PolicyRun {
   return { policy: policy.name, version: policyVersion(policy), plan: null, totals, paused, ...nothing };
 }
 
-/** Archives of the policy that an earlier run left unfinished, each under the version that it pinned. */
-async function carryOnUnfinished(context: Context, policy: Policy, touched: Set<ArchiveId>, met: Met): Promise<void> {
+/** Archives of the policy that an earlier run left unfinished, each under the version that it pinned. Returns them as they were. */
+async function carryOnUnfinished(
+  context: Context,
+  policy: Policy,
+  touched: Set<ArchiveId>,
+  met: Met,
+): Promise<readonly ArchiveDocument[]> {
   const unfinished: ArchiveDocument[] = [];
   for await (const archive of findArchives(context.store, { policy: policy.name, state: { $in: UNCLEARED_STATES } }))
     unfinished.push(archive);
@@ -122,14 +127,26 @@ async function carryOnUnfinished(context: Context, policy: Policy, touched: Set<
     touched.add(archive._id);
     await carryOn(context, archive._id, await pinnedPolicy(context.store, archive.policyVersion));
   });
+  return unfinished;
 }
 
-function newlyQuarantined(archives: readonly ArchiveDocument[], disposals: readonly DisposalReport[]): number {
-  const records = [...archives, ...disposals].reduce(
-    (sum, { outcomes, unfit }) => sum + outcomes.quarantined + unfit,
-    0,
-  );
-  return records + archives.filter(({ state }) => state === 'quarantined').length;
+/** Less what the archives that were carried on had before: an earlier run has told it. */
+function newlyQuarantined(
+  before: readonly ArchiveDocument[],
+  archives: readonly ArchiveDocument[],
+  disposals: readonly DisposalReport[],
+): number {
+  return sumOf([...archives, ...disposals], quarantinedIn) - sumOf(before, quarantinedIn);
+}
+
+/** Its records in quarantine, and itself. */
+function quarantinedIn(of: ArchiveDocument | DisposalReport): number {
+  const isItself = 'state' in of && of.state === 'quarantined';
+  return of.outcomes.quarantined + of.unfit + (isItself ? 1 : 0);
+}
+
+function sumOf<T>(all: readonly T[], count: (one: T) => number): number {
+  return all.reduce((sum, one) => sum + count(one), 0);
 }
 
 /** Disposals that were ordered and that were cut: what was ordered then, and no more. */

@@ -418,6 +418,43 @@ describe('what cannot be handled', () => {
     expect(world.idsIn(policy)).toEqual(['stubborn']);
   });
 
+  test('told once, although the archive is carried on because its roster was not shrunk', async () => {
+    put('stubborn');
+    const base = contextOf();
+    const source = overlay(base.source, { deleteGuarded: async () => ({ deletedCount: 1 }) });
+    expect((await run({ ...base, source })).newlyQuarantined).toBe(1);
+    const [archive] = await world.archives();
+    await archives(world.store).replace({ ...archive!, rosterShrunk: false });
+    const again = await run();
+    expect(again.archives).toMatchObject([{ _id: archive!._id, rosterShrunk: true, outcomes: { quarantined: 1 } }]);
+    expect(again.newlyQuarantined).toBe(0);
+  });
+
+  test('told once, although the archive is carried on when its inventory is there; what is found then is new', async () => {
+    policy = await world.publish(
+      YAML('{ records: 1000, share: 1.0 }').replace('vault: cold,', 'vault: cold, verify: inventory,'),
+    );
+    for (const name of ['a', 'large', 'stubborn']) put(name);
+    const base = contextOf();
+    const fitness: Context['source']['fitness'] = (_shape, raw) =>
+      Buffer.from(raw).includes('large') ? 'too-large' : null;
+    const first = await run({ ...base, source: overlay(base.source, { fitness }) });
+    expect(first.archives).toMatchObject([{ state: 'stored', unfit: 1 }]);
+    expect(first.newlyQuarantined).toBe(1);
+    expect((await run()).newlyQuarantined).toBe(0);
+    const [archive] = await world.archives();
+    await archives(world.store).replace({ ...archive!, state: 'verified', verifiedAt: world.clock.now() });
+    const refusing = overlay(base.source, {
+      deleteGuarded: async (shape, records, warrant) => {
+        const others = records.filter(({ key }) => key !== 's:stubborn');
+        return await base.source.deleteGuarded(shape, others, warrant);
+      },
+    });
+    const last = await run({ ...contextOf(), source: refusing });
+    expect(last.archives).toMatchObject([{ state: 'cleared', unfit: 1, outcomes: { deleted: 1, quarantined: 1 } }]);
+    expect(last.newlyQuarantined).toBe(1);
+  });
+
   test('found while its archive is sealed: counted once as unfit and once as quarantined', async () => {
     put('a');
     put('large');
