@@ -34,6 +34,7 @@ export async function openSetting(name?: string): Promise<Setting> {
     keys: { first: { url: urls.mongodb, database: `${database}_ledger` }, second: null, backupMaxAge: null },
     signingKeyPem: null,
     attachments: new Map(),
+    restoreHosts: [],
     contacts: new Map(),
     vaults: new Map([
       [

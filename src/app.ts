@@ -64,7 +64,8 @@ export async function openApp(config: Config, options: AppOptions): Promise<App>
     const attachments = new Attachments(client, config.attachments);
     closing.push(async () => attachments.close());
     const vaults = new Map<Parameters<typeof createVault>[0], VaultPort>();
-    for (const [key, entry] of config.vaults) vaults.set(key, createVault(key, entry, { clock }));
+    for (const [key, entry] of config.vaults)
+      vaults.set(key, createVault(key, entry, { clock, environment: config.environment }));
     const notifying = openWays(config, clock, closing);
     const installation = await openInstallation(store, clock, config.environment);
     const keys = createKeys({

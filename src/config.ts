@@ -48,6 +48,8 @@ export interface Config {
   readonly vaults: ReadonlyMap<VaultKey, VaultConfig>;
   /** Stores of S3 objects that hang on records, by name. */
   readonly attachments: ReadonlyMap<string, AttachmentStore>;
+  /** Where a non-production installation may restore to, beside its own server. */
+  readonly restoreHosts: readonly string[];
   /** By owner id (`src/ids.ts`). */
   readonly owners: ReadonlyMap<OwnerId, readonly Administrator[]>;
   /** Who looks at what is in quarantine and whom mail goes to, where moraine.yaml says so. */
@@ -97,6 +99,7 @@ export function loadConfig(
     signingKeyPem: signingKey.pem,
     vaults: new Map(Object.entries(config.vaults).map(([name, vault]) => [id.vaultKey(name), vault])),
     attachments: new Map(Object.entries(config.attachments)),
+    restoreHosts: config.restoreHosts,
     contacts: new Map(
       Object.entries(config.owners).flatMap(([name, { contact }]): [OwnerId, string][] =>
         contact === undefined ? [] : [[id.owner(name), contact]],

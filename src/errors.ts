@@ -76,7 +76,7 @@ export const ERROR_KINDS = {
   ENVIRONMENT_MISMATCH: {
     class: 'usage',
     meaning:
-      'moraine.yaml names another environment than the one stamped into the ledger, a sandbox has an address outside loopback, or a non-production installation would restore into a server of production.',
+      'moraine.yaml names another environment than the one stamped into the ledger, a sandbox has an address outside loopback, or a non-production installation would restore into a server that is, or may be, of production.',
     hint: 'Use the configuration that belongs to this ledger.',
   },
   BY_REFUSED: {
@@ -129,6 +129,11 @@ export const ERROR_KINDS = {
     class: 'person',
     meaning: 'A vault or bucket of the expected name belongs to someone else.',
     hint: 'Choose another vault prefix or bucket template.',
+  },
+  VAULT_OF_ANOTHER_ENVIRONMENT: {
+    class: 'person',
+    meaning: 'A vault or bucket of the expected name holds what another environment archived: production, or not.',
+    hint: 'Use another prefix or bucket template, or another account, for each environment.',
   },
   PLACEMENT_REFUSED: {
     class: 'person',

@@ -1,7 +1,6 @@
 /** `moraine restore`: an archive's records, out as files or into MongoDB, with an administrator's identity. */
 import type { Command } from 'commander';
 import { openSource } from '../app.ts';
-import { isLoopbackMongodb } from '../config/loopback.ts';
 import { MoraineError } from '../errors.ts';
 import { id } from '../ids.ts';
 import { unwrapArchiveKey } from '../keys/administrator.ts';
@@ -14,6 +13,7 @@ import { acting, EXIT, newCommand, type Session } from './command.ts';
 import { IDENTITY_OPTION, type IdentityOptions, PASSPHRASE_OPTION, readIdentity } from './identity.ts';
 import { parseInstant } from './parse-instant.ts';
 import { databaseTarget } from './restore-database.ts';
+import { assertNoProductionLedger, assertPlaceAllowed } from './restore-environment.ts';
 import { dumpPath, folderTarget } from './restore-folder.ts';
 import { count, counted, day } from './words.ts';
 
@@ -118,21 +118,9 @@ async function targetOf(
   exemptUntil: Date,
 ): Promise<RestoreTarget> {
   if (into === undefined) return await folderTarget(out ?? '', collectionOfArchive(archive), context.newId());
-  if (session.config.environment === 'sandbox' && !isLoopbackMongodb(into)) {
-    throw new MoraineError('ENVIRONMENT_MISMATCH', 'A sandbox restores to addresses on this machine only.');
-  }
+  assertPlaceAllowed(session.config, into);
   const { source, attachments, productionLedgers, close } = await openSource(into, session.config);
   session.atEnd(close);
-  if (session.config.environment === 'non-production') refuseProduction(await productionLedgers());
+  if (session.config.environment === 'non-production') assertNoProductionLedger(await productionLedgers());
   return await databaseTarget(context, source, archive, exemptUntil, attachments);
-}
-
-/** Records of a non-production installation never go into production. A server on which a ledger of production lies is one. */
-function refuseProduction(ledgers: readonly string[]): void {
-  if (ledgers.length === 0) return;
-  throw new MoraineError(
-    'ENVIRONMENT_MISMATCH',
-    `That is a server of production: database ${ledgers[0]} there is the ledger of a production installation.`,
-    { hint: 'Restore a non-production installation into a non-production server, or with --out into files.' },
-  );
 }

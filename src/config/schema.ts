@@ -124,6 +124,12 @@ export const configSchema = z.strictObject({
     .record(z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'lower-case letters, digits and "-"'), attachmentStoreSchema)
     .default({})
     .meta({ description: 'Stores of S3 objects that hang on records, by the name that policies give them.' }),
+  restoreHosts: z
+    .array(z.string().regex(/^[A-Za-z0-9.-]+(:\d{1,5})?$/, 'a host such as mongo.staging.example:27017'))
+    .default([])
+    .meta({
+      description: 'Hosts of MongoDB, none of production, that a non-production installation may restore into.',
+    }),
   owners: z
     .record(
       z.string().min(1),

@@ -1,4 +1,5 @@
 import type { Clock } from '../clock.ts';
+import type { Environment } from '../environment.ts';
 import type { VaultKey } from '../ids.ts';
 import type { ServiceAddress, StaticCredentials } from './aws-client.ts';
 import { GlacierVault } from './glacier.ts';
@@ -13,7 +14,11 @@ const LOCAL_STACK_CREDENTIALS: StaticCredentials = { accessKeyId: 'moraine', sec
  * The vault of one entry of `vaults:` in moraine.yaml. Opens no connection. Credentials: those of the entry (an endpoint
  * on this machine only), else those of the local stack for such an endpoint, else the AWS SDK's own chain.
  */
-export function createVault(key: VaultKey, config: VaultConfig, deps: { readonly clock: Clock }): VaultPort {
+export function createVault(
+  key: VaultKey,
+  config: VaultConfig,
+  deps: { readonly clock: Clock; readonly environment: Environment },
+): VaultPort {
   const isLocal = config.endpoint !== undefined && isLoopback(config.endpoint);
   const address: ServiceAddress = {
     key,
@@ -23,11 +28,17 @@ export function createVault(key: VaultKey, config: VaultConfig, deps: { readonly
   };
   switch (config.backend) {
     case 'glacier':
-      return new GlacierVault({ ...address, account: config.account, prefix: config.prefix });
+      return new GlacierVault({
+        ...address,
+        environment: deps.environment,
+        account: config.account,
+        prefix: config.prefix,
+      });
     case 's3':
       return new S3Vault(
         {
           ...address,
+          environment: deps.environment,
           bucketTemplate: config.bucket,
           storageClass: config.storageClass,
           objectLock: config.objectLock,

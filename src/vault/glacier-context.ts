@@ -1,4 +1,5 @@
 import { GlacierClient } from '@aws-sdk/client-glacier';
+import type { Environment } from '../environment.ts';
 import {
   AWS_MAX_ATTEMPTS,
   AWS_SINGLE_ATTEMPT,
@@ -10,6 +11,7 @@ import {
 import type { Tier, VaultLocation } from './port.ts';
 
 export interface GlacierSettings extends ServiceAddress {
+  readonly environment: Environment;
   /** `-` is the account of the credentials. */
   readonly account: string;
   /** First part of every vault's name; undefined: the first characters of the installation's id. */

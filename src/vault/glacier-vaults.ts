@@ -12,29 +12,26 @@ import {
 } from '@aws-sdk/client-glacier';
 import { MoraineError } from '../errors.ts';
 import { addressOf, type GlacierContext } from './glacier-context.ts';
-import { isTaggedAs, notOurs } from './ownership.ts';
+import { allTags, notOurs, taggedAs, type WantedTags } from './ownership.ts';
 import type { VaultLocation } from './port.ts';
 import { isServiceError, translating } from './translate-error.ts';
 
 /** Amazon Glacier, "Working with Vaults": 1,000 vaults per account and region. */
 const VAULTS_PER_ACCOUNT = 1_000;
 
-/** Creates and tags the vault where it is not there. Throws CHANGED_RESOURCE_NOT_OURS or VAULT_LIMIT. */
-export async function ensureVault(
-  context: GlacierContext,
-  location: VaultLocation,
-  tags: Readonly<Record<string, string>>,
-): Promise<void> {
+/** Creates and tags the vault where it is not there. Throws CHANGED_RESOURCE_NOT_OURS, VAULT_OF_ANOTHER_ENVIRONMENT or VAULT_LIMIT. */
+export async function ensureVault(context: GlacierContext, location: VaultLocation, wanted: WantedTags): Promise<void> {
   const found = await readTags(context, location);
-  if (found !== null && isTaggedAs(found, tags, location)) return;
-  if (found === null) await createVault(context, location);
-  else await assertNeverUsed(context, location);
+  const tagged = found === null ? null : taggedAs(found, wanted, location);
+  if (tagged === 'ours') return;
+  if (tagged === null) await createVault(context, location);
+  else if (tagged === 'untagged') await assertNeverUsed(context, location);
   await translating({ what: 'tag the vault', location, effect: null }, () =>
-    context.client.send(new AddTagsToVaultCommand({ ...addressOf(location), Tags: { ...tags } })),
+    context.client.send(new AddTagsToVaultCommand({ ...addressOf(location), Tags: { ...allTags(wanted) } })),
   );
   // Two installations that create the same vault at the same moment overwrite each other's tags: the loser sees it here.
   const after = await readTags(context, location);
-  if (after === null || !isTaggedAs(after, tags, location))
+  if (after === null || taggedAs(after, wanted, location) !== 'ours')
     throw notOurs(location, 'its tags changed while we set them');
 }
 

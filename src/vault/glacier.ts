@@ -37,7 +37,8 @@ export class GlacierVault implements VaultPort {
   }
 
   ensure(location: VaultLocation): Promise<void> {
-    return ensureVault(this.#context, location, ownershipTags(location));
+    const { environment } = this.#context.settings;
+    return ensureVault(this.#context, location, { owner: ownershipTags(location), environment });
   }
 
   vaultCount() {

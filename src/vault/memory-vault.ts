@@ -16,6 +16,7 @@
 import { randomUUID } from 'node:crypto';
 import { MIB, treeHash as treeHashOf } from '../archive/tree-hash.ts';
 import type { Clock } from '../clock.ts';
+import type { Environment } from '../environment.ts';
 import { MoraineError } from '../errors.ts';
 import { type CustomerId, id, type OwnerId, type VaultKey } from '../ids.ts';
 import type { AbandonedUpload, PurgeClaim } from '../ledger/warrants.ts';
@@ -30,8 +31,8 @@ import {
   putPart,
   startOfSecond,
 } from './memory-vault-record.ts';
-import { defaultVaultPrefix, ownershipTags, vaultName } from './naming.ts';
-import { isTaggedAs, notOurs } from './ownership.ts';
+import { ensureMemoryVault, VAULTS_MAX } from './memory-vault-tags.ts';
+import { defaultVaultPrefix, vaultName } from './naming.ts';
 import { assertPartBytes, assertReadRange, assertRetrievalRange } from './part-size.ts';
 import type {
   ByteRange,
@@ -48,7 +49,6 @@ import type {
 import { estimateRetrieval } from './prices.ts';
 
 const HOUR_MS = 3_600_000;
-const VAULTS_MAX = 1_000;
 const INVENTORY_JOB_MS = 4 * HOUR_MS;
 const TIER_MS: Readonly<Record<Tier, number>> = { expedited: HOUR_MS / 12, standard: 5 * HOUR_MS, bulk: 12 * HOUR_MS };
 
@@ -57,13 +57,22 @@ export class MemoryVault implements VaultPort {
   readonly smallestPartBytes = MIB;
   readonly #key: VaultKey;
   readonly #clock: Clock;
-  readonly #vaults = new Map<string, MemoryVaultRecord>();
+  readonly #environment: Environment;
+  #vaults = new Map<string, MemoryVaultRecord>();
   readonly #faults = new MemoryFaults();
   #advancedMs = 0;
 
-  constructor(options: { readonly key?: VaultKey; readonly clock: Clock }) {
+  constructor(options: { readonly key?: VaultKey; readonly clock: Clock; readonly environment?: Environment }) {
+    this.#environment = options.environment ?? 'sandbox';
     this.#key = options.key ?? id.vaultKey('memory');
     this.#clock = options.clock;
+  }
+
+  /** The same service, as an installation of another environment uses it. */
+  as(environment: Environment): MemoryVault {
+    const other = new MemoryVault({ key: this.#key, clock: this.#clock, environment });
+    other.#vaults = this.#vaults;
+    return other;
   }
 
   /** Moves the vault's own time on; it never runs backward. */
@@ -96,6 +105,10 @@ export class MemoryVault implements VaultPort {
     this.#vaults.set(location.name, new MemoryVaultRecord(location.name, tags, this.now()));
   }
 
+  tagsOf(location: VaultLocation): Readonly<Record<string, string>> {
+    return this.#vault(location).tags;
+  }
+
   plantArchive(location: VaultLocation, bytes: Uint8Array, description: string): string {
     return this.#vault(location).store(bytes, description, this.now()).vaultArchiveId;
   }
@@ -120,20 +133,9 @@ export class MemoryVault implements VaultPort {
   }
 
   ensure(location: VaultLocation): Promise<void> {
-    return this.#faults.answer('ensure', () => {
-      const tags = ownershipTags(location);
-      const found = this.#vaults.get(location.name);
-      if (found !== undefined && isTaggedAs(found.tags, tags, location)) return;
-      if (found === undefined && this.#vaults.size >= VAULTS_MAX) {
-        throw new MoraineError('VAULT_LIMIT', `Vault ${location.name} would be one more than the account may hold.`);
-      }
-      if (found === undefined) {
-        this.#vaults.set(location.name, new MemoryVaultRecord(location.name, tags, this.now()));
-        return;
-      }
-      if (found.present().length > 0) throw notOurs(location, 'it has archives but none of our tags');
-      found.tags = tags;
-    });
+    return this.#faults.answer('ensure', () =>
+      ensureMemoryVault(this.#vaults, location, this.#environment, this.now()),
+    );
   }
 
   vaultCount() {

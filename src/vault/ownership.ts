@@ -1,9 +1,44 @@
 /** Whose a vault or bucket is: its tags decide, never its name alone (promise 9). */
+import type { Environment } from '../environment.ts';
 import { MoraineError } from '../errors.ts';
 import type { VaultLocation } from './port.ts';
 
-/** True when all tags are there and equal; false when none is; throws when they say something else. */
-export function isTaggedAs(
+/** Beside whose it is: of which environment what is in it is. */
+export const ENVIRONMENT_TAG = 'moraine-environment';
+
+/** What `ensure` compares: whose the vault is to be, and the environment of who asks. */
+export interface WantedTags {
+  readonly owner: Readonly<Record<string, string>>;
+  readonly environment: Environment;
+}
+
+/**
+ * `ours`: all tags are there and equal. `no-environment`: only whose it is; an older version made it. `untagged`: none of
+ * them. Throws VAULT_OF_ANOTHER_ENVIRONMENT, and CHANGED_RESOURCE_NOT_OURS when the tags say somebody else.
+ */
+export function taggedAs(
+  found: Readonly<Record<string, string>>,
+  wanted: WantedTags,
+  location: VaultLocation,
+): 'ours' | 'no-environment' | 'untagged' {
+  const environment = found[ENVIRONMENT_TAG];
+  if (environment !== undefined && environment !== wanted.environment) {
+    throw new MoraineError(
+      'VAULT_OF_ANOTHER_ENVIRONMENT',
+      `The ${kindOf(location)} ${location.name} is of environment "${environment}", and we are ${wanted.environment}.`,
+      { ids: { vault: location.name } },
+    );
+  }
+  if (!isOwnedAs(found, wanted.owner, location)) return 'untagged';
+  return environment === undefined ? 'no-environment' : 'ours';
+}
+
+export function allTags({ owner, environment }: WantedTags): Readonly<Record<string, string>> {
+  return { ...owner, [ENVIRONMENT_TAG]: environment };
+}
+
+/** True when all are there and equal; false when none is; throws when they say something else. */
+function isOwnedAs(
   found: Readonly<Record<string, string>>,
   wanted: Readonly<Record<string, string>>,
   location: VaultLocation,
@@ -20,8 +55,15 @@ export function isTaggedAs(
 }
 
 export function notOurs(location: VaultLocation, why: string): MoraineError {
-  const kind = location.backend === 's3' ? 'bucket' : 'vault';
-  return new MoraineError('CHANGED_RESOURCE_NOT_OURS', `The ${kind} ${location.name} is not ours: ${why}.`, {
-    ids: { vault: location.name },
-  });
+  return new MoraineError(
+    'CHANGED_RESOURCE_NOT_OURS',
+    `The ${kindOf(location)} ${location.name} is not ours: ${why}.`,
+    {
+      ids: { vault: location.name },
+    },
+  );
+}
+
+function kindOf({ backend }: VaultLocation): string {
+  return backend === 's3' ? 'bucket' : 'vault';
 }

@@ -108,7 +108,7 @@ export interface VaultPort {
   locate(installation: string, owner: OwnerId, customer: CustomerId): VaultLocation;
   /** The service's clock from the `Date` header of a cheap call: a witness of time. */
   serverTime(): Promise<Date>;
-  /** Creates vault (or bucket) and tags where they are not there; does nothing when they are. Throws VAULT_LIMIT at the service's limit, CHANGED_RESOURCE_NOT_OURS when the tags name another owner, customer or installation. */
+  /** Creates vault (or bucket) and tags where they are not there; does nothing when they are. Throws VAULT_LIMIT at the service's limit, CHANGED_RESOURCE_NOT_OURS when the tags name another owner, customer or installation, VAULT_OF_ANOTHER_ENVIRONMENT when they name another environment than ours. */
   ensure(location: VaultLocation): Promise<void>;
   /** How many vaults the account and region hold and may hold; null where there is no such limit. */
   vaultCount(): Promise<{ readonly used: number; readonly limit: number } | null>;

@@ -17,27 +17,29 @@ import {
   PutPublicAccessBlockCommand,
 } from '@aws-sdk/client-s3';
 import { MoraineError } from '../errors.ts';
-import { isTaggedAs, notOurs } from './ownership.ts';
+import { allTags, notOurs, taggedAs, type WantedTags } from './ownership.ts';
 import type { VaultLocation } from './port.ts';
 import type { S3Context } from './s3-context.ts';
 import { httpStatus, isServiceError, translateError, translating } from './translate-error.ts';
 
-/** Creates the bucket where it is not there. Throws CHANGED_RESOURCE_NOT_OURS or VAULT_LIMIT. */
-export async function ensureBucket(
-  context: S3Context,
-  location: VaultLocation,
-  tags: Readonly<Record<string, string>>,
-): Promise<void> {
+/** Creates the bucket where it is not there. Throws CHANGED_RESOURCE_NOT_OURS, VAULT_OF_ANOTHER_ENVIRONMENT or VAULT_LIMIT. */
+export async function ensureBucket(context: S3Context, location: VaultLocation, wanted: WantedTags): Promise<void> {
   if (!(await bucketExists(context, location))) await createBucket(context, location);
   const found = await readTags(context, location);
-  if (isTaggedAs(found, tags, location)) return assertSettings(context, location);
-  if (!(await isEmpty(context, location))) {
+  const tagged = taggedAs(found, wanted, location);
+  if (tagged === 'ours') return assertSettings(context, location);
+  if (tagged === 'untagged' && !(await isEmpty(context, location))) {
     // Another worker may have tagged it and stored something since we read the tags.
-    if (isTaggedAs(await readTags(context, location), tags, location)) return assertSettings(context, location);
+    if (taggedAs(await readTags(context, location), wanted, location) === 'ours')
+      return assertSettings(context, location);
     throw notOurs(location, 'it has objects but none of our tags');
   }
-  await setUp(context, location, { ...found, ...tags });
-  if (!isTaggedAs(await readTags(context, location), tags, location)) throw notOurs(location, 'its tags were removed');
+  const tags = { ...found, ...allTags(wanted) };
+  // What was set up before is looked at below; whoever changed it since is to be told, not overruled.
+  if (tagged === 'untagged') await setUp(context, location, tags);
+  else await tag(context, location, tags);
+  if (taggedAs(await readTags(context, location), wanted, location) !== 'ours')
+    throw notOurs(location, 'its tags were removed');
   await assertSettings(context, location);
 }
 
@@ -85,9 +87,13 @@ function regionOf(region: string): Pick<CreateBucketCommandInput, 'CreateBucketC
   return { CreateBucketConfiguration: { LocationConstraint: region as BucketLocationConstraint } };
 }
 
-function setUp(context: S3Context, location: VaultLocation, tags: Readonly<Record<string, string>>): Promise<void> {
+async function setUp(
+  context: S3Context,
+  location: VaultLocation,
+  tags: Readonly<Record<string, string>>,
+): Promise<void> {
   const Bucket = location.name;
-  return translating({ what: 'set up the bucket', location, effect: null }, async () => {
+  await translating({ what: 'set up the bucket', location, effect: null }, async () => {
     await context.client.send(
       new PutPublicAccessBlockCommand({
         Bucket,
@@ -102,9 +108,16 @@ function setUp(context: S3Context, location: VaultLocation, tags: Readonly<Recor
     await context.client.send(
       new PutBucketVersioningCommand({ Bucket, VersioningConfiguration: { Status: 'Enabled' } }),
     );
-    const TagSet = Object.entries(tags).map(([Key, Value]) => ({ Key, Value }));
-    await context.client.send(new PutBucketTaggingCommand({ Bucket, Tagging: { TagSet } }));
   });
+  await tag(context, location, tags);
+}
+
+/** All tags at once: the service knows no other way. */
+async function tag(context: S3Context, location: VaultLocation, tags: Readonly<Record<string, string>>): Promise<void> {
+  const TagSet = Object.entries(tags).map(([Key, Value]) => ({ Key, Value }));
+  await translating({ what: 'tag the bucket', location, effect: null }, () =>
+    context.client.send(new PutBucketTaggingCommand({ Bucket: location.name, Tagging: { TagSet } })),
+  );
 }
 
 async function readTags(context: S3Context, location: VaultLocation): Promise<Record<string, string>> {

@@ -1,5 +1,6 @@
 import { S3Client } from '@aws-sdk/client-s3';
 import type { Clock } from '../clock.ts';
+import type { Environment } from '../environment.ts';
 import { MoraineError } from '../errors.ts';
 import {
   AWS_MAX_ATTEMPTS,
@@ -11,6 +12,7 @@ import {
 } from './aws-client.ts';
 
 export interface S3Settings extends ServiceAddress {
+  readonly environment: Environment;
   readonly bucketTemplate: string;
   readonly storageClass: 'GLACIER' | 'DEEP_ARCHIVE';
   readonly objectLock: 'governance' | 'compliance' | undefined;

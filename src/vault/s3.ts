@@ -50,7 +50,11 @@ export class S3Vault implements VaultPort {
 
   /** The bucket is its owner's; customers have prefixes in it, so no tag names one. */
   ensure(location: VaultLocation): Promise<void> {
-    return ensureBucket(this.#context, location, ownershipTags({ ...location, customer: null }));
+    const { environment } = this.#context.settings;
+    return ensureBucket(this.#context, location, {
+      owner: ownershipTags({ ...location, customer: null }),
+      environment,
+    });
   }
 
   vaultCount(): Promise<null> {

@@ -53,6 +53,7 @@ export async function openConsoleWorld(names: TestNames, options: ConsoleWorldOp
     keys: { first: { url: mongodb, database: ledger }, second: null, backupMaxAge: null },
     signingKeyPem: null,
     attachments: new Map(),
+    restoreHosts: [],
     contacts: new Map(),
     vaults: new Map([
       [

@@ -4,6 +4,7 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { MIB, treeHash } from '../../src/archive/tree-hash.ts';
 import { type ErrorCode, isMoraineError } from '../../src/errors.ts';
 import { id } from '../../src/ids.ts';
+import { ownershipTags } from '../../src/vault/naming.ts';
 import type { VaultLocation, VaultPort } from '../../src/vault/port.ts';
 import {
   abandoned,
@@ -68,6 +69,28 @@ export function vaultContract(name: string, build: () => Promise<VaultWorld>): v
         await expect(port.ensure(place)).rejects.toSatisfy(code('CHANGED_RESOURCE_NOT_OURS'));
       },
     );
+
+    test('ensure: a vault of another environment is refused, both ways, and stays as it is', async () => {
+      const place = newPlace();
+      await world.production.ensure(place);
+      const tags = await world.tagsOf(place);
+      expect(tags).toMatchObject({ 'moraine-environment': 'production' });
+      await expect(port.ensure(place)).rejects.toSatisfy(code('VAULT_OF_ANOTHER_ENVIRONMENT'));
+      expect(await world.tagsOf(place)).toEqual(tags);
+      await world.production.ensure(place);
+      expect(await world.tagsOf(location)).toMatchObject({ 'moraine-environment': 'sandbox' });
+      await expect(world.production.ensure(location)).rejects.toSatisfy(code('VAULT_OF_ANOTHER_ENVIRONMENT'));
+    });
+
+    test('ensure: one of ours that names no environment gets ours, keeps its other tags, and is used', async () => {
+      const place = newPlace();
+      const tags = ownershipTags({ ...place, customer: port.backend === 's3' ? null : place.customer });
+      await world.plantVault(place, { ...tags, team: 'records' });
+      await port.ensure(place);
+      expect(await world.tagsOf(place)).toEqual({ ...tags, team: 'records', 'moraine-environment': 'sandbox' });
+      await store(port, place, bytesOf(10, 1));
+      await expect(world.production.ensure(place)).rejects.toSatisfy(code('VAULT_OF_ANOTHER_ENVIRONMENT'));
+    });
 
     test('five workers want the same new vault at once: all of them store in it', async () => {
       const place = newPlace();

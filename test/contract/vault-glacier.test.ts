@@ -1,12 +1,19 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { CreateVaultCommand, GlacierClient, UploadArchiveCommand } from '@aws-sdk/client-glacier';
+import {
+  AddTagsToVaultCommand,
+  CreateVaultCommand,
+  GlacierClient,
+  ListTagsForVaultCommand,
+  UploadArchiveCommand,
+} from '@aws-sdk/client-glacier';
 import type { FastifyInstance } from 'fastify';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createEmulator } from '../../infra/glacier-emulator/server.ts';
 import { MIB } from '../../src/archive/tree-hash.ts';
 import { systemClock } from '../../src/clock.ts';
+import type { Environment } from '../../src/environment.ts';
 import { isMoraineError } from '../../src/errors.ts';
 import { id } from '../../src/ids.ts';
 import { createVault } from '../../src/vault/create-vault.ts';
@@ -51,9 +58,9 @@ const OPERATIONS: Readonly<Record<FaultyCall, string>> = {
   retrievalState: 'DescribeJob',
 };
 
-function vaultAt(address: string): VaultPort {
+function vaultAt(address: string, environment: Environment = 'sandbox'): VaultPort {
   const config = vaultConfigSchema.parse({ backend: 'glacier', region: 'eu-west-1', endpoint: address });
-  return createVault(id.vaultKey('cold'), config, { clock: systemClock });
+  return createVault(id.vaultKey('cold'), config, { clock: systemClock, environment });
 }
 
 async function emulator(path: string, body: unknown): Promise<void> {
@@ -73,6 +80,15 @@ function sdk(): GlacierClient {
 async function world() {
   return {
     port: vaultAt(endpoint),
+    production: vaultAt(endpoint, 'production'),
+    plantVault: async ({ name: vaultName }: VaultLocation, tags: Readonly<Record<string, string>>) => {
+      await sdk().send(new CreateVaultCommand({ accountId: '-', vaultName }));
+      await sdk().send(new AddTagsToVaultCommand({ accountId: '-', vaultName, Tags: { ...tags } }));
+    },
+    tagsOf: async ({ name: vaultName }: VaultLocation) => {
+      const { Tags = {} } = await sdk().send(new ListTagsForVaultCommand({ accountId: '-', vaultName }));
+      return Tags;
+    },
     nobody: vaultAt('http://127.0.0.1:1'),
     hasTime: true,
     outputOutlivesDelete: true,
@@ -175,7 +191,7 @@ describe('glacier', () => {
       endpoint,
       credentials: { accessKeyId: 'somebody', secretAccessKey: 'else' },
     });
-    const stranger = createVault(id.vaultKey('cold'), config, { clock: systemClock });
+    const stranger = createVault(id.vaultKey('cold'), config, { clock: systemClock, environment: 'sandbox' });
     await expect(stranger.serverTime()).rejects.toSatisfy((e) => isMoraineError(e, 'VAULT_REFUSED'));
   });
 });

@@ -13,6 +13,9 @@ vaultContract('in memory', async () => {
   for (const operation of ['serverTime', 'ensure', 'storeWhole'] as const) nobody.failNext(operation, 'unavailable');
   return {
     port,
+    production: port.as('production'),
+    plantVault: async (location, tags) => port.plantVault(location, tags),
+    tagsOf: async (location) => port.tagsOf(location),
     nobody,
     hasTime: true,
     outputOutlivesDelete: true,

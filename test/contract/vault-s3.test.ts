@@ -1,8 +1,10 @@
 import { createHash } from 'node:crypto';
 import {
   CreateBucketCommand,
+  GetBucketTaggingCommand,
   GetBucketVersioningCommand,
   GetPublicAccessBlockCommand,
+  PutBucketTaggingCommand,
   PutBucketVersioningCommand,
   PutObjectCommand,
   S3Client,
@@ -10,6 +12,7 @@ import {
 import { afterAll, describe, expect, test } from 'vitest';
 import { treeHash } from '../../src/archive/tree-hash.ts';
 import { systemClock } from '../../src/clock.ts';
+import type { Environment } from '../../src/environment.ts';
 import { isMoraineError } from '../../src/errors.ts';
 import { id } from '../../src/ids.ts';
 import { createVault } from '../../src/vault/create-vault.ts';
@@ -46,6 +49,7 @@ interface Settings {
   readonly address?: string;
   readonly storageClass?: string;
   readonly objectLock?: string;
+  readonly environment?: Environment;
 }
 
 function vault(settings: Settings = {}): VaultPort {
@@ -57,11 +61,27 @@ function vault(settings: Settings = {}): VaultPort {
     storageClass: settings.storageClass ?? 'GLACIER',
     objectLock: settings.objectLock,
   });
-  return createVault(id.vaultKey('cold'), config, { clock: systemClock });
+  return createVault(id.vaultKey('cold'), config, {
+    clock: systemClock,
+    environment: settings.environment ?? 'sandbox',
+  });
 }
 
 const world = async (settings: Settings = {}) => ({
   port: vault(settings),
+  production: vault({ ...settings, environment: 'production' }),
+  plantVault: async ({ name: Bucket }: VaultLocation, tags: Readonly<Record<string, string>>) => {
+    const CreateBucketConfiguration = { LocationConstraint: 'eu-west-1' } as const;
+    await sdk.send(new CreateBucketCommand({ Bucket, CreateBucketConfiguration }));
+    const VersioningConfiguration = { Status: 'Enabled' } as const;
+    await sdk.send(new PutBucketVersioningCommand({ Bucket, VersioningConfiguration }));
+    const TagSet = Object.entries(tags).map(([Key, Value]) => ({ Key, Value }));
+    await sdk.send(new PutBucketTaggingCommand({ Bucket, Tagging: { TagSet } }));
+  },
+  tagsOf: async ({ name: Bucket }: VaultLocation) => {
+    const { TagSet = [] } = await sdk.send(new GetBucketTaggingCommand({ Bucket }));
+    return Object.fromEntries(TagSet.map(({ Key = '', Value = '' }) => [Key, Value]));
+  },
   nobody: vault({ ...settings, address: 'http://127.0.0.1:1' }),
   // The local stack's S3 restores at once and its listing is the inventory.
   hasTime: false,

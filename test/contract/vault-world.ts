@@ -18,6 +18,11 @@ export type WorldFault = 'throttle' | 'lost-reply';
 
 export interface VaultWorld {
   readonly port: VaultPort;
+  /** The same service, as an installation of production uses it; `port` is a sandbox. */
+  readonly production: VaultPort;
+  /** A vault with these tags that somebody made, as far as `ensure` asks. */
+  plantVault(location: VaultLocation, tags: Readonly<Record<string, string>>): Promise<void>;
+  tagsOf(location: VaultLocation): Promise<Readonly<Record<string, string>>>;
   /** A port to a server that is not there. */
   readonly nobody: VaultPort;
   /** Inventories and retrievals take hours, outputs expire, and time can be moved. */

@@ -67,6 +67,7 @@ export async function openWorld(names: TestNames, options: WorldOptions = {}): P
     keys: { first: { url: urls.mongodb, database: ledger }, second: null, backupMaxAge: 'P30D' },
     signingKeyPem: null,
     attachments: new Map(),
+    restoreHosts: [],
     contacts: new Map(),
     vaults: new Map([
       [

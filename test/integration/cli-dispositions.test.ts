@@ -226,7 +226,13 @@ describe('a non-production installation', () => {
         return staging.moraine('restore', 'a1', '--identity', staging.identity, '--into', mongodb, '--yes', '--json');
       };
       await stamp.insertOne({ _id: 'installation', environment: 'production' } as never);
-      expect((await restore()).json).toMatchObject({ error: { code: 'ENVIRONMENT_MISMATCH' } });
+      expect((await restore()).json).toMatchObject({
+        error: { code: 'ENVIRONMENT_MISMATCH', message: expect.stringContaining('ledger of a production') },
+      });
+      const elsewhere = ['restore', 'a1', '--identity', staging.identity, '--into', 'mongodb://127.0.0.1:1', '--yes'];
+      expect((await staging.moraine(...elsewhere, '--json')).json).toMatchObject({
+        error: { code: 'ENVIRONMENT_MISMATCH', message: expect.stringContaining('127.0.0.1:1 is not') },
+      });
     } finally {
       await staging.close();
     }

@@ -468,3 +468,17 @@ describe('what cannot be handled', () => {
     expect(world.idsIn(policy)).toEqual(['large']);
   });
 });
+
+test('a vault of another environment: nothing of it is archived or quarantined, the rest goes on, and a person is told', async () => {
+  put('north');
+  put('south', { tenant: 'south' });
+  const place = world.vault.locate(world.context().installation.id, id.owner('acme'), id.customer('north'));
+  await world.vault.as('production').ensure(place);
+  const done = await run();
+  expect(done.problems).toMatchObject([{ code: 'VAULT_OF_ANOTHER_ENVIRONMENT', customer: 'north', needsPerson: true }]);
+  expect(done).toMatchObject({ newlyQuarantined: 0, totals: { deleted: 1, quarantined: 0 } });
+  expect(world.idsIn(policy)).toEqual(['north']);
+  expect(world.vault.archivesIn(place)).toEqual([]);
+  expect((await run()).problems).toMatchObject([{ code: 'VAULT_OF_ANOTHER_ENVIRONMENT' }]);
+  expect(world.idsIn(policy)).toEqual(['north']);
+});

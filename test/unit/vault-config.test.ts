@@ -46,11 +46,10 @@ describe('an entry of vaults', () => {
 
   test('a vault of it knows where an owner and a customer are, without asking anybody', () => {
     const place = (entry: unknown) =>
-      createVault(id.vaultKey('cold'), vaultConfigSchema.parse(entry), { clock: systemClock }).locate(
-        '0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9',
-        id.owner('acme'),
-        id.customer('Nordwind AG'),
-      );
+      createVault(id.vaultKey('cold'), vaultConfigSchema.parse(entry), {
+        clock: systemClock,
+        environment: 'sandbox',
+      }).locate('0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9', id.owner('acme'), id.customer('Nordwind AG'));
     expect(place(glacier)).toMatchObject({
       key: 'cold',
       name: '0a1b2c3d.acme.Nordwind_20AG',
