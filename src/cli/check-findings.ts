@@ -3,6 +3,7 @@
 import { connectRedis } from '../../jobs/redis.ts';
 import type { Config } from '../config.ts';
 import { ERROR_KINDS, errorClass, isMoraineError } from '../errors.ts';
+import type { OwnerId } from '../ids.ts';
 import { openAlarms } from '../ledger/alarms.ts';
 import { assertClocksAgree, observeTime } from '../ledger/installation.ts';
 import { countNotifications } from '../ledger/notifications.ts';
@@ -12,7 +13,8 @@ import { canMeet } from '../lifecycle/owner-in-force.ts';
 import { placementFaults, placesOf } from '../lifecycle/placement.ts';
 import { vaultWitness } from '../lifecycle/preflight.ts';
 import type { LoadedPolicy } from '../policy/load.ts';
-import { toShape } from '../policy/policy.ts';
+import { dispositionRuleOf, type Policy, toShape } from '../policy/policy.ts';
+import { branchesFor } from '../policy/terms.ts';
 import { describeProblem } from '../yaml-problems.ts';
 import { EXIT, type ExitCode, exitCodeOf } from './exit-code.ts';
 import { differences, readPolicyFiles, versionsInForce } from './policy-files.ts';
@@ -136,7 +138,9 @@ async function checkOwner(
 function checkPlacement({ placement }: Config, loaded: readonly LoadedPolicy[]): readonly Finding[] {
   return [...placement.required].flatMap(([owner, regions]): readonly Finding[] => {
     const mine = loaded.filter(({ policy }) => canMeet(policy, owner));
-    const archiving = mine.flatMap(({ policy }) => (policy.archive === null ? [] : [policy]));
+    const archiving = mine.flatMap(({ policy }) =>
+      policy.archive === null || !archives(policy, owner) ? [] : [policy],
+    );
     const faults = placementFaults(placement, owner, placesOf(archiving));
     if (faults.length === 0)
       return [{ level: 'ok', about: 'placement', text: `Owner ${owner} stays in ${regions.join(' or ')}.` }];
@@ -144,6 +148,12 @@ function checkPlacement({ placement }: Config, loaded: readonly LoadedPolicy[]):
     const code = 'PLACEMENT_REFUSED';
     return faults.map((text) => ({ level: 'error', about: 'placement', text, hint, code, exit: EXIT.person }));
   });
+}
+
+function archives(policy: Policy, owner: OwnerId): boolean {
+  return branchesFor(dispositionRuleOf(policy), { owner, customer: null }).some(
+    ({ disposition }) => disposition === 'archive',
+  );
 }
 
 async function checkNotifications(context: Context, config: Config): Promise<readonly Finding[]> {

@@ -7,7 +7,7 @@ import { type Context, dueNow } from '../lifecycle/context.ts';
 import { canMeet } from '../lifecycle/owner-in-force.ts';
 import type { LoadedPolicy } from '../policy/load.ts';
 import { overlaps } from '../policy/overlaps.ts';
-import type { PeriodRule } from '../policy/policy.ts';
+import type { DispositionRule, PeriodRule } from '../policy/policy.ts';
 import { describeProblem } from '../yaml-problems.ts';
 import { attempt, checkDataset, checkFiles, type Finding } from './check-findings.ts';
 import { acting, EXIT, type ExitCode, newCommand } from './command.ts';
@@ -95,13 +95,18 @@ function ofFile(config: Config, { policy, file, warnings, problemAt }: LoadedPol
           warning(`${policy.name} (${file}): a period is for owner ${owner}, which ${config.file} has not.`),
         ),
     ),
+    ...ownersOf(policy.dispositions ?? null)
+      .filter(unknown)
+      .map((owner) =>
+        warning(`${policy.name} (${file}): \`then\` is for owner ${owner}, which ${config.file} has not.`),
+      ),
   ];
 }
 
-function ownersOf(period: PeriodRule | null): readonly string[] {
-  if (period === null || typeof period === 'string' || !('by' in period)) return [];
-  const inner = [...Object.values(period.of), period.otherwise].flatMap(ownersOf);
-  return period.by === 'owner' ? [...Object.keys(period.of), ...inner] : inner;
+function ownersOf(rule: PeriodRule | DispositionRule | null): readonly string[] {
+  if (rule === null || typeof rule === 'string' || !('by' in rule)) return [];
+  const inner = [...Object.values(rule.of), rule.otherwise].flatMap(ownersOf);
+  return rule.by === 'owner' ? [...Object.keys(rule.of), ...inner] : inner;
 }
 
 /** Of those that are in force or to come. */

@@ -2,7 +2,8 @@ import { MoraineError } from '../errors.ts';
 import type { CustomerId, OwnerId } from '../ids.ts';
 import type { DatasetShape } from '../source/port.ts';
 import { type Chosen, chooserOf, inTakingOrder, type ReadyBranch, readyBranch } from './choice.ts';
-import { Calendar, dueOf, endOf } from './evaluate.ts';
+import { Calendar, endOf } from './ends.ts';
+import { dueOf } from './evaluate.ts';
 import type { ExceptionRule, ValueCoders } from './exception.ts';
 import { Findings, type Note } from './findings.ts';
 import { MAX_INSTANT_MS, periodOf } from './period.ts';
@@ -177,7 +178,7 @@ function compileOne(
   const isAlike = !('by' in rule) && branches.every(({ treatment }) => treatment === null);
   const uniform = isAlike ? uniformOf(rules, given, archiveRule) : null;
   const dueAt = dueOf(rules, given, calendar);
-  const endOfArchive = archiveRule === null ? () => Number.POSITIVE_INFINITY : endOf(archiveRule, calendar);
+  const endOfArchive = archiveRule === null ? () => Number.POSITIVE_INFINITY : endOf(archiveRule, calendar, 'kept');
   const scratch = new Findings();
 
   const purgeAt = (due: number, chosen: Chosen | null, facts: DecisionFacts, found: Findings) => {

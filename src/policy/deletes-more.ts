@@ -83,8 +83,8 @@ function rank({ specificity }: RetentionRule): number {
   return SPECIFICITIES.indexOf(specificity);
 }
 
-function isLonger(next: string | undefined, old: string | undefined): boolean {
-  return next !== undefined && old !== undefined && isAtLeast(next, old);
+function isLonger(next: PeriodRule | undefined, old: PeriodRule | undefined): boolean {
+  return next !== undefined && old !== undefined && isNotShorter(next, old);
 }
 
 function ofDisposition(old: Policy, next: Policy): readonly string[] {

@@ -11,46 +11,20 @@
  * longer one retains. A value that is of no use (a text where a date belongs) makes nothing due, ever; one that is missing
  * is an event that has not happened, and waits until the latest date that the policy names.
  */
-import { type PeriodAdder, periodAdder } from './adder.ts';
+import type { PeriodAdder } from './adder.ts';
 import type { DecisionFacts, Given } from './compile.ts';
+import { type Calendar, endOf, matcher } from './ends.ts';
 import { type ExceptionRule, exceptionName, namedTexts } from './exception.ts';
 import type { Findings } from './findings.ts';
-import { addPeriod, isoPeriod, periodOf } from './period.ts';
-import { type PeriodRule, type Policy, SPECIFICITIES, type ValueRef } from './policy.ts';
-import { countOf, instantOf, isOneOf, textOf, valueAt, valueKey, valueName } from './values.ts';
-import { conditionWords, periodRuleWords, triggerWords } from './words.ts';
+import { addPeriod, periodOf } from './period.ts';
+import type { Policy, ValueRef } from './policy.ts';
+import { ReadyRules } from './ready-rules.ts';
+import { instantOf, valueAt, valueKey, valueName } from './values.ts';
+import { periodRuleWords, triggerWords } from './words.ts';
 import { wallClock } from './zone.ts';
-
-/** From an instant to the end of a period, for one record. NaN: it cannot be told. */
-type End = (from: number, facts: DecisionFacts, found: Findings) => number;
 
 /** The instant that periods count from. NaN: it cannot be told. */
 type Start = (facts: DecisionFacts, found: Findings) => number;
-
-/** One calendar for all the periods of a policy: it remembers the answers. */
-export class Calendar {
-  readonly zone: string;
-  readonly #adders = new Map<string, PeriodAdder>();
-
-  constructor(zone: string) {
-    this.zone = zone;
-  }
-
-  adder(iso: string): PeriodAdder {
-    let adder = this.#adders.get(iso);
-    if (adder === undefined) {
-      const exact = periodAdder(periodOf(iso), this.zone);
-      // The calendar takes no start that is none, and beyond its end it stays.
-      adder = (ms) => (Number.isFinite(ms) ? exact(ms) : ms);
-      this.#adders.set(iso, adder);
-    }
-    return adder;
-  }
-
-  when(ms: number): string {
-    return `${wallClock(ms, this.zone)} (${this.zone})`;
-  }
-}
 
 export function startOf(policy: Policy, calendar: Calendar): Start {
   const { trigger } = policy;
@@ -79,62 +53,6 @@ export function startOf(policy: Policy, calendar: Calendar): Start {
   };
 }
 
-export function endOf(rule: PeriodRule, calendar: Calendar): End {
-  if (typeof rule === 'string') {
-    const end = calendar.adder(rule);
-    return (from) => end(from);
-  }
-  if ('months' in rule) {
-    const key = valueKey(rule.months);
-    const otherwise = calendar.adder(rule.otherwise);
-    return (from, facts, found) => {
-      const months = countOf(valueAt(facts.values, key));
-      if (months === undefined) return found.unusable(rule.months, facts, 'a whole number of months');
-      if (months === null) return otherwise(from);
-      return calendar.adder(monthsPeriod(Math.min(months, rule.atMost)))(from);
-    };
-  }
-  if ('until' in rule) {
-    const key = valueKey(rule.until);
-    const atMost = calendar.adder(rule.atMost);
-    return (from, facts, found) => {
-      const latest = atMost(from);
-      const until = instantOf(valueAt(facts.values, key));
-      if (until === undefined) return found.unusable(rule.until, facts, 'a date');
-      if (until !== null) return Math.max(from, Math.min(until, latest));
-      found.waitUntil(latest);
-      found.note(
-        'pending',
-        () =>
-          `There is no ${valueName(rule.until)} yet: the record waits for it until ${calendar.when(latest)} at most.`,
-      );
-      return latest;
-    };
-  }
-  const tiers = new Map(Object.entries(rule.of).map(([tier, period]) => [tier, endOf(period, calendar)]));
-  const otherwise = endOf(rule.otherwise, calendar);
-  const { by } = rule;
-  if (by === 'owner') return (from, facts, found) => (tiers.get(facts.owner ?? '') ?? otherwise)(from, facts, found);
-  if (by === 'customer')
-    return (from, facts, found) => (tiers.get(facts.customer ?? '') ?? otherwise)(from, facts, found);
-  const key = valueKey(by);
-  return (from, facts, found) => {
-    const tier = textOf(valueAt(facts.values, key));
-    if (tier === undefined) return found.unusable(by, facts, 'a text or a number');
-    const named = tier !== null && tiers.has(tier) ? tier : null;
-    found.note(
-      'retention-rule',
-      () =>
-        `${valueName(by)} is ${named ?? `none of ${[...tiers.keys()].join(', ')}`}: ${periodRuleWords((named === null ? undefined : rule.of[named]) ?? rule.otherwise)}.`,
-    );
-    return ((tier === null ? undefined : tiers.get(tier)) ?? otherwise)(from, facts, found);
-  };
-}
-
-export function monthsPeriod(months: number): string {
-  return isoPeriod({ years: Math.floor(months / 12), months: months % 12, days: 0, hours: 0, minutes: 0 });
-}
-
 /** The due date of a record at an instant: exceptions come and go with the time. */
 export type Due = (facts: DecisionFacts, now: number, found: Findings) => number;
 
@@ -142,7 +60,7 @@ export function dueOf(policy: Policy, given: Given, calendar: Calendar): Due {
   const { exceptions } = given;
   const start = startOf(policy, calendar);
   const own = policy.active === null ? null : endOf(policy.active, calendar);
-  const rules = rulesOf(policy, calendar);
+  const rules = new ReadyRules(policy, calendar);
   const shorter = exceptionsOf(given, 'shorter', calendar);
   const longer = exceptionsOf(given, 'longer', calendar);
   const grace = periodOf(policy.grace);
@@ -154,49 +72,14 @@ export function dueOf(policy: Policy, given: Given, calendar: Calendar): Due {
   return (facts, now, found) => {
     const from = start(facts, found);
     if (Number.isNaN(from)) return from;
-    let retainUntil = Number.NEGATIVE_INFINITY;
-    let chosen = Number.NaN;
-    let rank = 0;
-    let chosenName: string | null = null;
-    for (const rule of rules) {
-      const matches = rule.matches(facts, found);
-      if (matches === undefined) return Number.NaN;
-      if (!matches) {
-        found.note(
-          'retention-rule',
-          () => `Rule ${rule.name} is about ${rule.about}, and not about this record.`,
-          false,
-        );
-        continue;
-      }
-      if (rule.retain !== null) {
-        const until = rule.retain(from);
-        retainUntil = Math.max(retainUntil, until);
-        found.note(
-          'retention-rule',
-          () => `Rule ${rule.name} (${rule.specificity}) retains it until ${calendar.when(until)}.`,
-          until > now,
-        );
-      }
-      if (rule.delete === null) continue;
-      const at = rule.delete(from);
-      found.note(
-        'retention-rule',
-        () => `Rule ${rule.name} (${rule.specificity}) says ${calendar.when(at)} for its disposition.`,
-        at <= now,
-      );
-      if (rule.rank > rank || (rule.rank === rank && at < chosen)) {
-        chosen = at;
-        rank = rule.rank;
-        chosenName = rule.name;
-      }
-    }
+    const retainUntil = rules.retainUntil(from, facts, now, found);
+    if (Number.isNaN(retainUntil)) return retainUntil;
     const waits = found.pendingUntil;
-    if (rank === 0) {
-      chosen = own === null ? from : own(from, facts, found);
-      found.note('active-period', () => ownText(policy, from, chosen, now), !(chosen <= now));
-    } else {
-      found.note('active-period', () => `Rule ${chosenName} takes the place of the policy's own period.`, false);
+    let chosen = rules.chosen(from, facts, now, found);
+    if (chosen === null) {
+      const end = own === null ? from : own(from, facts, found);
+      chosen = end;
+      found.note('active-period', () => ownText(policy, from, end, now), !(end <= now));
     }
     if (Number.isNaN(chosen)) return chosen;
     for (const exception of shorter) {
@@ -222,7 +105,7 @@ export function dueOf(policy: Policy, given: Given, calendar: Calendar): Due {
       found.note('exception', () => longerText(exception, until, calendar), until > now);
       due = Math.max(due, until);
     }
-    if (rules.length + exceptions.length > 0) {
+    if ((policy.rules ?? []).length + exceptions.length > 0) {
       found.note(
         'precedence',
         () => `Of all these, it is due at ${calendar.when(due)}: what retains beats what deletes.`,
@@ -242,39 +125,6 @@ function ownText(policy: Policy, from: number, end: number, now: number): string
     : `The active period of ${periodRuleWords(active)} began at ${wallClock(from, zone)} (${field}) and ${
         end <= now ? 'ended' : 'ends'
       } at ${wallClock(end, zone)} (${zone}).`;
-}
-
-interface ReadyRule {
-  readonly name: string;
-  readonly specificity: string;
-  readonly about: string;
-  /** Undefined: it cannot be told. */
-  matches(facts: DecisionFacts, found: Findings): boolean | undefined;
-  /** 1 for the most general; the policy's own period is 0. */
-  readonly rank: number;
-  readonly retain: PeriodAdder | null;
-  readonly delete: PeriodAdder | null;
-}
-
-function rulesOf(policy: Policy, calendar: Calendar): readonly ReadyRule[] {
-  return (policy.rules ?? []).map((rule) => {
-    const owners = rule.when?.owner === undefined ? null : new Set(rule.when.owner);
-    const customers = rule.when?.customer === undefined ? null : new Set(rule.when.customer);
-    const value = rule.when?.value === undefined ? null : matcher(rule.when.value.ref, new Set(rule.when.value.is));
-    return {
-      name: rule.name,
-      specificity: rule.specificity,
-      about: conditionWords(rule.when),
-      matches: (facts, found) => {
-        if (owners !== null && !owners.has(facts.owner ?? '')) return false;
-        if (customers !== null && !customers.has(facts.customer ?? '')) return false;
-        return value === null || value(facts, found);
-      },
-      rank: SPECIFICITIES.indexOf(rule.specificity) + 1,
-      retain: rule.retain === undefined ? null : calendar.adder(rule.retain),
-      delete: rule.delete === undefined ? null : calendar.adder(rule.delete),
-    };
-  });
 }
 
 interface ReadyException extends ExceptionRule {
@@ -304,16 +154,6 @@ function exceptionsOf(
         },
       };
     });
-}
-
-/** What cannot be told to be outside of a rule or an exception might be kept by it: the record waits. */
-function matcher(ref: ValueRef, texts: Pick<ReadonlySet<string>, 'has'>) {
-  const key = valueKey(ref);
-  return (facts: DecisionFacts, found: Findings): boolean | undefined => {
-    const matches = isOneOf(valueAt(facts.values, key), texts);
-    if (matches === undefined) found.unusable(ref, facts, 'a text, a number or a list of them');
-    return matches;
-  };
 }
 
 function shorterText(

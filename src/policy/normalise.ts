@@ -145,8 +145,8 @@ function normalRule(rule: NonNullable<PolicyText['rules']>[number]): RetentionRu
     name: rule.name,
     specificity: rule.scope ?? specificityOf(when),
     when,
-    ...(rule.retain === undefined ? {} : { retain: iso(rule.retain) }),
-    ...(rule.delete === undefined ? {} : { delete: iso(rule.delete) }),
+    ...(rule.retain === undefined ? {} : { retain: normalPeriod(rule.retain) }),
+    ...(rule.delete === undefined ? {} : { delete: normalPeriod(rule.delete) }),
   };
 }
 

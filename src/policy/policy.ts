@@ -29,7 +29,7 @@ export type PeriodRule =
     }
   /** As many months as the value says, and no more than `atMost`. `otherwise`: it says nothing. */
   | { readonly months: ValueRef; readonly atMost: number; readonly otherwise: string }
-  /** Until the date that the value says (the life of a subscription), and no longer than `atMost` after the trigger. */
+  /** Until the date that the value says (the life of a subscription), and no longer than `atMost` from where it counts. */
   | { readonly until: ValueRef; readonly atMost: string };
 
 /** Records of another collection that belong to one root record, and go where it goes. */
@@ -100,9 +100,9 @@ export interface RetentionRule {
   readonly name: string;
   readonly specificity: (typeof SPECIFICITIES)[number];
   readonly when: Condition | null;
-  /** ISO 8601 periods from the trigger; one of them at least. */
-  readonly retain?: string;
-  readonly delete?: string;
+  /** Counted from the trigger; one of them at least. */
+  readonly retain?: PeriodRule;
+  readonly delete?: PeriodRule;
 }
 
 export type Treatment = 'anonymise' | 'redact' | 'pseudonymise';
@@ -247,7 +247,10 @@ export function valueRefs(policy: Policy): readonly ValueRef[] {
     ...(policy.active === null ? [] : refsOfPeriod(policy.active)),
     ...(policy.archive === null ? [] : refsOfPeriod(policy.archive.for)),
     ...(policy.dispositions === undefined ? [] : refsOfDisposition(policy.dispositions)),
-    ...(policy.rules ?? []).flatMap(({ when }) => (when?.value === undefined ? [] : [when.value.ref])),
+    ...(policy.rules ?? []).flatMap(({ when, retain, delete: deletes }) => [
+      ...(when?.value === undefined ? [] : [when.value.ref]),
+      ...[retain, deletes].flatMap((period) => (period === undefined ? [] : refsOfPeriod(period))),
+    ]),
     ...Object.values(policy.dataset.lookUps ?? {}).map(({ from }) => from),
   ];
 }

@@ -1,14 +1,22 @@
 /** The words that a policy file is made of: periods, fields, values, conditions. See schema.ts for the whole. */
 import { z } from 'zod';
 import { parsePeriod } from './period.ts';
+import { SCHEDULE_WORDS } from './schedule.ts';
 
 const PERIOD_EXAMPLE = 'a period such as "2 years", "18 months" or P1Y6M';
 const PERIOD_LIMIT = `${PERIOD_EXAMPLE}, of at most 1000 years`;
 
+/** Of text that is none. */
+function noPeriod({ input }: { readonly input?: unknown }): string {
+  return typeof input === 'string' && Object.hasOwn(SCHEDULE_WORDS, input)
+    ? `${PERIOD_EXAMPLE} (when the policy runs is said by \`schedule: ${input}\`)`
+    : PERIOD_LIMIT;
+}
+
 export function period(description: string) {
   return z
     .string({ error: PERIOD_EXAMPLE })
-    .refine((text) => parsePeriod(text) !== null, { error: PERIOD_LIMIT })
+    .refine((text) => parsePeriod(text) !== null, { error: noPeriod })
     .meta({ description, examples: ['2 years', '18 months', '1 year 6 months', 'P30D'] });
 }
 
@@ -66,8 +74,9 @@ export const valueRef = z
   .meta({ id: 'value', description: 'A field of the record, or of the document that a look-up finds for it.' });
 
 const MONTHS = 'a whole number of months, 1 to 12000';
-const ACTIVE = `${PERIOD_EXAMPLE}; completion; or a group with by, of and otherwise, with months, or with until`;
-const FOR = `${PERIOD_EXAMPLE}; or a group with by, of and otherwise, or with months`;
+const GROUPS = 'a group with by, of and otherwise, with months, or with until';
+const ACTIVE = `${PERIOD_EXAMPLE}; completion; or ${GROUPS}`;
+const ELSE = `${PERIOD_EXAMPLE}; or ${GROUPS}`;
 
 const months = z.strictObject(
   {
@@ -86,14 +95,14 @@ const months = z.strictObject(
 const until = z.strictObject(
   {
     until: valueRef,
-    atMost: period('The longest, counted from the trigger; also for a record whose date is missing.'),
+    atMost: period('The longest, counted from where the period begins; also while the date is missing.'),
   },
   { error: strictly('a group with until and atMost') },
 );
 
 const activeText = z
   .string({ error: PERIOD_EXAMPLE })
-  .refine((text) => text === 'completion' || parsePeriod(text) !== null, { error: PERIOD_LIMIT })
+  .refine((text) => text === 'completion' || parsePeriod(text) !== null, { error: noPeriod })
   .meta({
     description: 'A period, or `completion`: due at the trigger itself.',
     examples: ['2 years', '18 months', 'completion'],
@@ -113,9 +122,25 @@ export const activePeriod: z.ZodType<PeriodText> = z
   .lazy(() => z.union([activeText, tiers(activePeriod), months, until], { error: periodError(ACTIVE) }))
   .meta({ id: 'activePeriod', description: 'One period for all records, or one that depends on the record.' });
 
-export const archivePeriod: z.ZodType<PeriodText> = z
-  .lazy(() => z.union([period('A period for all records.'), tiers(archivePeriod), months], { error: periodError(FOR) }))
-  .meta({ id: 'archivePeriod', description: 'One period for all records, or one that depends on the record.' });
+/** Of an archive, and of what a rule retains: no time at all would keep nothing. */
+function keptPeriod(id: string, description: string): z.ZodType<PeriodText> {
+  const kept: z.ZodType<PeriodText> = z
+    .lazy(() =>
+      z.union([period('A period for all records.'), tiers(kept), months, until], { error: periodError(ELSE) }),
+    )
+    .meta({ id, description });
+  return kept;
+}
+
+export const archivePeriod = keptPeriod(
+  'archivePeriod',
+  'How long the copy is kept, counted from the end of the active period: one period for all records, or one that depends on the record.',
+);
+
+export const retainPeriod = keptPeriod(
+  'retainPeriod',
+  'The record is kept so long, counted from its trigger, whatever says otherwise.',
+);
 
 function tiers(inner: z.ZodType<PeriodText>) {
   const of = 'a period for each tier, such as { enterprise: 2 years }';
@@ -135,7 +160,7 @@ function tiers(inner: z.ZodType<PeriodText>) {
 /** Who wrote text or a number meant a period; who wrote a group meant one of the groups. */
 function periodError(groups: string) {
   return ({ input }: { readonly input?: unknown }) => {
-    if (typeof input === 'string') return PERIOD_LIMIT;
+    if (typeof input === 'string') return noPeriod({ input });
     return typeof input === 'object' && input !== null ? groups : PERIOD_EXAMPLE;
   };
 }

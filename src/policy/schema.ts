@@ -18,6 +18,7 @@ import {
   fieldPath,
   localName,
   period,
+  retainPeriod,
   strictly,
   valueRef,
 } from './schema-words.ts';
@@ -176,8 +177,8 @@ const rule = z.strictObject(
       .optional()
       .meta({ description: 'How special the rule is. Left out: owner, customer or label, by what `when` names.' }),
     when: condition.optional().meta({ description: 'Which records it is about. Left out: all.' }),
-    retain: period('The record is kept so long, counted from its trigger, whatever says otherwise.').optional(),
-    delete: period('When its time in the source ends, counted from its trigger.').optional(),
+    retain: retainPeriod.optional(),
+    delete: activePeriod.optional(),
   },
   { error: strictly(RULE) },
 );

@@ -15,9 +15,12 @@ export function onlyPeriod(policy: Policy): string | null | undefined {
   const deleting = rules.filter((rule) => rule.delete !== undefined);
   const rank = Math.max(...deleting.map(({ specificity }) => SPECIFICITIES.indexOf(specificity)));
   const special = deleting.filter(({ specificity }) => SPECIFICITIES.indexOf(specificity) === rank);
-  const chosen = deleting.length === 0 ? active : shortest(special.flatMap((rule) => rule.delete ?? []));
+  const retains = rules.flatMap(({ retain }) => retain ?? []);
+  const deletes = special.flatMap((rule) => rule.delete ?? []);
+  if (![...retains, ...deletes].every(isText)) return undefined;
+  const chosen = deleting.length === 0 ? active : shortest(deletes.filter(isText));
   if (typeof chosen !== 'string') return undefined;
-  return longest([chosen, ...rules.flatMap(({ retain }) => retain ?? [])]);
+  return longest([chosen, ...retains.filter(isText)]);
 }
 
 /** Periods of which one is at most as long as any that could apply now; null: the trigger is the due date. */
@@ -32,7 +35,7 @@ export function shortestPeriods(
   );
   return [
     ...(policy.active === null ? [null] : shortestOf(policy.active)),
-    ...(policy.rules ?? []).flatMap((rule) => rule.delete ?? []),
+    ...(policy.rules ?? []).flatMap((rule) => (rule.delete === undefined ? [] : shortestOf(rule.delete))),
     ...shortened.map(({ active }) => active),
   ];
 }
@@ -42,6 +45,10 @@ function shortestOf(rule: PeriodRule): readonly string[] {
   if ('months' in rule) return ['P1M', rule.otherwise];
   if ('until' in rule) return [COMPLETION];
   return [...Object.values(rule.of), rule.otherwise].flatMap(shortestOf);
+}
+
+function isText(rule: PeriodRule): rule is string {
+  return typeof rule === 'string';
 }
 
 /** The first period (ISO 8601) ends never before the second, on any day and in any zone. False also where that depends on the day. */

@@ -9,7 +9,13 @@ export function isAboutParties(policy: Policy, exceptions: readonly ExceptionRul
     (policy.active !== null && isByParty(policy.active)) ||
     (policy.archive !== null && isByParty(policy.archive.for)) ||
     (policy.dispositions !== undefined && isChosenByParty(policy.dispositions)) ||
-    (policy.rules ?? []).some(({ when }) => when?.owner !== undefined || when?.customer !== undefined) ||
+    (policy.rules ?? []).some(
+      ({ when, retain, delete: deletes }) =>
+        when?.owner !== undefined ||
+        when?.customer !== undefined ||
+        (retain !== undefined && isByParty(retain)) ||
+        (deletes !== undefined && isByParty(deletes)),
+    ) ||
     exceptions.some(({ scope }) => scope.owner !== null || scope.customer !== null)
   );
 }
@@ -53,6 +59,8 @@ export function specialise(
         : {
             rules: policy.rules.filter(isAbout).map((rule) => ({
               ...rule,
+              ...(rule.retain === undefined ? {} : { retain: period(rule.retain) }),
+              ...(rule.delete === undefined ? {} : { delete: period(rule.delete) }),
               when: rule.when?.value === undefined ? null : { value: rule.when.value },
             })),
           }),

@@ -3,7 +3,17 @@
  * then. Pure. What a policy says about other owners and customers is left out: a notice for one names no other.
  */
 import { parsePeriod, periodWords } from './period.ts';
-import type { Condition, FieldTreatment, PeriodRule, Policy, RetentionRule, ValueRef } from './policy.ts';
+import {
+  type Branch,
+  type Condition,
+  type DispositionRule,
+  dispositionRuleOf,
+  type FieldTreatment,
+  type PeriodRule,
+  type Policy,
+  type RetentionRule,
+  type ValueRef,
+} from './policy.ts';
 
 /** For whom. `customer` null: for the owner, about all of its customers. */
 export interface TermsFor {
@@ -29,7 +39,9 @@ export interface Terms {
 export function termsOf(policy: Policy, of: TermsFor, environment: string): Terms {
   const { dataset, trigger, archive } = policy;
   // What is not production's does not outlive its active use (src/policy/compile.ts).
-  const keepsCopy = archive !== null && environment !== 'non-production';
+  const disposition = dispositionRuleOf(policy);
+  const archives = branchesFor(disposition, of).some((branch) => branch.disposition === 'archive');
+  const keepsCopy = archive !== null && archives && environment !== 'non-production';
   return {
     collection: dataset.collection,
     together: [
@@ -38,9 +50,9 @@ export function termsOf(policy: Policy, of: TermsFor, environment: string): Term
     ],
     counted: countedFrom(trigger),
     active: policy.active === null ? ['until that date'] : periodLines(policy.active, of),
-    disposition: dispositionLines(policy, keepsCopy),
+    disposition: dispositionLines(disposition, keepsCopy, of),
     archive: keepsCopy ? periodLines(archive.for, of) : [],
-    rules: (policy.rules ?? []).filter(({ when }) => isAbout(when, of)).map(ruleWords),
+    rules: (policy.rules ?? []).filter(({ when }) => isAbout(when, of)).map((rule) => ruleWords(rule, of)),
     zone: policy.zone,
   };
 }
@@ -113,7 +125,32 @@ function attachmentWords(attachment: NonNullable<Policy['dataset']['attachments'
   return `the files that “${field}” names${kept}`;
 }
 
-function dispositionLines({ disposition, treat }: Policy, keepsCopy: boolean): readonly string[] {
+function dispositionLines(rule: DispositionRule, keepsCopy: boolean, of: TermsFor): readonly string[] {
+  if (!('by' in rule)) return branchLines(rule, keepsCopy);
+  const { by, otherwise } = rule;
+  const lines = (inner: DispositionRule) => dispositionLines(inner, keepsCopy, of);
+  if (by === 'owner') return lines(own(rule.of, of.owner) ?? otherwise);
+  if (by === 'customer') {
+    if (of.customer !== null) return lines(own(rule.of, of.customer) ?? otherwise);
+    return lines(otherwise).map((line) => `${line}, where the customer has not chosen otherwise`);
+  }
+  return [
+    ...Object.entries(rule.of).flatMap(([value, inner]) =>
+      lines(inner).map((line) => `${line}, where ${refWords(by)} is ${value}`),
+    ),
+    ...lines(otherwise).map((line) => `${line} otherwise`),
+  ];
+}
+
+/** What may happen to these records. Of an owner as a whole: to those of any of its customers. */
+export function branchesFor(rule: DispositionRule, of: TermsFor): readonly Branch[] {
+  if (!('by' in rule)) return [rule];
+  const party = rule.by === 'owner' ? of.owner : rule.by === 'customer' ? of.customer : null;
+  if (party !== null) return branchesFor(own(rule.of, party) ?? rule.otherwise, of);
+  return [...Object.values(rule.of), rule.otherwise].flatMap((inner) => branchesFor(inner, of));
+}
+
+function branchLines({ disposition, treat }: Branch, keepsCopy: boolean): readonly string[] {
   const treated = treat === undefined ? [] : ['the record stays where it is', ...treatmentLines(treat)];
   if (disposition === 'treat') return treated;
   if (disposition === 'delete' || !keepsCopy) return ['the record is deleted; no copy is kept'];
@@ -137,10 +174,11 @@ function isAbout(when: Condition | null, { owner, customer }: TermsFor): boolean
   return when.customer === undefined || customer === null || when.customer.includes(customer);
 }
 
-function ruleWords({ name, when, retain, delete: deletes }: RetentionRule): string {
+function ruleWords({ name, when, retain, delete: deletes }: RetentionRule, of: TermsFor): string {
+  const words = (period: PeriodRule) => periodLines(period, of).join('; ');
   const parts = [
-    ...(retain === undefined ? [] : [`kept for at least ${isoWords(retain)}`]),
-    ...(deletes === undefined ? [] : [`gone after ${isoWords(deletes)} where nothing retains it longer`]),
+    ...(retain === undefined ? [] : [`kept for at least ${words(retain)}`]),
+    ...(deletes === undefined ? [] : [`gone after ${words(deletes)} where nothing retains it longer`]),
   ];
   const value = when?.value;
   const where = value === undefined ? '' : `, where ${refWords(value.ref)} is ${value.is.join(' or ')}`;

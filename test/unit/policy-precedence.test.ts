@@ -13,6 +13,10 @@ import { decide, type HoldScope } from '../../src/policy/decide.ts';
 import { type ExceptionRule, exceptionCode, valueCoders, witnessOf } from '../../src/policy/exception.ts';
 import { addPeriod, periodOf } from '../../src/policy/period.ts';
 import {
+  type ArchiveRule,
+  type Branch,
+  type DispositionRule,
+  dispositionRuleOf,
   type PeriodRule,
   type Policy,
   type RetentionRule,
@@ -26,6 +30,14 @@ const at = (text: string) => Date.parse(`${text}T00:00:00Z`);
 const CREATED = at('2020-01-01');
 const ZONE = 'UTC';
 const end = (from: number, iso: string) => addPeriod(from, periodOf(iso), ZONE);
+
+const ARCHIVE: ArchiveRule = {
+  for: 'P7Y',
+  vault: id.vaultKey('cold'),
+  verify: 'checksum',
+  dueWindow: 'P30D',
+  maxWait: 'P7D',
+};
 
 function policy(over: Partial<Policy>): Policy {
   return {
@@ -42,7 +54,7 @@ function policy(over: Partial<Policy>): Policy {
     trigger: { kind: 'date', field: 'createdAt' },
     active: 'P2Y',
     disposition: 'archive',
-    archive: { for: 'P7Y', vault: id.vaultKey('cold'), verify: 'checksum', dueWindow: 'P30D', maxWait: 'P7D' },
+    archive: ARCHIVE,
     grace: 'P7D',
     limits: { records: 1000, share: 1 },
     schedule: null,
@@ -417,6 +429,8 @@ const trigger: fc.Arbitrary<Trigger> = fc.oneof(
     latest: iso,
   }),
 );
+// What cannot be told is never due, and a property about what is due says nothing of it.
+const mostlyPlain = fc.oneof({ arbitrary: iso, weight: 3 }, { arbitrary: period, weight: 1 });
 const rule: fc.Arbitrary<RetentionRule> = fc.record(
   {
     name: fc.constantFrom('r1', 'r2', 'r3'),
@@ -431,20 +445,48 @@ const rule: fc.Arbitrary<RetentionRule> = fc.record(
         { requiredKeys: [] },
       ),
     ),
-    retain: iso,
-    delete: iso,
+    retain: mostlyPlain,
+    delete: fc.oneof(mostlyPlain, fc.constant('P0D')),
   },
   { requiredKeys: ['name', 'specificity', 'when'] },
 );
-const policies = fc.record({ trigger, active: period, rules: fc.array(rule, { maxLength: 4 }) }).map((parts) =>
-  policy({
-    ...parts,
-    dataset: {
-      ...policy({}).dataset,
-      lookUps: { list: { collection: id.namespace('x.lists'), key: '_id', from: { field: 'w' } } },
-    },
-  }),
+const TREATED = [{ field: 'z', how: 'redact' as const }];
+const branch = fc.constantFrom<Branch>(
+  { disposition: 'archive' },
+  { disposition: 'delete' },
+  { disposition: 'treat', treat: TREATED },
+  { disposition: 'archive', treat: [{ field: 'z', how: 'anonymise' }] },
 );
+const { disposition } = fc.letrec<{ disposition: DispositionRule }>((tie) => ({
+  disposition: fc.oneof(
+    { maxDepth: 2 },
+    branch,
+    fc.record({
+      by: fc.oneof(fc.constantFrom('owner' as const, 'customer' as const), ref),
+      of: fc.dictionary(fc.constantFrom('a', 'b', '6', 'acme', 'globex'), tie('disposition'), { maxKeys: 3 }),
+      otherwise: tie('disposition'),
+    }),
+  ),
+}));
+const policies = fc
+  .record({
+    trigger,
+    active: period,
+    rules: fc.array(rule, { maxLength: 4 }),
+    dispositions: fc.option(disposition),
+    keptFor: period,
+  })
+  .map(({ dispositions, keptFor, ...parts }) =>
+    policy({
+      ...parts,
+      ...(dispositions === null ? {} : { disposition: 'chosen', dispositions }),
+      archive: { ...ARCHIVE, for: keptFor },
+      dataset: {
+        ...policy({}).dataset,
+        lookUps: { list: { collection: id.namespace('x.lists'), key: '_id', from: { field: 'w' } } },
+      },
+    }),
+  );
 const exceptions = fc.array(
   fc.record({
     id: fc.constantFrom('x1', 'x2', 'x3'),
@@ -475,6 +517,7 @@ const records = fc
     v: value,
     w: value,
     x: value,
+    treated: fc.constantFrom(null, treatmentId(TREATED)),
   })
   .map(({ v, w, x, ...of }) => facts({ v, w, '$list.x': x }, of));
 const versions = fc.array(fc.record({ policy: policies, exceptions, held: fc.boolean(), now: day }), {
@@ -503,6 +546,17 @@ function endsOf(active: PeriodRule, of: DecisionFacts, from: number): number[] {
   if (tier !== null && typeof tier === 'object') return [];
   const named = tier !== null && Object.hasOwn(active.of, String(tier)) ? active.of[String(tier)] : undefined;
   return endsOf(named ?? active.otherwise, of, from);
+}
+
+/** What happens to the record when it is due, told without the code under test; null: it cannot be told. */
+function branchFor(rule: DispositionRule, of: DecisionFacts): Branch | null {
+  if (!('by' in rule)) return rule;
+  const { by } = rule;
+  const read = () => of.values?.['lookUp' in (by as object) ? '$list.x' : (by as { field: string }).field] ?? null;
+  const tier = by === 'owner' ? of.owner : by === 'customer' ? of.customer : read();
+  if (tier !== null && typeof tier === 'object') return null;
+  const named = tier !== null && Object.hasOwn(rule.of, String(tier)) ? rule.of[String(tier)] : undefined;
+  return branchFor(named ?? rule.otherwise, of);
 }
 
 function startOf({ trigger: by }: Policy, of: DecisionFacts): number | null {
@@ -549,7 +603,12 @@ test('no sequence of policy versions, exceptions and holds makes a record due ea
         if (from === null || version.active === null) throw new Error('It cannot be told when its period began.');
         expect(from).toBeLessThanOrEqual(now);
         const rules = (version.rules ?? []).filter(({ when }) => isMet(when, record));
-        for (const { retain } of rules) if (retain !== undefined) expect(end(from, retain)).toBeLessThanOrEqual(now);
+        for (const { retain } of rules) {
+          if (retain === undefined) continue;
+          const [until] = endsOf(retain, record, from);
+          // One that cannot be told retains.
+          expect(until ?? Number.POSITIVE_INFINITY).toBeLessThanOrEqual(now);
+        }
         for (const one of granted.filter(
           (each) => each.effect === 'longer' && covers(each, record) && each.from <= now,
         )) {
@@ -566,13 +625,13 @@ test('no sequence of policy versions, exceptions and holds makes a record due ea
         );
         const allows = [
           ...endsOf(version.active, record, from),
-          ...rules.flatMap((one) => (one.delete === undefined ? [] : [end(from, one.delete)])),
+          ...rules.flatMap((one) => (one.delete === undefined ? [] : endsOf(one.delete, record, from))),
           ...bites.map(({ active }) => end(from, active)),
         ];
         expect(Math.min(...allows)).toBeLessThanOrEqual(now);
       }
     }),
-    { numRuns: 2_000 },
+    { numRuns: 4_000 },
   );
   // A property about what is due says nothing where nothing is.
   expect(due).toBeGreaterThan(300);
@@ -624,4 +683,42 @@ test('records are decided the same in any order', () => {
     ),
     { numRuns: 100 },
   );
+});
+
+test('a record goes as under a policy that has its disposition alone, and belongs to exactly one of the branches', () => {
+  const met = new Set<string>();
+  fc.assert(
+    fc.property(records, policies, exceptions, day, fc.boolean(), (record, version, granted, now, held) => {
+      const { owner, customer } = record;
+      if (owner === null || customer === null) throw new Error('It is fit.');
+      const compiled = compile(version, given(...granted));
+      const decision = compiled.decision(record, held, now);
+      const wanted = branchFor(dispositionRuleOf(version), record);
+      const chosen = compiled.dispositionOf(record);
+      expect(chosen?.disposition).toBe(wanted?.disposition);
+      expect(chosen?.treat ?? undefined).toEqual(wanted?.treat);
+      const own = compiled.of(owner, customer);
+      expect(own.dispositionOf(record)?.key).toBe(chosen?.key);
+      if (wanted === null) {
+        // What happens to it cannot be told, so nothing does.
+        expect(['pending', 'not-due', 'exempt', 'quarantined']).toContain(decision);
+      } else {
+        const { dispositions, ...parts } = version;
+        const alone = compile({ ...parts, ...wanted }, given(...granted));
+        expect(alone.decision(record, held, now)).toBe(decision);
+        expect(alone.times(record, now)).toEqual(compiled.times(record, now));
+        if (dispositions !== undefined && decision === 'due') met.add(wanted.disposition);
+      }
+      const said = own.branches.map(({ key }) => [key, own.taking(key).decision(record, held, now)] as const);
+      const ours = said.filter(([, one]) => one !== 'other');
+      expect(ours).toEqual([[chosen?.key ?? own.branches[0]?.key, decision]]);
+      for (const { key } of own.branches) {
+        const { dueBefore } = own.taking(key).superset(now);
+        if (ours[0]?.[0] === key && (decision === 'due' || decision === 'expired'))
+          expect(record.trigger).toBeLessThan(dueBefore);
+      }
+    }),
+    { numRuns: 3_000 },
+  );
+  expect(met).toEqual(new Set(['archive', 'delete', 'treat']));
 });

@@ -93,14 +93,28 @@ describe('periods', () => {
     expect(told(schedule(`trigger: { field: at }\nactive: ${text}`))).toEqual([problem]);
   });
 
-  test('an archive is not kept until a date, nor for no time', () => {
-    const archive = (text: string) =>
-      told(schedule('trigger: { field: at }\nactive: 1 year', `then: archive\narchive: { for: ${text}, vault: cold }`));
-    expect(archive('{ until: endsAt, atMost: 1 year }')).toEqual([
-      '10 archive.for.until: one of by, of, otherwise, months, atMost, found "until"',
+  const kept = (text: string) =>
+    schedule('trigger: { field: at }\nactive: 1 year', `then: archive\narchive: { for: ${text}, vault: cold }`);
+
+  test('an archive is kept for the life of a subscription, and not for no time', () => {
+    expect(
+      load(kept('{ by: customer, of: { a: { until: contract.end, atMost: 1 year } }, otherwise: 7 years }')),
+    ).toMatchObject({
+      archive: {
+        for: { by: 'customer', of: { a: { until: { field: 'contract.end' }, atMost: 'P1Y' } }, otherwise: 'P7Y' },
+      },
+    });
+    expect(told(kept('{ until: contract.end }'))).toEqual([
+      '10 archive.for.atMost: a period such as "2 years", "18 months" or P1Y6M, found nothing',
     ]);
-    expect(archive('completion')).toEqual([
+    expect(told(kept('completion'))).toEqual([
       '10 archive.for: a period such as "2 years", "18 months" or P1Y6M, of at most 1000 years, found "completion"',
+    ]);
+  });
+
+  test('the words for when a policy runs are no periods, and say where they belong', () => {
+    expect(told(schedule('trigger: { field: at }\nactive: nightly'))).toEqual([
+      '8 active: a period such as "2 years", "18 months" or P1Y6M (when the policy runs is said by `schedule: nightly`), found "nightly"',
     ]);
   });
 });
@@ -214,7 +228,32 @@ describe('rules', () => {
     ]);
   });
 
+  test('retain and delete take the forms of the active period', () => {
+    const text = rules(`  - { name: done, when: { field: state, is: closed }, delete: completion }
+  - { name: plans, delete: { by: plan, of: { trial: completion }, otherwise: { months: keep, atMost: 24, otherwise: 1 year } } }
+  - { name: contract, retain: { until: contract.end, atMost: 10 years } }`);
+    expect(load(text).rules).toMatchObject([
+      { delete: 'P0D' },
+      {
+        delete: {
+          by: { field: 'plan' },
+          of: { trial: 'P0D' },
+          otherwise: { months: { field: 'keep' }, atMost: 24, otherwise: 'P1Y' },
+        },
+      },
+      { retain: { until: { field: 'contract.end' }, atMost: 'P10Y' } },
+    ]);
+  });
+
   test.each([
+    [
+      '  - { name: a, retain: completion }',
+      '10 rules[0].retain: a period such as "2 years", "18 months" or P1Y6M, of at most 1000 years, found "completion"',
+    ],
+    [
+      '  - { name: a, delete: { by: plan, of: { x: 1 yer }, otherwise: 1 year } }',
+      '10 rules[0].delete.of.x: a period such as "2 years", "18 months" or P1Y6M, of at most 1000 years, found "1 yer"',
+    ],
     ['  - { name: nothing }', '10 rules[0]: retain or delete, or both, found a map'],
     [
       '  - { name: a, retain: 1 day }\n  - { name: a, retain: 1 day }',

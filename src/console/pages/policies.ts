@@ -69,7 +69,12 @@ function archiveFacts(archive: PolicyView['policy']['archive']): [string, Conten
 
 /** The schedule as a sentence. */
 function rule({ policy }: PolicyView): Content {
-  if (typeof policy.active !== 'string' || typeof policy.archive?.for !== 'string' || policy.treat !== undefined) {
+  if (
+    typeof policy.active !== 'string' ||
+    typeof policy.archive?.for !== 'string' ||
+    policy.treat !== undefined ||
+    policy.dispositions !== undefined
+  ) {
     return scheduleWords(policy);
   }
   return html`A record stays for <strong>${words(policy.active)}</strong>, then its copy stays in the archive for <strong>${words(policy.archive.for)}</strong>, then it is destroyed.`;
