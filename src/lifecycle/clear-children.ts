@@ -58,13 +58,15 @@ export async function clearUnits(context: Context, unit: UnitClearing): Promise<
     for await (const roots of clearedRoots(context, unit)) {
       assertNotStopped(context);
       for (const page of roots.units) if (page.kind === 'children') await clearChildren(context, unit, roots, page);
+      // Without an archive no page lists the children: they are those that a look finds.
+      if (unit.late === 'delete') await deleteAllLate(context, unit, roots);
       for (const page of roots.units) {
-        if (page.kind === 'attachments') await clearAttachments(context, unit, roots, page.attachments);
+        if (page.kind !== 'attachments') continue;
+        await clearAttachments(context, unit, roots, page.attachments);
+        if (unit.late === 'delete') await deleteAllLate(context, unit, roots);
       }
-      for (const child of unit.shape.children ?? []) {
-        if (unit.late === 'delete') await deleteLate(context, unit, roots, child);
-        else await countLate(context, unit, roots, child, found);
-      }
+      if (unit.late === 'delete') continue;
+      for (const child of unit.shape.children ?? []) await countLate(context, unit, roots, child, found);
     }
     if (found.size === 0) return { kind: 'settled' };
     // An archive of what is held would be void at once.
@@ -189,6 +191,10 @@ async function countLate(
       bytes: before.bytes + batch.reduce((sum, { raw }) => sum + raw.length, 0),
     });
   }
+}
+
+async function deleteAllLate(context: Context, unit: UnitClearing, roots: ClearedRoots): Promise<void> {
+  for (const child of unit.shape.children ?? []) await deleteLate(context, unit, roots, child);
 }
 
 /** Children of roots that were deleted without an archive: as they are now, each under its guard, until there are none. */

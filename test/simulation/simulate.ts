@@ -21,6 +21,7 @@ import { ANSWERS } from './world/answers.ts';
 import { type Command, carryOut } from './world/commands.ts';
 import { contextsOf, type Installed } from './world/context.ts';
 import { Daemon } from './world/daemon.ts';
+import { CANARY, isFamilyAct, performFamilyAct, prepareFiles, putChild } from './world/families.ts';
 import { keysOf, settleOwner } from './world/people.ts';
 import { publish } from './world/policy-file.ts';
 import { type Act, DAY_MS, HOUR_MS, QUIET_DAYS, type RecordPlan, type Scenario, START_MS } from './world/scenario.ts';
@@ -65,8 +66,6 @@ const QUIET = { days: QUIET_DAYS, roundMs: DAY_MS };
 const LAST_ROUND_MS = 12 * HOUR_MS;
 const BACKUP_EVERY_MS = 12 * HOUR_MS;
 const LOOK_AGAIN_MS = 20_000;
-/** Every record's text begins with it: it must never be seen outside source, sealed members and restored output. */
-const CANARY = 'canary-4f1c';
 
 export async function live(scenario: Scenario, options: LifeOptions = {}): Promise<LifeReport> {
   return await new Life(scenario, options).run();
@@ -172,7 +171,10 @@ class Life {
       for (const [customer, plan] of Object.entries(this.#scenario.accounts))
         await putAccount(servers, customer, plan, this.#scenario.until?.[customer]);
     }
+    const families = policies.flatMap(({ facts }) => facts.family ?? []);
+    await prepareFiles(servers, families, this.#scenario);
     for (const record of records) await servers.put('application', id.namespace(record.namespace), bytesOf(record, 0));
+    for (const child of this.#scenario.children ?? []) await putChild(servers, child);
     const say = (ids: Readonly<Record<string, unknown>>) => this.#say(String(ids['code'] ?? 'log'));
     this.#installed = {
       servers,
@@ -270,6 +272,7 @@ class Life {
   async #perform(act: Act, by?: string): Promise<void> {
     const { servers } = this.#world();
     if (this.#options.trace) this.#note(`act: ${JSON.stringify(act)}`);
+    if (isFamilyAct(act)) return await performFamilyAct(servers, act);
     switch (act.what) {
       case 'insert':
         return await servers.put('application', id.namespace(act.record.namespace), bytesOf(act.record, 0));
@@ -442,7 +445,7 @@ async function putAccount(servers: Servers, customer: string, plan: string, unti
 }
 
 export function bytesOf(plan: RecordPlan, n: number): Uint8Array {
-  const { id: _id, owner, tenant, at, closed, solved, mail, label, size } = plan;
+  const { id: _id, owner, tenant, at, closed, solved, mail, label, size, family } = plan;
   return BSON.serialize({
     _id,
     ...(owner === null ? {} : { owner }),
@@ -452,6 +455,7 @@ export function bytesOf(plan: RecordPlan, n: number): Uint8Array {
     ...(solved === undefined ? {} : { solved: new Date(START_MS + solved * DAY_MS) }),
     ...(mail === null ? {} : { mail }),
     ...(label === undefined ? {} : { label }),
+    ...family,
     n,
     ...(size > LARGE ? { noise: noise(_id, size) } : {}),
     text: `${CANARY} ${_id} ${'x'.repeat(Math.min(size, LARGE))}`,

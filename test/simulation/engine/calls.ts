@@ -1,6 +1,7 @@
 /** A call of a process to a server, and the ways in which it may go wrong. */
 
-export type Server = 'ledger' | 'key store' | 'source' | 'vault' | 'queue';
+/** `files`: S3 and GridFS, where what hangs on records is. */
+export type Server = 'ledger' | 'key store' | 'source' | 'files' | 'vault' | 'queue';
 
 export interface Call {
   readonly process: string;

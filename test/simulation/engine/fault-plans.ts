@@ -42,6 +42,9 @@ const OF_METHOD: Readonly<Record<string, readonly FaultKind[]>> = {
   partitions: [...ANY, 'stale'],
   summarise: [...ANY, 'stale'],
   readByIds: [...ANY, 'flipped'],
+  children: [...ANY, 'flipped'],
+  'files.remove': [...WRITE, 'partial', 'duplicate'],
+  'files.putBack': WRITE,
   ensure: WRITE,
   storeWhole: [...WRITE, 'duplicate', 'flipped', 'truncated'],
   beginUpload: [...WRITE, 'duplicate'],
@@ -61,7 +64,7 @@ const QUEUE: readonly FaultKind[] = ['delay', 'crash before', 'crash after', 'fr
 /** What a call can meet. */
 export function faultsOf(server: Server, name: string): readonly FaultKind[] {
   if (server === 'queue') return QUEUE;
-  const method = name.slice(name.indexOf('.') + 1);
+  const method = server === 'files' ? `files.${name}` : name.slice(name.indexOf('.') + 1);
   return OF_METHOD[method] ?? ANY;
 }
 
@@ -114,7 +117,7 @@ export class RandomFaults implements FaultPlan {
 
   #fresh({ server, name }: Call): Fault | null {
     if (this.#random.perMillion(this.#weather.outagesPerMillion)) this.#beginOutage(server);
-    const weight = server === 'source' || server === 'vault' ? OUTSIDE_WEIGHT : 1;
+    const weight = server === 'source' || server === 'files' || server === 'vault' ? OUTSIDE_WEIGHT : 1;
     if (!this.#random.perMillion(weight * this.#weather.perMillion)) return null;
     const kinds = faultsOf(server, name).filter((kind) => !this.#weather.without.includes(kind));
     if (kinds.length === 0) return null;

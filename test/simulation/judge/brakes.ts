@@ -128,8 +128,9 @@ export function coversParty(
 /** Does it cover, for certain, a record that was deleted under this archive? */
 export function coversArchive(known: Known, scope: Scope, archive: KnownArchive): boolean {
   for (const [key, { facts }] of archive.deleted) {
-    const record = known.records.get(key);
-    if (record !== undefined && covers(known, scope, record.namespace, record.id, facts)) return true;
+    // A child in an addendum is held as its root is.
+    const record = known.records.get(key) ?? known.families.rootOfKey(known, key);
+    if (record != null && covers(known, scope, record.namespace, record.id, facts)) return true;
   }
   return false;
 }

@@ -11,10 +11,19 @@ import { readRecord } from './record-facts.ts';
 import { isPurgeRefused } from './review.ts';
 import { isVoid } from './source-changes.ts';
 import { markerOf } from './treatment.ts';
+import {
+  isUnitExplained,
+  isUnitMissing,
+  judgeOrphans,
+  judgeUnitLosses,
+  judgeUnitPages,
+  mayWaitForUnits,
+} from './unit-end.ts';
 import { asBytes, asFields, asInstant, asList, asText } from './values.ts';
 
 export function judgeEnd(known: Known, report: Report, physical: Physical): void {
   judgeLosses(known, report, physical);
+  judgeUnitLosses(known, report, physical.now());
   if (known.isLedgerSetBack) return;
   judgeAudit(known, report, physical);
   const now = physical.now();
@@ -31,11 +40,12 @@ export function judgeEnd(known: Known, report: Report, physical: Physical): void
       report('work-not-finished', `In-flight entry ${_id} is not past its end.`);
   }
   for (const expiration of known.expirations.values()) {
-    if (expiration['state'] !== 'done' && !isPaused(known, expiration, now)) {
+    if (expiration['state'] !== 'done' && !isPaused(known, expiration, now) && !isUnitHeld(known, expiration, now)) {
       report('work-not-finished', `Expiration ${expiration._id} is ${String(expiration['state'])}.`);
     }
   }
   judgePages(known, report, physical);
+  judgeOrphans(known, report, physical);
 }
 
 /** A resume that was cut before its effect has lifted nothing. */
@@ -161,6 +171,7 @@ function judgeQuarantine(known: Known, report: Report, entry: RawDocument, putAs
   }
   const key = recordKey(asText(entry['namespace']) ?? '', id);
   putAside.add(key);
+  if (isUnitExplained(known, key, reason)) return;
   if (UNFIT_REASONS.includes(reason)) {
     if (known.records.get(key)?.wasEverUnfit === true) return;
     // What it was and what it becomes do not go into one command together.
@@ -215,7 +226,8 @@ function judgeArchive(known: Known, report: Report, archive: KnownArchive, physi
   if (UNFINISHED.includes(state)) {
     // No inventory will ever tell of a file that was lost before its delete: nothing in the vault changed with that.
     const isLost = state === 'purged' && known.storedFile(archive)?.damage.has('file lost') === true;
-    if (!isLost && !waitsForInventory(document, state, now) && !isPaused(known, document, now))
+    const waits = isPaused(known, document, now) || (state === 'verified' && isUnitHeld(known, document, now));
+    if (!isLost && !waitsForInventory(document, state, now) && !waits)
       report('work-not-finished', `Archive ${id} is ${state}.`);
     return;
   }
@@ -247,7 +259,10 @@ function judgeDue(
   const file = known.storedFile(archive);
   const policies = known.policiesOf(archive, asText(document['namespace']) ?? '');
   // As the file holds it, whatever became of the original.
-  const purges = (file?.opened?.records ?? []).flatMap(({ bytes }) => {
+  const roots = asText(document['addendumTo']);
+  // An addendum goes with the archive of its roots.
+  const dated = roots === null ? file : known.storedFile(known.archive(roots));
+  const purges = (dated?.opened?.records ?? []).flatMap(({ bytes }) => {
     const facts = readRecord(bytes);
     return facts.trigger === null ? [] : latestPurge(known, policies, facts);
   });
@@ -294,6 +309,7 @@ function judgeSource(known: Known, report: Report, putAside: ReadonlySet<string>
     const inForceSince = known.inForceSince.get(policy.name) ?? 0;
     const dueSince = Math.max(dueAt, inForceSince) + policy.maxWaitDays * DAY_MS;
     const since = Math.max(dueSince, record.putAt, record.exemptUntil ?? 0);
+    if (isUnitMissing(known, record)) continue;
     if (since + NEXT_RUN_MS > now || isStopped(known, record, now) || sharesWithDamage(known, record)) continue;
     if (overCap(policy, dueOf.get(namespace) ?? 0, all.get(namespace) ?? 0)) continue;
     const text = `Record ${id} of ${namespace} is due since ${at(dueAt)}, and nothing in the world keeps it.`;
@@ -353,7 +369,7 @@ function judgePages(known: Known, report: Report, physical: Physical): void {
       .flatMap((each) => (each['state'] === 'abandoned' && each['cleanedUp'] !== true ? each._id : [])),
   );
   for (const page of physical.ledger('clearingPages')) {
-    const id = asText(page['archive']) ?? '';
+    const id = (asText(page['archive']) ?? '').replace(/~children$/, '');
     if (finished(id)) report('work-not-finished', `Clearing page ${page._id} of ${id} is left.`);
   }
   for (const page of physical.ledger('plannedRecords')) {
@@ -366,6 +382,7 @@ function judgePages(known: Known, report: Report, physical: Physical): void {
     const attempt = asText(page['attempt']) ?? '';
     if (finished(id) && !waits.has(attempt)) report('work-not-finished', `Roster page ${page._id} of ${id} is left.`);
   }
+  judgeUnitPages(report, physical, finished, waits);
 }
 
 /** By a hold or pause that covers it, or that cannot be told not to. */
@@ -377,6 +394,11 @@ function isStopped(known: Known, { namespace, id, facts }: KnownRecord, now: Ins
       brake.scope.mails !== null && facts.mail === null && coversParty(known, brake.scope, { namespace, ...facts })
     );
   });
+}
+
+/** What hangs on its deleted records waits for a hold. */
+function isUnitHeld(known: Known, document: RawDocument, now: Instant): boolean {
+  return mayWaitForUnits(known, document) && mayBeStopped(known, document, now);
 }
 
 function mayBeStopped(known: Known, document: RawDocument, now: Instant): boolean {

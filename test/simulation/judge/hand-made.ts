@@ -19,6 +19,7 @@ import { Judge } from './judge.ts';
 import type {
   ApprovalFacts,
   Instant,
+  KeptFile,
   Observation,
   Physical,
   PolicyFacts,
@@ -80,11 +81,24 @@ export interface ArchiveOptions {
   readonly wrapFor?: readonly string[];
   readonly records?: readonly SourceRecord[];
   readonly verify?: 'checksum' | 'inventory';
+  readonly units?: HandMadeUnits;
+  /** What the ledger is told of them; left out: the truth. */
+  readonly toldUnits?: HandMadeUnits;
+  /** The records are children that came too late for the archive with their roots. */
+  readonly addendumTo?: string;
+}
+
+/** What hangs on records, each by the place of its root. */
+export interface HandMadeUnits {
+  readonly children?: readonly { readonly record: SourceRecord; readonly root: number }[];
+  readonly attachments?: readonly { readonly file: KeptFile; readonly root: number }[];
 }
 
 export class HandMade implements Physical {
   readonly judge: Judge;
   time: Instant = DUE + DAY;
+  /** Files that records name, by bucket, key and version. */
+  readonly kept = new Map<string, KeptFile>();
   readonly #source = new Map<string, SourceRecord>();
   readonly #files = new Map<string, VaultFile>();
   readonly #ledger = new Map<string, Map<string, RawDocument>>();
@@ -117,6 +131,9 @@ export class HandMade implements Physical {
   }
   vault(): readonly VaultFile[] {
     return [...this.#files.values()];
+  }
+  files(): readonly KeptFile[] {
+    return [...this.kept.values()];
   }
   ledger(collection: string): readonly RawDocument[] {
     return [...(this.#ledger.get(collection)?.values() ?? [])];
@@ -219,11 +236,14 @@ export class HandMade implements Physical {
     const { owner = 'acme', customer = 'north', attempt = `${archive}-t1`, vault = `v.${owner}.${customer}` } = options;
     const records = options.records ?? [this.record(`${archive}-a`), this.record(`${archive}-b`)];
     for (const record of records) if (!this.#source.has(record.id)) await this.put(record);
+    const [dataset = NAMESPACE] = records.map(({ namespace }) => namespace);
+    const addendum = options.addendumTo === undefined ? {} : { addendumTo: options.addendumTo };
     const party = { namespace: NAMESPACE, owner, customer, policy: 'chats', policyVersion: 'p1' };
     const nothing = { archived: 0, deleted: 0, treated: 0, changed: 0, held: 0, gone: 0, quarantined: 0, pending: 0 };
     const verifyLevel = options.verify ?? 'checksum';
     await this.amend(archive, {
       ...party,
+      ...(options.addendumTo === undefined ? {} : { ...addendum, collection: dataset }),
       state: 'planned',
       epoch: 1,
       vault: { name: vault },
@@ -235,14 +255,15 @@ export class HandMade implements Physical {
     const key = options.key ?? Uint8Array.from(randomBytes(32));
     const wrapped = await wrap(key, options.wrapFor ?? IDENTITIES[owner] ?? []);
     await this.writeKey('archiveKeys', { _id: attempt, state: 'kept', archive, owner, wrapped });
-    const bytes = await archiveFile({ archive, attempt, owner, customer, dataset: NAMESPACE }, key, records);
+    const of = { archive, attempt, owner, customer, dataset, ...addendum };
+    const bytes = await archiveFile(of, key, records, options.units);
     const file = await this.store(vault, `${attempt}-file`, { archive, attempt, owner, customer }, bytes);
     await this.write('attempts', { _id: attempt, archive, state: 'acknowledged', cleanedUp: false });
     const triggerTo = new Date(DUE - 10 * DAY);
     const count = records.length;
     await this.amend(archive, {
       state: 'stored',
-      stored: { ...factsOf(file, records), triggerTo },
+      stored: { ...factsOf(file, records), ...countsOf(options.toldUnits ?? options.units), triggerTo },
       dueAt: new Date(PURGE),
       outcomes: { ...nothing, archived: count, pending: count },
     });
@@ -281,12 +302,13 @@ export class HandMade implements Physical {
   }
 
   /** Writes the outcomes of an archive, one letter a record, and calls it cleared. */
-  async settle(archive: string, letters: string): Promise<void> {
+  async settle(archive: string, letters: string, children?: Fields): Promise<void> {
     const names = { deleted: 'd', treated: 't', changed: 'c', held: 'h', gone: 'g', quarantined: 'q' };
     const counts = Object.entries(names).map(([name, letter]) => [name, letters.split(letter).length - 1]);
     const outcomes = { archived: letters.length, pending: 0, ...asFields(Object.fromEntries(counts)) };
     await this.write('clearingPages', { _id: `${archive}:0`, archive, page: 0, intended: [], outcomes: letters });
-    await this.amend(archive, { state: 'cleared', outcomes });
+    const ofChildren = children === undefined ? {} : { childOutcomes: children };
+    await this.amend(archive, { state: 'cleared', outcomes, ...ofChildren });
     await this.unwrite('clearingPages', `${archive}:0`);
   }
 
@@ -312,6 +334,10 @@ export class HandMade implements Physical {
     await this.see({ what: 'hold asked', by: 'operator-1', name, scope });
     await this.see({ what: 'hold active', by: 'operator-1', name, tooLate });
   }
+}
+
+function countsOf({ children = [], attachments = [] }: HandMadeUnits = {}): Fields {
+  return { children: children.length, attachments: attachments.length };
 }
 
 function factsOf(file: VaultFile, records: readonly SourceRecord[]): Fields {
@@ -348,43 +374,55 @@ export async function archiveFile(
     readonly owner: string;
     readonly customer: string;
     readonly dataset: string;
+    readonly addendumTo?: string;
   },
   key: Uint8Array,
   records: readonly SourceRecord[],
+  { children = [], attachments = [] }: HandMadeUnits = {},
 ): Promise<Uint8Array> {
   const der = publicKey.export({ type: 'spki', format: 'der' });
   const readme = Buffer.from(String(publicKey.export({ type: 'spki', format: 'pem' })));
-  const segment = Buffer.concat(records.map(({ bytes }) => bytes));
-  let at = 0;
-  const index = records.map(({ id, bytes }, ordinal) => {
-    const entry = { _id: id, ordinal, segment: 0, offset: at, length: bytes.length, sha256: sha256(bytes) };
-    at += bytes.length;
-    return BSON.serialize(entry);
-  });
   const context = { installation: 'inst', owner: of.owner, customer: of.customer, archive: of.archive };
-  const members: { name: string; kind: string; plainBytes: number; records: number; bytes: Uint8Array }[] = [];
-  members.push({ name: 'README.txt', kind: 'readme', plainBytes: readme.length, records: 0, bytes: readme });
-  for (const [kind, plain] of [
-    ['segment', segment],
-    ['index', Buffer.concat(index)],
-  ] as const) {
-    const name = kind === 'segment' ? `segments/${of.dataset}/00000000.bson.zst.esdk` : 'index/00000000.bson.zst.esdk';
+  const members: HandMadeMember[] = [];
+  const add = async (name: string, facts: Omit<HandMadeMember, 'name' | 'plainBytes' | 'bytes'>, plain: Uint8Array) => {
     const bytes = await seal(plain, { ...context, member: name }, of.attempt, key);
-    members.push({ name, kind, plainBytes: plain.length, records: records.length, bytes });
+    members.push({ name, ...facts, plainBytes: plain.length, bytes });
+  };
+  members.push({ name: 'README.txt', kind: 'readme', plainBytes: readme.length, records: 0, bytes: readme });
+  const runs = [{ collection: undefined, of: records.map((record) => ({ record, root: undefined })) }];
+  const collection = children[0]?.record.namespace;
+  for (const run of [...runs, ...(collection === undefined ? [] : [{ collection, of: children }])]) {
+    const facts = { records: run.of.length, ...(run.collection === undefined ? {} : { collection: run.collection }) };
+    const folder = run.collection === undefined ? '' : `${run.collection}/`;
+    const segment = Buffer.concat(run.of.map(({ record }) => record.bytes));
+    await add(
+      `segments/${run.collection ?? of.dataset}/00000000.bson.zst.esdk`,
+      { kind: 'segment', ...facts },
+      segment,
+    );
+    await add(`index/${folder}00000000.bson.zst.esdk`, { kind: 'index', ...facts }, indexOf(run.of));
+  }
+  for (const [number, { file }] of attachments.entries()) {
+    const name = `attachments/${String(number).padStart(8, '0')}/0000.esdk`;
+    await add(name, { kind: 'attachment', records: 0, attachment: number }, file.bytes);
+  }
+  if (attachments.length > 0) {
+    const entries = Buffer.concat(
+      attachments.map(({ file, root }, number) =>
+        BSON.serialize({
+          ...{ _id: number, root, kind: file.kind, bucket: file.bucket, key: file.key, version: file.version },
+          ...{ bytes: file.bytes.length, parts: 1, sha256: sha256(file.bytes) },
+        }),
+      ),
+    );
+    const facts = { kind: 'attachmentIndex', records: attachments.length };
+    await add('index/attachments/00000000.bson.zst.esdk', facts, entries);
   }
   let offset = 0;
-  const listed = members.map(({ name, kind, plainBytes, records: count, bytes }) => {
+  const listed = members.map(({ bytes, ...facts }) => {
     const place = offset + 512;
     offset = place + Math.ceil(bytes.length / 512) * 512;
-    return {
-      name,
-      kind,
-      offset: place,
-      length: bytes.length,
-      sha256: sha256(bytes).toString('hex'),
-      plainBytes,
-      records: count,
-    };
+    return { ...facts, offset: place, length: bytes.length, sha256: sha256(bytes).toString('hex') };
   });
   const manifest = Buffer.from(
     JSON.stringify({
@@ -397,6 +435,8 @@ export async function archiveFile(
       records: records.length,
       segments: 1,
       merkleRoot: rootOf(records.map(({ bytes }) => sha256(bytes))),
+      ...(collection === undefined ? {} : { children: [childrenFacts(collection, children)] }),
+      ...(attachments.length === 0 ? {} : { attachments: filesFacts(attachments) }),
       members: listed,
     }),
   );
@@ -412,6 +452,36 @@ export async function archiveFile(
   return Buffer.concat(chunks);
 }
 
+interface HandMadeMember {
+  readonly name: string;
+  readonly kind: string;
+  readonly plainBytes: number;
+  readonly records: number;
+  readonly bytes: Uint8Array;
+  readonly collection?: string;
+  readonly attachment?: number;
+}
+
+function indexOf(of: readonly { readonly record: SourceRecord; readonly root?: number | undefined }[]): Uint8Array {
+  let at = 0;
+  const entries = of.map(({ record: { id, bytes }, root }, ordinal) => {
+    const entry = { _id: id, ordinal, segment: 0, offset: at, length: bytes.length, sha256: sha256(bytes) };
+    at += bytes.length;
+    return BSON.serialize(root === undefined ? entry : { ...entry, root });
+  });
+  return Buffer.concat(entries);
+}
+
+function childrenFacts(collection: string, children: NonNullable<HandMadeUnits['children']>): Fields {
+  const merkleRoot = rootOf(children.map(({ record }) => sha256(record.bytes)));
+  return { collection, records: children.length, segments: 1, merkleRoot };
+}
+
+function filesFacts(attachments: NonNullable<HandMadeUnits['attachments']>): Fields {
+  const bytes = attachments.reduce((sum, { file }) => sum + file.bytes.length, 0);
+  return { files: attachments.length, bytes, merkleRoot: rootOf(attachments.map(({ file }) => sha256(file.bytes))) };
+}
+
 async function seal(
   plain: Uint8Array,
   context: Record<string, string>,
@@ -425,7 +495,8 @@ async function seal(
     wrappingSuite: RawAesWrappingSuiteIdentifier.AES256_GCM_IV12_TAG16_NO_PADDING,
   });
   const suiteId = AlgorithmSuiteIdentifier.ALG_AES256_GCM_IV12_TAG16_HKDF_SHA512_COMMIT_KEY;
-  const { result } = await encrypt(keyring, zstdCompressSync(plain), { suiteId, encryptionContext: { ...context } });
+  const packed = context['member']?.startsWith('attachments/') === true ? plain : zstdCompressSync(plain);
+  const { result } = await encrypt(keyring, packed, { suiteId, encryptionContext: { ...context } });
   return result;
 }
 

@@ -17,6 +17,7 @@ import type { SourceRecord } from './observations.ts';
 import { PROPERTIES } from './properties.ts';
 import './leaving-cases.ts';
 import './people-cases.ts';
+import './unit-cases.ts';
 
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;

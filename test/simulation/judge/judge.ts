@@ -27,6 +27,8 @@ import { judgeBegun, learnInForce, seeInForce } from './publishing.ts';
 import { seeMovedDate } from './rescheduling.ts';
 import { Secrets } from './secrets.ts';
 import { seePut, seeRemoved, seeRestored } from './source-changes.ts';
+import { seeUnitsRestored } from './unit-changes.ts';
+import { beforeRecordPut, noteRecordPut, seeUnit } from './units.ts';
 import { asNumber, asText } from './values.ts';
 import { partiesOf, seeAbandoned, seeKeyWritten, seeStored, seeVaultRemoved } from './vault-changes.ts';
 
@@ -59,9 +61,17 @@ export class Judge implements JudgePort {
     known.step += 1;
     known.beganAt ??= physical.now();
     if (known.step === 1) await this.#adopt(seen, physical);
+    if (seeUnit(known, report, seen, physical)) return;
     switch (seen.what) {
+      case 'file put':
+      case 'file hidden':
+      case 'file removed':
+      case 'children looked for':
+        break;
       case 'source put':
+        beforeRecordPut(known, seen, physical.now());
         seePut(known, report, seen, physical.now());
+        noteRecordPut(known, seen);
         this.#secrets.addMail(known.record(seen.record).facts.mail);
         break;
       case 'source removed':
@@ -108,6 +118,7 @@ export class Judge implements JudgePort {
         break;
       case 'restored':
         seeRestored(known, report, seen, physical.now());
+        seeUnitsRestored(known, report, seen);
         break;
       case 'damage':
         await this.#seeDamage(seen, physical);
@@ -181,12 +192,10 @@ export class Judge implements JudgePort {
     for (const record of physical.source()) {
       if (seen.what === 'source put' && seen.record.id === record.id && seen.record.namespace === record.namespace)
         continue;
-      seePut(
-        known,
-        this.#report,
-        { what: 'source put', by: 'application', record, before: null },
-        Number.NEGATIVE_INFINITY,
-      );
+      const put = { what: 'source put', by: 'application', record, before: null } as const;
+      if (seeUnit(known, this.#report, put, physical)) continue;
+      seePut(known, this.#report, put, Number.NEGATIVE_INFINITY);
+      noteRecordPut(known, put);
       this.#secrets.addMail(known.record(record).facts.mail);
     }
     if (seen.what !== 'ledger written') this.#readLedger(physical);

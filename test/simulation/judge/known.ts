@@ -3,6 +3,7 @@
  * servers at each step. Only this folder's own reading of the documents' form is in here, nothing of the product's.
  */
 import type { KnownApproval, KnownException } from './approvals.ts';
+import { Families } from './families.ts';
 import type { Instant, PolicyFacts, RawDocument, Scope, SourceRecord, VaultFile, WorldFacts } from './observations.ts';
 import type { OpenedArchive } from './open-archive.ts';
 import { type RecordFacts, readRecord } from './record-facts.ts';
@@ -145,6 +146,7 @@ export class Known {
   readonly brakes: Brake[] = [];
   /** By `archive <id>`, `expiration <id>`, `attempt <id>`, `hold <id>`. */
   readonly audit = new Map<string, AuditFacts[]>();
+  readonly families = new Families();
   readonly expirations = new Map<string, RawDocument>();
   readonly expirationDoneAt = new Map<string, Instant>();
   readonly expiryOrdered = new Set<string>();

@@ -5,6 +5,7 @@ import type { Instant, Physical, RawDocument } from './observations.ts';
 import { treeHash } from './open-archive.ts';
 import type { Report } from './properties.ts';
 import { judgeReviewed } from './review.ts';
+import { faultOfUnits, judgeWhole, noteAttempt, settleUnits } from './unit-archives.ts';
 import { asFields, asInstant, asList, asNumber, asText, sameBytes } from './values.ts';
 
 export interface LedgerWrite {
@@ -53,6 +54,7 @@ export function seeArchiveWritten(
   judgeMove(report, id, before, after);
   judgeEpoch(report, archive, by, before, after);
   archive.document = after;
+  noteAttempt(known, after, physical.now());
   const state = asText(after['state']);
   if (state === 'verified') archive.everVerified.add(asText(after['attempt']) ?? '');
   if (!addsUp(after)) {
@@ -62,11 +64,13 @@ export function seeArchiveWritten(
   if (state === 'stored') {
     judgeStored(known, report, archive, after);
     judgeTaken(known, report, archive);
+    judgeWhole(known, report, archive);
   }
   if (state === 'purging') judgeReviewed(known, report, archive, after);
   if (state === 'confirmed') judgeConfirmed(known, report, archive);
   if (state === 'cleared' && before?.['state'] === 'verified') {
     settle(known, report, archive, after, physical);
+    settleUnits(known, report, archive, after);
   }
 }
 
@@ -198,7 +202,7 @@ function faultOfStored(known: Known, archive: KnownArchive, after: RawDocument):
   if (stored['merkleRoot'] !== opened.merkleRoot) return 'its Merkle root is not that of the file';
   if (stored['manifestSha256'] !== opened.manifestSha256) return 'its manifest is not that of the file';
   if (opened.policyVersion !== after['policyVersion']) return 'its file names another policy version';
-  return null;
+  return faultOfUnits(file, stored);
 }
 
 /** At `cleared`: what the settled pages say of each record, against what happened to it. */

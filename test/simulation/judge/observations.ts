@@ -23,6 +23,19 @@ export interface VaultFile {
   readonly storedAt: Instant;
 }
 
+/** One version of a file that records name, as its service holds it: an S3 object's, or a GridFS file. */
+export interface KeptFile {
+  readonly kind: 's3' | 'gridfs';
+  readonly bucket: string;
+  /** GridFS: the file's `_id`. */
+  readonly key: string;
+  /** GridFS: null. */
+  readonly version: string | null;
+  readonly bytes: Uint8Array;
+  /** False: chunks of GridFS that no document makes a file of. */
+  readonly isWhole: boolean;
+}
+
 /** A document of the ledger or the key store as it lies in the database. */
 export type RawDocument = Readonly<Record<string, unknown>> & { readonly _id: string };
 
@@ -45,6 +58,8 @@ export interface Physical {
   now(): Instant;
   source(): readonly SourceRecord[];
   vault(): readonly VaultFile[];
+  /** What records name. */
+  files(): readonly KeptFile[];
   ledger(collection: string): readonly RawDocument[];
   ledgerCollections(): readonly string[];
   keyStore(collection: string): readonly RawDocument[];
@@ -59,6 +74,17 @@ export type Observation =
       readonly before: Uint8Array | null;
     }
   | { readonly what: 'source removed'; readonly by: string; readonly record: SourceRecord }
+  | { readonly what: 'file put'; readonly by: string; readonly file: KeptFile }
+  /** A marker stands in front of its versions: a record that names none of them names nothing. */
+  | { readonly what: 'file hidden'; readonly by: string; readonly bucket: string; readonly key: string }
+  | { readonly what: 'file removed'; readonly by: string; readonly file: KeptFile }
+  /** The source was asked for the children of these roots, by what they name them by, and answered. */
+  | {
+      readonly what: 'children looked for';
+      readonly by: string;
+      readonly collection: string;
+      readonly roots: readonly string[];
+    }
   | { readonly what: 'vault stored'; readonly by: string; readonly file: VaultFile }
   | {
       readonly what: 'vault removed';
@@ -140,6 +166,9 @@ export type Observation =
       readonly by: string;
       readonly archive: string;
       readonly records: readonly SourceRecord[];
+      /** Children and files that came with them into a folder. */
+      readonly children?: readonly SourceRecord[];
+      readonly files?: readonly KeptFile[];
       readonly intoSource: boolean;
       readonly exemptUntil: Instant | null;
     }
@@ -199,6 +228,16 @@ export interface PolicyFacts {
   readonly treat?: readonly { readonly field: string; readonly how: 'anonymise' | 'redact' | 'pseudonymise' }[];
   /** Records and share that one run may take. */
   readonly limits: { readonly records: number; readonly share: number };
+  /** What hangs on its records; left out: nothing does. */
+  readonly family?: FamilyFacts;
+}
+
+/** Children and files of the records of a simulated life. The same in all versions of a policy. */
+export interface FamilyFacts {
+  /** Documents of this collection name their root in `of` (by its `_id`, or by its field `ref`), and say whose they are in `owner` and `tenant`. */
+  readonly children?: { readonly collection: string; readonly parent: '_id' | 'ref' };
+  /** Fields that name files: `clips` are of one record alone, `logos` shared, `sheets` GridFS files of one record alone. */
+  readonly files?: readonly ('clips' | 'logos' | 'sheets')[];
 }
 
 /**

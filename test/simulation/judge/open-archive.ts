@@ -13,10 +13,26 @@ import {
 import { Decrypter } from 'age-encryption';
 import { BSON } from 'bson';
 import { extract } from 'tar-stream';
-import { asBytes, asFields, asNumber, asText, type Fields, sameBytes } from './values.ts';
+import { asBytes, asFields, asList, asNumber, asText, type Fields, sameBytes } from './values.ts';
 
 export interface OpenedRecord {
   readonly id: string;
+  readonly bytes: Uint8Array;
+}
+
+export interface OpenedChild extends OpenedRecord {
+  readonly collection: string;
+  /** The ordinal of its root. */
+  readonly root: number;
+}
+
+export interface OpenedAttachment {
+  readonly root: number;
+  readonly kind: 's3' | 'gridfs';
+  readonly bucket: string;
+  /** GridFS: the text of the file's `_id`. */
+  readonly key: string;
+  readonly version: string | null;
   readonly bytes: Uint8Array;
 }
 
@@ -30,6 +46,11 @@ export interface OpenedArchive {
   readonly policyVersion: string;
   /** In the order of their ordinals. */
   readonly records: readonly OpenedRecord[];
+  /** What hangs on the records, in the order of their numbers. */
+  readonly children: readonly OpenedChild[];
+  readonly attachments: readonly OpenedAttachment[];
+  /** The archive with the roots, where the records are children that came too late for it. */
+  readonly addendumTo: string | null;
   readonly merkleRoot: string;
   readonly manifestSha256: string;
 }
@@ -77,8 +98,14 @@ export async function openArchive(file: Uint8Array, key: Uint8Array): Promise<Op
     archive: needText(manifest, 'archive'),
   };
   const keyring = keyringOf(needText(manifest, 'keyName'), key);
-  const segments: Uint8Array[] = [];
-  const index: Uint8Array[] = [];
+  const runs = new Map<string | null, Run>();
+  const runOf = (collection: string | null): Run => {
+    const known = runs.get(collection) ?? { segments: [], index: [] };
+    runs.set(collection, known);
+    return known;
+  };
+  const parts = new Map<number, Uint8Array[]>();
+  const files: Uint8Array[] = [];
   for (const [at, member] of content.entries()) {
     const facts = listed[at] ?? {};
     if (facts['name'] !== member.name || facts['offset'] !== member.offset || facts['length'] !== member.bytes.length)
@@ -87,26 +114,101 @@ export async function openArchive(file: Uint8Array, key: Uint8Array): Promise<Op
     if (facts['kind'] === 'readme') continue;
     const plain = await openMember(keyring, member, scope);
     if (facts['plainBytes'] !== plain.length) throw new Error(`member ${member.name} has other plain bytes`);
+    if (facts['kind'] === 'attachment') {
+      const number = asNumber(facts['attachment']) ?? Number.NaN;
+      parts.set(number, [...(parts.get(number) ?? []), plain]);
+      continue;
+    }
     const documents = split(plain);
     if (facts['records'] !== documents.length) throw new Error(`member ${member.name} holds another count`);
-    if (facts['kind'] === 'segment') segments.push(plain);
-    else index.push(...documents);
+    const run = runOf(asText(facts['collection']));
+    if (facts['kind'] === 'segment') run.segments.push(plain);
+    else if (facts['kind'] === 'attachmentIndex') files.push(...documents);
+    else run.index.push(...documents);
   }
+  const { segments, index } = runOf(null);
   const raw = segments.flatMap(split);
   checkIndex(index, raw, segments);
   const merkleRoot = rootOf(raw.map(sha256Of));
   if (merkleRoot !== manifest['merkleRoot']) throw new Error('the Merkle root does not fit the records');
   if (manifest['records'] !== raw.length || manifest['segments'] !== segments.length)
     throw new Error('the counts of the manifest do not fit');
+  runs.delete(null);
+  const children = childrenOf(runs, asList(manifest['children']).map(asFields), raw.length);
   return {
     ...scope,
     attempt: needText(manifest, 'attempt'),
     namespace: needText(manifest, 'dataset'),
     policyVersion: needText(manifest, 'policyVersion'),
     records: raw.map((bytes) => ({ id: idOf(bytes), bytes })),
+    children,
+    attachments: attachmentsOf(files, parts, asFields(manifest['attachments']), raw.length),
+    addendumTo: asText(manifest['addendumTo']),
     merkleRoot,
     manifestSha256: sha256(manifestMember.bytes),
   };
+}
+
+interface Run {
+  readonly segments: Uint8Array[];
+  readonly index: Uint8Array[];
+}
+
+/** The children of each collection, as the manifest counts them, and each under a root that is there. */
+function childrenOf(runs: ReadonlyMap<string | null, Run>, told: readonly Fields[], roots: number): OpenedChild[] {
+  if (told.length !== runs.size)
+    throw new Error('the manifest tells of children of other collections than the file has');
+  return told.flatMap((facts) => {
+    const collection = needText(facts, 'collection');
+    const { segments = [], index = [] } = runs.get(collection) ?? {};
+    const raw = segments.flatMap(split);
+    checkIndex(index, raw, segments);
+    if (facts['records'] !== raw.length || facts['segments'] !== segments.length)
+      throw new Error(`the counts of the manifest do not fit the children in ${collection}`);
+    if (facts['merkleRoot'] !== rootOf(raw.map(sha256Of)))
+      throw new Error(`the Merkle root does not fit the children in ${collection}`);
+    return raw.map((bytes, at) => ({ collection, id: idOf(bytes), bytes, root: rootIn(index[at], roots) }));
+  });
+}
+
+function attachmentsOf(
+  index: readonly Uint8Array[],
+  parts: ReadonlyMap<number, readonly Uint8Array[]>,
+  told: Fields,
+  roots: number,
+): OpenedAttachment[] {
+  const opened = index.map((entry, at): OpenedAttachment => {
+    const fields = asFields(BSON.deserialize(entry, { promoteBuffers: true }));
+    const bytes = Buffer.concat(parts.get(at) ?? []);
+    if (fields['_id'] !== at || fields['parts'] !== (parts.get(at) ?? []).length || fields['bytes'] !== bytes.length)
+      throw new Error(`attachment ${at} is not what its index says`);
+    if (!sameBytes(asBytes(fields['sha256']) ?? new Uint8Array(), sha256Of(bytes)))
+      throw new Error(`the SHA-256 of attachment ${at} differs from its index`);
+    const kind = fields['kind'] === 's3' ? 's3' : 'gridfs';
+    const idBytes = asBytes(fields['key']);
+    const key = idBytes === null ? needText(fields, 'key') : textOf(idBytes);
+    const version = asText(fields['version']);
+    return { root: rootIn(entry, roots), kind, bucket: needText(fields, 'bucket'), key, version, bytes };
+  });
+  const bytes = opened.reduce((sum, each) => sum + each.bytes.length, 0);
+  if (opened.length !== parts.size) throw new Error('parts of attachments are there that no index names');
+  if (opened.length === 0) return opened;
+  if (told['files'] !== opened.length || told['bytes'] !== bytes)
+    throw new Error('the counts of the manifest do not fit the attachments');
+  if (told['merkleRoot'] !== rootOf(opened.map((each) => sha256Of(each.bytes))))
+    throw new Error('the Merkle root does not fit the attachments');
+  return opened;
+}
+
+function rootIn(entry: Uint8Array | undefined, roots: number): number {
+  const root = entry === undefined ? null : asNumber(asFields(BSON.deserialize(entry))['root']);
+  if (root === null || root < 0 || root >= roots) throw new Error('something hangs on a record that is not there');
+  return root;
+}
+
+/** A text as BSON type byte and value: its length, the text, its end. */
+function textOf(idBytes: Uint8Array): string {
+  return Buffer.from(idBytes.subarray(5, -1)).toString('utf8');
 }
 
 /** The hash by which Glacier names the bytes of a file: SHA-256 of each MiB, joined pairwise. */
@@ -185,7 +287,8 @@ async function openMember(keyring: RawAesKeyringNode, member: Member, scope: Fie
   }
   if (Object.keys(context).length !== Object.keys(expected).length)
     throw new Error(`the encryption context of member ${member.name} holds more than its five values`);
-  return zstdDecompressSync(plaintext);
+  // The parts of attachments are sealed as they are.
+  return member.name.startsWith('attachments/') ? plaintext : zstdDecompressSync(plaintext);
 }
 
 function checkIndex(index: readonly Uint8Array[], raw: readonly Uint8Array[], segments: readonly Uint8Array[]): void {

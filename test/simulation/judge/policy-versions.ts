@@ -1,4 +1,5 @@
 /** What policies say, as the judge reads the documents of their versions. */
+import { familyIn } from './family-facts.ts';
 import type { Known } from './known.ts';
 import type { PolicyFacts, RawDocument, RuleFacts } from './observations.ts';
 import { asFields, asList, asNumber, asText } from './values.ts';
@@ -23,6 +24,7 @@ export function seePolicyVersion(known: Known, after: RawDocument | null): void 
   const rules = asList(fields['rules']).map(ruleOf);
   const makesArchives = fields['archive'] !== null;
   const treat = treatOf(fields['treat']);
+  const family = familyIn(asFields(fields['dataset']));
   const does = makesArchives ? (treat === null ? null : 'archive and treat') : treat === null ? 'delete' : 'treat';
   const policy: PolicyFacts = {
     name: asText(after['name']) ?? '',
@@ -42,6 +44,7 @@ export function seePolicyVersion(known: Known, after: RawDocument | null): void 
     ...(does === null ? {} : { does }),
     ...(treat === null ? {} : { treat }),
     limits: { records: asNumber(limits['records']) ?? 0, share: asNumber(limits['share']) ?? 0 },
+    ...(family === null ? {} : { family }),
   };
   known.policyVersions.set(after._id, [policy]);
   const versions = known.policies.get(policy.name);

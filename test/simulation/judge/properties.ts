@@ -228,6 +228,50 @@ export const PROPERTIES = {
     promise: 12,
     catches: 'An archive holds more records than its policy lets one run take.',
   },
+  'child-deleted-without-copy': {
+    promise: 1,
+    catches:
+      'A child goes although no verified archive of its root, and no addendum, holds its bytes, and no disposal of its partition is under way.',
+  },
+  'child-before-root': {
+    promise: 1,
+    catches: 'A child goes while its root is in the source: what hangs on a record that stayed stays with it.',
+  },
+  'attachment-deleted-without-copy': {
+    promise: 1,
+    catches:
+      'A version of a file goes although no verified archive holds its bytes, and no disposal has written it down.',
+  },
+  'attachment-out-of-order': {
+    promise: 1,
+    catches: 'A file goes before its record, or before the children of that record have gone.',
+  },
+  'shared-attachment-deleted': {
+    promise: 1,
+    catches: 'A file that the policy does not call exclusive is deleted: other records name it.',
+  },
+  'unit-lost': {
+    promise: 1,
+    catches: 'In the end a child or a file that Moraine deleted is in no readable archive, and its purge was not due.',
+  },
+  'half-archived': {
+    promise: 2,
+    catches:
+      'An archive holds a record without a child that was there all the time, without a file that it names, or with one as it never was.',
+  },
+  'held-unit-deleted': {
+    promise: 3,
+    catches: 'A child or a file goes under a hold or pause that was reported in force and covers its root.',
+  },
+  'foreign-child-taken': {
+    promise: 9,
+    catches: 'A child of another owner or customer than its root is archived with it, or deleted after it.',
+  },
+  'orphan-left': {
+    promise: 'end',
+    catches:
+      'In the end a child is left whose root was deleted before somebody looked for what came late, and nobody was told; or chunks of a file that is gone.',
+  },
   'work-not-finished': {
     promise: 'end',
     catches:

@@ -16,6 +16,7 @@ import { openArchive, recipientCount, unwrapKey } from './open-archive.ts';
 import type { Report } from './properties.ts';
 import { readRecord } from './record-facts.ts';
 import type { Secrets } from './secrets.ts';
+import { seeUnits } from './unit-archives.ts';
 import { asBytes, asFields, asText, sameBytes } from './values.ts';
 
 type Stored = Extract<Observation, { readonly what: 'vault stored' }>;
@@ -62,6 +63,7 @@ export async function seeStored(known: Known, report: Report, secrets: Secrets, 
     return;
   }
   judgeContent(known, report, stored, parties);
+  seeUnits(known, report, stored);
   for (const { id, bytes } of stored.opened.records) {
     const key = recordKey(stored.opened.namespace, id);
     stored.bytesOf.set(key, bytes);
@@ -220,6 +222,8 @@ function judgeContent(known: Known, report: Report, { opened }: KnownFile, parti
   if (opened === null) return;
   const of = `The file of archive ${parties.archive}, attempt ${parties.attempt}`;
   for (const name of ['archive', 'attempt', 'owner', 'customer', 'namespace', 'installation'] as const) {
+    // Outside, an addendum says what its roots are.
+    if (name === 'namespace' && opened.addendumTo !== null) continue;
     if (opened[name] !== parties[name] && !parties[name].startsWith('sha256:')) {
       report('mixed-archive', `${of}, says ${name} ${parties[name]} outside and ${opened[name]} inside.`);
     }

@@ -6,6 +6,7 @@ import type { Server } from '../engine/calls.ts';
 /** As the adapters tell it. */
 export const ANSWERS = {
   broken: ({ server, name }: { server: Server; name: string }, mayHaveHappened: boolean) => {
+    if (server === 'files') return new MoraineError('ATTACHMENT_UNAVAILABLE', 'The connection was cut.');
     if (server !== 'vault') return new MoraineError('MONGODB_UNAVAILABLE', 'The connection was cut.');
     const isUnknown = mayHaveHappened && UNKNOWN_WHEN_LOST.has(name);
     return new MoraineError(isUnknown ? 'VAULT_OUTCOME_UNKNOWN' : 'VAULT_UNAVAILABLE', 'The connection was cut.');

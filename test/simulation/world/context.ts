@@ -8,6 +8,7 @@ import type { ActLog, Context } from '../../../src/lifecycle/context.ts';
 import type { SimulatedProcess } from '../engine/process.ts';
 import type { ApprovalFacts } from '../judge/observations.ts';
 import type { ReturnedExport } from './export-folder.ts';
+import { filesPort } from './files-port.ts';
 import type { OwnerKeys } from './people.ts';
 import { ownerIds, SIGNING_KEY_PEM } from './people.ts';
 import { type Servers, VAULT_KEY } from './servers.ts';
@@ -36,6 +37,7 @@ export function contextsOf(process: SimulatedProcess, installed: Installed): (si
   const store = storePort(process, servers, 'ledger');
   const keyStore = storePort(process, servers, 'key store');
   const source = sourcePort(process, servers);
+  const attachments = filesPort(process, servers);
   const vault = vaultPort(process, servers);
   const keys = createKeys({
     stores: [keyStore],
@@ -53,6 +55,7 @@ export function contextsOf(process: SimulatedProcess, installed: Installed): (si
     store,
     audit,
     source,
+    attachments,
     keys,
     vaults: new Map([[VAULT_KEY, vault]]),
     owners: ownerIds(installed.owners),

@@ -5,6 +5,7 @@ import { loadPolicy } from '../../../src/policy/load.ts';
 import { type Policy, policyVersion } from '../../../src/policy/policy.ts';
 import { ACCOUNTS } from '../judge/due.ts';
 import type { PolicyFacts } from '../judge/observations.ts';
+import { familyLines } from './families.ts';
 
 /** The policy's file, as a person would write it. */
 export function policyYaml(facts: PolicyFacts, version: boolean): string {
@@ -16,7 +17,7 @@ dataset:
   owner: { field: owner }
   customer: { field: tenant }
   facets: { subject: { field: mail } }
-${version ? '  version: { field: n }\n' : ''}${timeLines(facts)}${dispositionLines(facts)}grace: ${facts.graceDays} days
+${facts.family === undefined ? '' : familyLines(facts.family)}${version ? '  version: { field: n }\n' : ''}${timeLines(facts)}${dispositionLines(facts)}grace: ${facts.graceDays} days
 limits: { records: ${facts.limits.records}, share: ${facts.limits.share} }
 `;
 }

@@ -2,6 +2,7 @@
 import type { FaultKind } from '../engine/calls.ts';
 import { FAULT_KINDS } from '../engine/calls.ts';
 import { Random } from '../engine/random.ts';
+import { withFamilies } from './random-families.ts';
 import { people, quarantine } from './random-people.ts';
 import { somePolicies } from './random-policies.ts';
 import { latecomer, OWNERS, someRecord, someRecords } from './random-records.ts';
@@ -26,7 +27,7 @@ export function randomLife(seed: number): Scenario {
   ].sort((a, b) => a.at - b.at);
   const weather = random.branch('weather');
   const isSlow = weather.chance(0.15);
-  return {
+  const life: Scenario = {
     seed,
     days: DAYS,
     policies,
@@ -45,6 +46,7 @@ export function randomLife(seed: number): Scenario {
       },
     },
   };
+  return withFamilies(life, random.branch('families'));
 }
 
 /** Most lives have a few kinds of faults only: with all at once, none goes deep. */

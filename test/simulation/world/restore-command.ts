@@ -2,13 +2,15 @@
 import { databaseTarget } from '../../../src/cli/restore-database.ts';
 import { isMoraineError } from '../../../src/errors.ts';
 import { unwrapArchiveKey } from '../../../src/keys/administrator.ts';
+import { collectionOfArchive } from '../../../src/ledger/archive-document.ts';
 import { findArchives } from '../../../src/ledger/archives.ts';
 import type { Context } from '../../../src/lifecycle/context.ts';
 import { type RestoreTarget, restoreArchive } from '../../../src/lifecycle/restore.ts';
 import { requestRetrieval } from '../../../src/lifecycle/retrieve.ts';
 import type { SimulatedProcess } from '../engine/process.ts';
-import type { SourceRecord } from '../judge/observations.ts';
+import type { KeptFile, SourceRecord } from '../judge/observations.ts';
 import type { Installed } from './context.ts';
+import { fileOfFacts } from './file-server.ts';
 import type { Act } from './scenario.ts';
 import { DAY_MS } from './scenario.ts';
 import { idText } from './servers.ts';
@@ -34,15 +36,33 @@ export async function retrieveAndRestore(
   await servers.tell({ what: 'retrieval open', by: process.name, archive: archive._id, retrieval });
   const exemptUntil = new Date(context.clock.now().getTime() + PATIENCE_MS + exemptDays * DAY_MS);
   const written: SourceRecord[] = [];
-  const record = (bytes: Uint8Array): SourceRecord => ({ namespace: archive.namespace, id: idText(bytes), bytes });
+  const children: SourceRecord[] = [];
+  const files: KeptFile[] = [];
+  const record = (bytes: Uint8Array): SourceRecord => ({
+    namespace: collectionOfArchive(archive),
+    id: idText(bytes),
+    bytes,
+  });
   const folder: RestoreTarget = {
     write: async (records) => {
       written.push(...records.map(record));
       return { inserted: records.length, existing: 0 };
     },
+    unit: {
+      write: async (collection, documents) => {
+        children.push(...documents.map((bytes) => ({ namespace: collection, id: idText(bytes), bytes })));
+        return { inserted: documents.length, existing: 0 };
+      },
+      attachment: async ({ facts }, parts) => {
+        const pieces: Uint8Array[] = [];
+        for await (const part of parts) pieces.push(Uint8Array.from(part));
+        files.push(fileOfFacts(facts, Buffer.concat(pieces)));
+        return 'inserted';
+      },
+    },
     finish: async () => undefined,
     discard: async () => {
-      written.length = 0;
+      for (const list of [written, children, files]) list.length = 0;
     },
   };
   const tell = () =>
@@ -51,12 +71,16 @@ export async function retrieveAndRestore(
       by: process.name,
       archive: archive._id,
       records: written,
+      children,
+      files,
       intoSource,
       exemptUntil: intoSource ? exemptUntil.getTime() : null,
     });
   for (let waited = 0; waited < PATIENCE_MS; waited += LOOK_EVERY_MS) {
     await context.clock.sleep(LOOK_EVERY_MS);
-    const target = intoSource ? await databaseTarget(context, context.source, archive, exemptUntil) : folder;
+    const target = intoSource
+      ? await databaseTarget(context, context.source, archive, exemptUntil, context.attachments)
+      : folder;
     try {
       await restoreArchive(
         context,

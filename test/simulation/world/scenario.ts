@@ -2,6 +2,7 @@
 import type { PlannedFault } from '../engine/calls.ts';
 import type { Weather } from '../engine/fault-plans.ts';
 import type { ApprovalFacts, PolicyFacts, Scope } from '../judge/observations.ts';
+import type { ChildPlan, FamilyAct, FilePlan, RecordFamily } from './families.ts';
 
 /** A record as the scenario names it. `at`: days before (negative) or after the life's first instant. */
 export interface RecordPlan {
@@ -18,11 +19,14 @@ export interface RecordPlan {
   readonly solved?: number;
   /** How many characters its text has. */
   readonly size: number;
+  /** What hangs on it, where something does. */
+  readonly family?: RecordFamily;
 }
 
 /** What somebody, or the world, does at an instant. */
 export type Act =
   // The application
+  | FamilyAct
   | { readonly what: 'insert'; readonly record: RecordPlan }
   | { readonly what: 'update' | 'delete' | 'reinsert'; readonly namespace: string; readonly id: string }
   /** The event that some policies wait for happens. */
@@ -130,6 +134,9 @@ export interface Scenario {
   readonly owners: readonly string[];
   readonly workers: number;
   readonly records: readonly RecordPlan[];
+  /** What hangs on them, put before they are. */
+  readonly children?: readonly ChildPlan[];
+  readonly files?: readonly FilePlan[];
   readonly script: readonly ScriptedAct[];
   readonly latencyMs: readonly [number, number];
   readonly faults:

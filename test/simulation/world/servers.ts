@@ -15,6 +15,7 @@ import { MemoryQueues } from '../../harness/memory-queues.ts';
 import type { Random } from '../engine/random.ts';
 import type { Timeline } from '../engine/timeline.ts';
 import type { JudgePort, Observation, Physical, RawDocument, SourceRecord, VaultFile } from '../judge/observations.ts';
+import { FileServer } from './file-server.ts';
 
 export const VAULT_KEY = id.vaultKey('cold');
 
@@ -34,6 +35,7 @@ export class Servers {
   readonly ledger: MemoryStore;
   readonly keyStore: MemoryStore;
   readonly source: MemorySource;
+  readonly files: FileServer;
   readonly vault: MemoryVault;
   readonly queues: MemoryQueues;
   readonly #judge: JudgePort;
@@ -50,13 +52,16 @@ export class Servers {
     this.ledger = new MemoryStore(clockOf('ledger'));
     this.keyStore = new MemoryStore(clockOf('ledger'));
     this.source = new MemorySource({ clock: clockOf('source') });
+    // GridFS is of the source's database.
+    this.files = new FileServer(clockOf('source'));
     this.vault = new MemoryVault({ key: VAULT_KEY, clock: clockOf('vault') });
     const jitter = random.branch('queues');
     this.queues = new MemoryQueues({ clock: serverClock(timeline, 0), random: () => jitter.int(0, 999) / 1_000 });
     this.physical = {
       now: () => timeline.now,
       source: () => this.records(),
-      vault: () => this.files(),
+      vault: () => this.vaultFiles(),
+      files: () => this.files.kept(),
       ledger: (collection) => [...this.ledger.peek(collection).values()].map(raw),
       ledgerCollections: () => this.ledger.names(),
       keyStore: (collection) => [...this.keyStore.peek(collection).values()].map(raw),
@@ -68,9 +73,9 @@ export class Servers {
     await this.keyStore.ensureIndexes(KEY_INDEXES);
   }
 
-  async tell(observation: Observation): Promise<void> {
+  readonly tell = async (observation: Observation): Promise<void> => {
     await this.#judge.see(observation, this.physical);
-  }
+  };
 
   records(): SourceRecord[] {
     return [...this.#documents].flatMap(([namespace, documents]) =>
@@ -78,7 +83,7 @@ export class Servers {
     );
   }
 
-  files(): VaultFile[] {
+  vaultFiles(): VaultFile[] {
     return [...this.vault.files()].map(({ vault, archive }) => fileOf(vault, archive));
   }
 

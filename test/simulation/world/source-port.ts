@@ -1,6 +1,6 @@
 /** The source of one process: reads may be stale or flipped, writes may be cut in the middle. */
 import { ClearingWarrant } from '../../../src/ledger/warrants.ts';
-import type { DatasetShape, RawRecord, Replacement, SourcePort } from '../../../src/source/port.ts';
+import type { ChildRecord, DatasetShape, RawRecord, Replacement, SourcePort } from '../../../src/source/port.ts';
 import type { Fault } from '../engine/calls.ts';
 import type { SimulatedProcess } from '../engine/process.ts';
 import { all, cut, flipped } from './answers.ts';
@@ -37,7 +37,15 @@ export function sourcePort(process: SimulatedProcess, servers: Servers): SourceP
     isOfParty: (child, bytes, party) => real.isOfParty(child, bytes, party),
     weighChildren: (child, parents) => reading('weighChildren', (source) => source.weighChildren(child, parents)),
     async *children(child, parents) {
-      for (const batch of await reading('children', () => all(real.children(child, parents)))) yield batch;
+      const look = async () => {
+        const batches = await all(real.children(child, parents));
+        const roots = parents.map((parent) => Buffer.from(parent.subarray(5, -1)).toString('utf8'));
+        await servers.tell({ what: 'children looked for', by: process.name, collection: child.collection, roots });
+        return batches;
+      };
+      const flip = (batches: (readonly ChildRecord[])[], { ms }: Fault) =>
+        batches.map((batch) => batch.map((record) => ({ ...flippedRecord(record, ms), parent: record.parent })));
+      for (const batch of await reading('children', look, flip)) yield batch;
     },
     async *childNames(child, after, limit) {
       yield* await reading('childNames', (source) => all(source.childNames(child, after, limit)));
