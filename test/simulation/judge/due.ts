@@ -76,7 +76,7 @@ export function latestPurge(known: Known, policies: readonly PolicyFacts[], fact
       const starts = accountsSince(known, facts.customer, null).map((account) => startOf(policy, facts, account));
       const longer = exceptionsFor(known, policy, facts, 'longer').map(({ activeDays }) => activeDays);
       const ruled = (policy.rules ?? []).flatMap(({ retainDays, deleteDays }) => [retainDays ?? 0, deleteDays ?? 0]);
-      const days = [policy.activeDays, policy.longDays ?? 0, policy.disputeDays ?? 0, ...longer, ...ruled];
+      const days = [policy.activeDays, policy.longDays ?? 0, policy.vipDays ?? 0, ...longer, ...ruled];
       return Math.max(...starts) + (Math.max(...days) + policy.archiveDays) * DAY_MS;
     }),
   );
@@ -149,8 +149,8 @@ function startOf(
 
 /** Days until its disposition: what the most special rule says that says anything (between equals the shorter), else the policy's own. */
 function chosenDays(policy: PolicyFacts, facts: RecordFacts, account: Account | null): number {
-  const { activeDays, longDays, disputeDays } = policy;
-  const tier = account?.plan === 'long' ? longDays : facts.label === 'dispute' ? disputeDays : undefined;
+  const { activeDays, longDays, vipDays } = policy;
+  const tier = account?.plan === 'long' ? longDays : facts.label === 'vip' ? vipDays : undefined;
   let chosen = { rank: 0, days: tier ?? activeDays };
   for (const { scope, deleteDays } of rulesAbout(policy, facts)) {
     const rank = SCOPES.indexOf(scope) + 1;

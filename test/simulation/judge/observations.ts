@@ -206,8 +206,8 @@ export interface PolicyFacts {
   readonly activeDays: number;
   /** Instead, for customers whose account (`data.accounts`, by the customer's name) has the plan `long`. */
   readonly longDays?: number;
-  /** Instead, for records with the label `dispute`; never beside `longDays`. */
-  readonly disputeDays?: number;
+  /** Instead, for records with the label `vip`; never beside `longDays`. */
+  readonly vipDays?: number;
   /** Periods count from the date in `closed` and never from before `at`; without one, from so many days after `at`. */
   readonly latestDays?: number;
   /** Instead of `closed`: the fields of which the latest counts, once all of them are there. */

@@ -18,7 +18,7 @@ export function seePolicyVersion(known: Known, after: RawDocument | null): void 
   const expires = trigger['expires'] === true;
   const otherwise = expires ? 'P0D' : (asText(fields['active']) ?? active['otherwise']);
   const long = asText(asFields(active['of'])['long']);
-  const dispute = asText(asFields(active['of'])['dispute']);
+  const vip = asText(asFields(active['of'])['vip']);
   const latest = asText(trigger['latest']);
   const events = asList(trigger['of']).map((each) => asText(asFields(each)['field']) ?? '');
   const rules = asList(fields['rules']).map(ruleOf);
@@ -31,7 +31,7 @@ export function seePolicyVersion(known: Known, after: RawDocument | null): void 
     namespace: asText(after['namespace']) ?? '',
     activeDays: days(otherwise),
     ...(long === null ? {} : { longDays: days(long) }),
-    ...(dispute === null ? {} : { disputeDays: days(dispute) }),
+    ...(vip === null ? {} : { vipDays: days(vip) }),
     ...(latest === null ? {} : { latestDays: days(latest) }),
     ...(events.length > 1 ? { events } : {}),
     ...(expires ? { expires } : {}),

@@ -85,11 +85,11 @@ export function versionInForce(document: RawDocument, now: Instant): string | nu
  */
 function letsGoSooner(old: PolicyFacts, next: PolicyFacts): boolean {
   const long = ({ longDays, activeDays }: PolicyFacts) => longDays ?? activeDays;
-  const disputed = ({ disputeDays, activeDays }: PolicyFacts) => disputeDays ?? activeDays;
+  const vip = ({ vipDays, activeDays }: PolicyFacts) => vipDays ?? activeDays;
   const isEarlier =
     next.activeDays < old.activeDays ||
     long(next) < long(old) ||
-    disputed(next) < disputed(old) ||
+    vip(next) < vip(old) ||
     (next.latestDays ?? 0) < (old.latestDays ?? 0) ||
     (old.rules ?? []).some(({ name, retainDays, deleteDays }) => {
       const now = (next.rules ?? []).find((rule) => rule.name === name);

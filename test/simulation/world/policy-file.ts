@@ -24,7 +24,7 @@ limits: { records: ${facts.limits.records}, share: ${facts.limits.share} }
 
 /** The lines that say when a record is due. */
 function timeLines(facts: PolicyFacts): string {
-  const { activeDays, longDays, disputeDays, latestDays, events = ['closed'], expires } = facts;
+  const { activeDays, longDays, vipDays, latestDays, events = ['closed'], expires } = facts;
   const waits = `created: at, latest: ${latestDays} days }`;
   const looksUp = expires === true || longDays !== undefined;
   const lookUps = looksUp ? `lookUps:\n  account: { collection: ${ACCOUNTS}, from: tenant }\n` : '';
@@ -37,8 +37,8 @@ function timeLines(facts: PolicyFacts): string {
   const active =
     longDays !== undefined
       ? `{ by: { lookUp: account, field: plan }, of: { long: ${longDays} days }, ${otherwise}`
-      : disputeDays !== undefined
-        ? `{ by: label, of: { dispute: ${disputeDays} days }, ${otherwise}`
+      : vipDays !== undefined
+        ? `{ by: label, of: { vip: ${vipDays} days }, ${otherwise}`
         : `${activeDays} days`;
   return `${lookUps}trigger: ${trigger}\nactive: ${active}\n${ruleLines(facts)}`;
 }

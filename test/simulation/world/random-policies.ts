@@ -32,8 +32,8 @@ export function somePolicies(random: Random): Scenario['policies'] {
 /** Some have tiers, so that records of several due windows lie next to each other; more of those whose clearing waits for an inventory. */
 function tiered(facts: PolicyFacts, random: Random): PolicyFacts {
   const isTiered = random.chance(facts.verify === 'inventory' ? 0.5 : 0.15);
-  const disputeDays = facts.activeDays + random.int(1, 3);
-  return isTiered && facts.longDays === undefined && facts.expires === undefined ? { ...facts, disputeDays } : facts;
+  const vipDays = facts.activeDays + random.int(1, 3);
+  return isTiered && facts.longDays === undefined && facts.expires === undefined ? { ...facts, vipDays } : facts;
 }
 
 /** Some policies wait for an event, some look the period up, and some let a run take two records only. */

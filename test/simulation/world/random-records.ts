@@ -51,7 +51,7 @@ export function someRecord(random: Random, name: string, policies: Scenario['pol
     at: isOdd && odd === 2 ? null : at,
     ...(isClosed ? { closed: at + events.int(0, 20) / 10 } : {}),
     mail: random.pick(MAILS),
-    ...(events.chance(0.3) ? { label: 'dispute' } : {}),
+    ...(events.chance(0.3) ? { label: 'dispute' } : events.chance(0.5) ? { label: 'vip' } : {}),
     // A large one makes a file that goes out in parts; few, for they cost a second.
     size: random.chance(0.001) ? LARGE_BYTES : random.pick([10, 200, 3_000]),
   };
