@@ -5,29 +5,7 @@
  *     { _id: int32, root: int32, kind, bucket, key, version, store, about, bytes: int64, parts: int32, sha256: Binary(32) }
  */
 import { Binary, deserialize, Long, serialize } from 'bson';
-
-/** What is known of a file before its first byte is read. */
-export type AttachmentFacts =
-  | {
-      readonly kind: 's3';
-      /** The name of the store in moraine.yaml. */
-      readonly store: string;
-      readonly bucket: string;
-      readonly key: string;
-      /** Null in a bucket without versions. */
-      readonly version: string | null;
-      /** A BSON document: content type, the object's own metadata. */
-      readonly about: Uint8Array;
-    }
-  | {
-      readonly kind: 'gridfs';
-      /** `database.bucket` */
-      readonly bucket: string;
-      /** Type byte and value bytes of the file's `_id`. */
-      readonly key: Uint8Array;
-      /** Its document in `<bucket>.files`, as it was. */
-      readonly about: Uint8Array;
-    };
+import type { AttachmentFacts } from '../attachment-facts.ts';
 
 export interface AttachmentEntry {
   /** The attachment's number in the archive, from 0. */

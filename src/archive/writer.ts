@@ -13,9 +13,10 @@
  * - After the first failure nothing more leaves. The writer is then of no further use: the attempt is abandoned.
  */
 import { createHash, hash } from 'node:crypto';
+import type { AttachmentFacts } from '../attachment-facts.ts';
 import { MoraineError } from '../errors.ts';
 import type { ArchiveKey, Signature, SigningPublicKey } from '../keys/port.ts';
-import { type AttachmentFacts, encodeAttachmentEntry } from './attachment-index.ts';
+import { encodeAttachmentEntry } from './attachment-index.ts';
 import { containerEnd } from './container.ts';
 import { corrupt } from './corrupt.ts';
 import { isOneDocument } from './documents.ts';

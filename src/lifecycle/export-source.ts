@@ -1,6 +1,6 @@
 /** The part of an export that is read from the source: records, the children of each batch after it, and files that hang on them. */
 
-import type { AttachmentFacts } from '../archive/attachment-index.ts';
+import type { AttachmentFacts } from '../attachment-facts.ts';
 import { isMoraineError } from '../errors.ts';
 import type { Namespace } from '../ids.ts';
 import type { Policy } from '../policy/policy.ts';

@@ -5,11 +5,12 @@
  */
 import { hash } from 'node:crypto';
 import { type Document, type Filter, type MongoClient, ObjectId } from 'mongodb';
+import type { AttachmentFacts } from '../attachment-facts.ts';
 import { MoraineError } from '../errors.ts';
 import { id, type Namespace } from '../ids.ts';
 import type { ClearingWarrant } from '../ledger/warrants.ts';
 import { namedFiles } from './attachment-fields.ts';
-import type { AttachedFile, AttachmentFacts, FoundAttachment } from './attachments-port.ts';
+import type { AttachedFile, FoundAttachment } from './attachments-port.ts';
 import { asBuffer, BsonType, fieldPath, findPath, readInt32 } from './bson-walk.ts';
 import { asking, translateMongoError } from './driver-errors.ts';
 import { decodeTyped } from './guard-document.ts';

@@ -1,4 +1,5 @@
 /** Files that hang on records, seen through the questions that the lifecycle asks: S3 objects and GridFS files alike. */
+import type { AttachmentFacts } from '../attachment-facts.ts';
 import type { ClearingWarrant } from '../ledger/warrants.ts';
 import type { DatasetFinding, DatasetShape } from './port.ts';
 
@@ -17,26 +18,6 @@ export interface AttachedFile {
   readonly bytes: number;
   readonly exclusive: boolean;
 }
-
-/** What an archive says of a file. */
-export type AttachmentFacts =
-  | {
-      readonly kind: 's3';
-      readonly store: string;
-      readonly bucket: string;
-      readonly key: string;
-      readonly version: string | null;
-      /** A BSON document: content type, the object's own metadata. */
-      readonly about: Uint8Array;
-    }
-  | {
-      readonly kind: 'gridfs';
-      readonly bucket: string;
-      /** Type byte and value bytes of the file's `_id`. */
-      readonly key: Uint8Array;
-      /** Its document in `<bucket>.files`, as it was. */
-      readonly about: Uint8Array;
-    };
 
 /** A file as it is now. */
 export type FoundAttachment = AttachedFile & { readonly facts: AttachmentFacts };

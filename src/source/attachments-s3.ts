@@ -16,11 +16,12 @@ import {
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
 import { deserialize, serialize } from 'bson';
+import type { AttachmentFacts } from '../attachment-facts.ts';
 import { MoraineError } from '../errors.ts';
 import type { ClearingWarrant } from '../ledger/warrants.ts';
 import { namedObjects } from './attachment-fields.ts';
 import type { AttachmentStore } from './attachment-store.ts';
-import type { AttachedFile, AttachmentFacts, AttachmentProblem, FoundAttachment } from './attachments-port.ts';
+import type { AttachedFile, AttachmentProblem, FoundAttachment } from './attachments-port.ts';
 import { deleteUntil } from './attachments-s3-delete.ts';
 import type { DatasetFinding } from './port.ts';
 import type { AttachmentShape } from './unit-shape.ts';

@@ -1,15 +1,11 @@
 /** Attachments of both kinds behind one port. */
+
 import type { MongoClient } from 'mongodb';
+import type { AttachmentFacts } from '../attachment-facts.ts';
 import type { ClearingWarrant } from '../ledger/warrants.ts';
 import type { AttachmentStore } from './attachment-store.ts';
 import { GridFsAttachments } from './attachments-gridfs.ts';
-import type {
-  AttachedFile,
-  AttachmentFacts,
-  AttachmentProblem,
-  AttachmentsPort,
-  FoundAttachment,
-} from './attachments-port.ts';
+import type { AttachedFile, AttachmentProblem, AttachmentsPort, FoundAttachment } from './attachments-port.ts';
 import { S3Attachments } from './attachments-s3.ts';
 import type { DatasetFinding, DatasetShape } from './port.ts';
 

@@ -10,7 +10,6 @@ import type { AttachmentShape, ChildName, ChildRecord, ChildShape, ChildWeight, 
 
 export type {
   AttachedFile,
-  AttachmentFacts,
   AttachmentProblem,
   AttachmentsPort,
   FoundAttachment,
