@@ -10,28 +10,27 @@ const word = z.enum(['archive', 'delete', 'anonymise', 'redact', 'pseudonymise']
 
 /** A list of fields of the record. */
 export function treatedFields(description: string) {
-  return z
-    .array(fieldPath, { error: 'a list of fields' })
-    .min(1, { error: 'one field at least' })
-    .optional()
-    .meta({ description });
+  return fields.optional().meta({ description });
 }
 
-/** Fields for this place alone, beside those that the policy names for all. */
-const own = z
-  .strictObject(
-    {
-      anonymise: treatedFields('Fields that are removed.'),
-      redact: treatedFields('Fields that are replaced by a fixed text of their type.'),
-      pseudonymise: treatedFields('Fields that are replaced: the same person, within one owner, by the same name.'),
-    },
-    { error: strictly('a group with anonymise, redact or pseudonymise') },
-  )
-  .refine((group) => Object.keys(group).length > 0, { error: 'anonymise, redact or pseudonymise, with their fields' })
-  .meta({ id: 'treatment', description: 'Fields that are treated in place, for this place alone.' });
+const fields = z.array(fieldPath, { error: 'a list of fields' }).min(1, { error: 'one field at least' });
 
-const step = z.union([word, own], { error: THEN });
-const chain = z.union([word, own, z.array(step, { error: THEN }).min(1, { error: THEN })], { error: THEN });
+const TREATED = {
+  anonymise: treatedFields('Fields that are removed.'),
+  redact: treatedFields('Fields that are replaced by a fixed text of their type.'),
+  pseudonymise: treatedFields('Fields that are replaced: the same person, within one owner, by the same name.'),
+};
+const OWN = { error: strictly('a group with anonymise, redact or pseudonymise') };
+
+/** Fields for this place alone, beside those that the policy names for all: one list of them at least. */
+const own = [
+  z.strictObject({ ...TREATED, anonymise: fields }, OWN),
+  z.strictObject({ ...TREATED, redact: fields }, OWN),
+  z.strictObject({ ...TREATED, pseudonymise: fields }, OWN),
+] as const;
+
+const step = z.union([word, ...own], { error: THEN });
+const chain = z.union([word, ...own, z.array(step, { error: THEN }).min(1, { error: THEN })], { error: THEN });
 
 export type ThenStep = z.output<typeof step>;
 export type ChainText = z.output<typeof chain>;
@@ -57,7 +56,7 @@ const tiers = z.strictObject(
 
 export const thenRule: z.ZodType<ThenText> = z
   .lazy(() =>
-    z.union([word, own, z.array(step, { error: THEN }).min(1, { error: THEN }), tiers], {
+    z.union([word, ...own, z.array(step, { error: THEN }).min(1, { error: THEN }), tiers], {
       // Who wrote a group meant one of the groups.
       error: ({ input }) => (typeof input === 'object' && input !== null && !Array.isArray(input) ? GROUPS : THEN),
     }),
