@@ -83,7 +83,7 @@ async function runAll(): Promise<void> {
       return true;
     },
   });
-  const { lives, steps, calls, deleted, treated, disposed, confirmed, acts, faults, broken } = figures;
+  const { lives, steps, calls, tally, acts, faults, broken } = figures;
   if (values.json) {
     const of = values.pairs ? { pairs: lives } : { firstSeed: seed };
     const seconds = (performance.now() - start) / 1_000;
@@ -94,10 +94,7 @@ async function runAll(): Promise<void> {
         seconds,
         steps,
         calls,
-        deleted,
-        treated,
-        disposed,
-        confirmed,
+        ...tally,
         acts,
         faults,
         broken,

@@ -14,7 +14,7 @@ process.on('message', (task: Task) => {
 async function resultOf(scenario: Scenario): Promise<LifeResult> {
   const acts: Record<string, number> = {};
   for (const { act } of scenario.script) acts[act.what] = (acts[act.what] ?? 0) + 1;
-  const { violations, faults, steps, calls, deleted, treated, disposed, confirmed, granted } = await live(scenario);
+  const { trace: _, said: __, calls, ...came } = await live(scenario);
   const callCount = Object.values(calls).reduce((sum, count) => sum + count, 0);
-  return { violations, faults, steps, calls: callCount, deleted, treated, disposed, confirmed, granted, acts };
+  return { ...came, calls: callCount, acts };
 }

@@ -4,21 +4,17 @@ import { fileURLToPath } from 'node:url';
 import type { PlannedFault } from './engine/calls.ts';
 import type { Violation } from './judge/observations.ts';
 import type { Scenario } from './world/scenario.ts';
+import type { Tally } from './world/tally.ts';
 
 /** A life to run: of a seed, or one that is written out. */
 export type Task = { readonly seed: number } | { readonly name: string; readonly scenario: Scenario };
 
-export interface LifeResult {
+export interface LifeResult extends Tally {
   readonly violations: readonly Violation[];
   /** That came to pass: a replay by list takes them. */
   readonly faults: readonly PlannedFault[];
   readonly steps: number;
   readonly calls: number;
-  readonly deleted: number;
-  readonly treated: number;
-  readonly disposed: number;
-  readonly confirmed: number;
-  readonly granted: number;
   readonly acts: Readonly<Record<string, number>>;
 }
 
@@ -76,28 +72,27 @@ export class Figures {
   lives = 0;
   steps = 0;
   calls = 0;
-  deleted = 0;
-  treated = 0;
-  disposed = 0;
-  confirmed = 0;
-  granted = 0;
+  readonly tally: Record<keyof Tally, number> = {
+    deleted: 0,
+    treated: 0,
+    disposed: 0,
+    confirmed: 0,
+    granted: 0,
+    moved: 0,
+    reviewed: 0,
+    waited: 0,
+    left: 0,
+  };
   readonly acts: Record<string, number> = {};
   readonly faults: Record<string, number> = {};
   /** Names of the lives that broke a property, by property. */
   readonly broken: Record<string, string[]> = {};
 
-  add(
-    task: Task,
-    { violations, faults, steps, calls, deleted, treated, disposed, confirmed, granted, acts }: LifeResult,
-  ): void {
+  add(task: Task, { violations, faults, steps, calls, acts, ...came }: LifeResult): void {
     this.lives += 1;
     this.steps += steps;
     this.calls += calls;
-    this.deleted += deleted;
-    this.treated += treated;
-    this.disposed += disposed;
-    this.confirmed += confirmed;
-    this.granted += granted;
+    for (const name of TALLIED) this.tally[name] += came[name];
     for (const [what, count] of Object.entries(acts)) this.acts[what] = (this.acts[what] ?? 0) + count;
     for (const { kind } of faults) this.faults[kind] = (this.faults[kind] ?? 0) + 1;
     for (const property of new Set(violations.map((violation) => violation.property))) {
@@ -110,6 +105,7 @@ export class Figures {
   }
 
   text(): string {
+    const { tally } = this;
     const list = (counts: Readonly<Record<string, number>>) =>
       Object.entries(counts)
         .sort(([, a], [, b]) => b - a)
@@ -120,7 +116,8 @@ export class Figures {
     );
     return [
       `${this.lives} lives, ${this.steps} steps, ${this.calls} calls`,
-      `records deleted ${this.deleted}, without an archive ${this.disposed}, treated ${this.treated}, archives confirmed ${this.confirmed}, approvals granted ${this.granted}`,
+      `records deleted ${tally.deleted}, without an archive ${tally.disposed}, treated ${tally.treated}, gone with a customer ${tally.left}`,
+      `archives confirmed ${tally.confirmed}, with another purge date ${tally.moved}; approvals granted ${tally.granted}, reviews ${tally.reviewed}; versions that waited ${tally.waited}`,
       `acts: ${list(this.acts)}`,
       `faults: ${list(this.faults)}`,
       broken.length === 0 ? 'no property broken' : ['properties broken:', ...broken].join('\n'),
@@ -129,3 +126,14 @@ export class Figures {
 }
 
 const NAMES_SHOWN = 12;
+const TALLIED = [
+  'deleted',
+  'treated',
+  'disposed',
+  'confirmed',
+  'granted',
+  'moved',
+  'reviewed',
+  'waited',
+  'left',
+] as const;

@@ -34,11 +34,13 @@ export function testSeeds(file: number): void {
     expect(broken).toEqual([]);
     expect(figures.lives).toBe(each);
     // Lives in which nothing is done, or nothing goes wrong, would prove nothing.
-    expect(figures.deleted).toBeGreaterThan(each);
-    expect(figures.treated).toBeGreaterThan(each / 4);
-    expect(figures.disposed).toBeGreaterThan(each / 8);
-    expect(figures.confirmed).toBeGreaterThan(each);
-    expect(figures.granted).toBeGreaterThan(each / 2);
+    expect(figures.tally.deleted).toBeGreaterThan(each);
+    expect(figures.tally.treated).toBeGreaterThan(each / 4);
+    expect(figures.tally.disposed).toBeGreaterThan(each / 8);
+    expect(figures.tally.confirmed).toBeGreaterThan(each);
+    expect(figures.tally.granted).toBeGreaterThan(each / 2);
+    for (const rare of ['moved', 'reviewed', 'waited', 'left'] as const)
+      expect(figures.tally[rare], rare).toBeGreaterThan(each / 20);
     expect(Object.keys(figures.acts)).toEqual(expect.arrayContaining([...COMMANDS]));
     expect(Object.keys(figures.faults)).toEqual(
       expect.arrayContaining(FAULT_KINDS.filter((kind) => !RARE.includes(kind))),

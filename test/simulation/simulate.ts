@@ -26,13 +26,9 @@ import { keysOf, settleOwner } from './world/people.ts';
 import { publish } from './world/policy-file.ts';
 import { type Act, DAY_MS, HOUR_MS, QUIET_DAYS, type RecordPlan, type Scenario, START_MS } from './world/scenario.ts';
 import { Servers } from './world/servers.ts';
+import { type Tally, tallyOf } from './world/tally.ts';
 
-interface TakenCounts {
-  readonly deleted?: number;
-  readonly treated?: number;
-}
-
-export interface LifeReport {
+export interface LifeReport extends Tally {
   readonly violations: readonly Violation[];
   /** Faults that came to pass, in order: a replay by list takes them. */
   readonly faults: readonly PlannedFault[];
@@ -41,14 +37,6 @@ export interface LifeReport {
   /** Calls of each process, by name, while faults may happen. */
   readonly calls: Readonly<Record<string, number>>;
   readonly steps: number;
-  readonly deleted: number;
-  /** In archives and without. */
-  readonly treated: number;
-  /** Deleted without an archive. */
-  readonly disposed: number;
-  readonly confirmed: number;
-  /** Approvals that another person granted. */
-  readonly granted: number;
   /** How commands and the product's log ended, by code: what a person would have read. */
   readonly said: Readonly<Record<string, number>>;
 }
@@ -135,23 +123,13 @@ class Life {
       outcome === 'too many steps'
         ? [{ promise: 'end', property: 'goes-round-in-circles', text: `The life took more than ${MOST_STEPS} steps.` }]
         : [];
-    const archives = [...servers.ledger.peek('archives').values()] as {
-      state?: unknown;
-      outcomes?: TakenCounts;
-    }[];
-    const approved = [...servers.ledger.peek('approvals').values()] as { state?: unknown }[];
-    const disposals = [...servers.ledger.peek('expirations').values()] as { outcomes?: TakenCounts | null }[];
     return {
       violations: [...judge.violations, ...endless],
       faults: this.#faults.done,
       trace: this.#trace,
       calls: this.#calls,
       steps: this.#timeline.steps,
-      deleted: archives.reduce((sum, { outcomes }) => sum + (outcomes?.deleted ?? 0), 0),
-      treated: [...archives, ...disposals].reduce((sum, { outcomes }) => sum + (outcomes?.treated ?? 0), 0),
-      disposed: disposals.reduce((sum, { outcomes }) => sum + (outcomes?.deleted ?? 0), 0),
-      confirmed: archives.filter(({ state }) => state === 'confirmed').length,
-      granted: approved.filter(({ state }) => state === 'granted' || state === 'spent').length,
+      ...tallyOf(servers.ledger),
       said: this.#said,
     };
   }
@@ -445,7 +423,7 @@ async function putAccount(servers: Servers, customer: string, plan: string, unti
 }
 
 export function bytesOf(plan: RecordPlan, n: number): Uint8Array {
-  const { id: _id, owner, tenant, at, closed, solved, mail, label, size, family } = plan;
+  const { id: _id, owner, tenant, at, closed, solved, mail, label, topic, size, family } = plan;
   return BSON.serialize({
     _id,
     ...(owner === null ? {} : { owner }),
@@ -455,6 +433,7 @@ export function bytesOf(plan: RecordPlan, n: number): Uint8Array {
     ...(solved === undefined ? {} : { solved: new Date(START_MS + solved * DAY_MS) }),
     ...(mail === null ? {} : { mail }),
     ...(label === undefined ? {} : { label }),
+    ...(topic === undefined ? {} : { topic }),
     ...family,
     n,
     ...(size > LARGE ? { noise: noise(_id, size) } : {}),

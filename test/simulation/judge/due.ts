@@ -167,10 +167,10 @@ function retainedDays(policy: PolicyFacts, facts: RecordFacts): number {
 
 function rulesAbout({ rules = [] }: PolicyFacts, facts: RecordFacts): readonly RuleFacts[] {
   return rules.filter(
-    ({ owner, customer, label }) =>
+    ({ owner, customer, topic }) =>
       (owner === null || owner === facts.owner) &&
       (customer === null || customer === facts.customer) &&
-      (label === null || label === facts.label),
+      (topic === null || topic === facts.topic),
   );
 }
 

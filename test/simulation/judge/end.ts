@@ -94,7 +94,13 @@ function isReadable(known: Known, archive: KnownArchive, record: KnownRecord): b
   return isThere && !(archive.outcomes !== null && isVoid(archive, record.key));
 }
 
-const DISPOSAL_ACTS = ['expired records delete', 'expired records treat', 'records delete', 'records treat'];
+const DISPOSAL_ACTS = [
+  'expired records delete',
+  'expired records treat',
+  'records delete',
+  'records treat',
+  'offboarded records delete',
+];
 
 function judgeAudit(known: Known, report: Report, physical: Physical): void {
   const fault = faultOfChain(physical.ledger('audit'));
@@ -114,10 +120,12 @@ function judgeAudit(known: Known, report: Report, physical: Physical): void {
       report('intent-without-outcome', `Archive ${id} has moves that are not in the audit chain.`);
     }
   }
-  for (const { _id, state } of physical.ledger('expirations').map((each) => ({ ...each, state: each['state'] }))) {
-    if (state === 'done' && !DISPOSAL_ACTS.some((act) => tells(`expiration ${_id}`, act))) {
+  for (const each of physical.ledger('expirations')) {
+    const { _id } = each;
+    // What was never ordered to its end is given up, and nothing was done for it.
+    if (each['state'] !== 'done' || (each['kind'] === 'offboard' && each['scanned'] !== true)) continue;
+    if (!DISPOSAL_ACTS.some((act) => tells(`expiration ${_id}`, act)))
       report('intent-without-outcome', `Expiration ${_id} is done, and the audit chain does not say so.`);
-    }
   }
   for (const { _id, state } of physical.ledger('holds').map((each) => ({ ...each, state: each['state'] }))) {
     if (state === 'active' && !tells(`hold ${_id}`, 'hold place')) {

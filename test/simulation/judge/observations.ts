@@ -193,7 +193,7 @@ export interface RuleFacts {
   readonly scope: RuleScope;
   readonly owner: string | null;
   readonly customer: string | null;
-  readonly label: string | null;
+  readonly topic: string | null;
   /** One of the two at least. */
   readonly retainDays: number | null;
   readonly deleteDays: number | null;
@@ -242,7 +242,7 @@ export interface FamilyFacts {
 
 /**
  * What the judge knows from the start. Records of a simulated life have: `_id` text, `owner`, `tenant` (the customer),
- * `at` (the trigger), `closed` and `solved` (events that may not have happened), `label` (what exceptions can name), `mail` (facet `subject`; may be missing), `text` (contains the record's canary), `n` (a counter
+ * `at` (the trigger), `closed` and `solved` (events that may not have happened), `label` (what exceptions can name), `topic` (what rules can name), `mail` (facet `subject`; may be missing), `text` (contains the record's canary), `n` (a counter
  * that the application raises with each update). What lacks a usable owner, tenant or `at` is unfit.
  */
 export interface WorldFacts {

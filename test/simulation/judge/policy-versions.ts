@@ -73,14 +73,14 @@ function ruleOf(value: unknown): RuleFacts {
   const rule = asFields(value);
   const when = asFields(rule['when']);
   const [owner, customer] = [asList(when['owner'])[0], asList(when['customer'])[0]];
-  const [label] = asList(asFields(when['value'])['is']);
+  const [topic] = asList(asFields(when['value'])['is']);
   const daysOf = (name: string) => (rule[name] === undefined ? null : days(rule[name]));
   return {
     name: asText(rule['name']) ?? '',
     scope: SCOPES.find((scope) => scope === rule['specificity']) ?? 'organisation',
     owner: asText(owner),
     customer: asText(customer),
-    label: asText(label),
+    topic: asText(topic),
     retainDays: daysOf('retain'),
     deleteDays: daysOf('delete'),
   };

@@ -14,6 +14,8 @@ export interface RecordFacts {
   readonly mail: string | null;
   /** What exceptions can name. */
   readonly label: string | null;
+  /** What rules can name. */
+  readonly topic: string | null;
   /** It lacks a usable owner, customer or trigger. */
   readonly isUnfit: boolean;
   /** Or its bytes do not survive decoding: then no guard can quote it, and it may stay. */
@@ -28,6 +30,7 @@ const UNREADABLE: RecordFacts = {
   solved: null,
   mail: null,
   label: null,
+  topic: null,
   isUnfit: true,
   mayBeUnfit: true,
 };
@@ -50,6 +53,7 @@ export function readRecord(bytes: Uint8Array): RecordFacts {
       solved: asInstant(fields['solved']),
       mail: asText(fields['mail']),
       label: asText(fields['label']),
+      topic: asText(fields['topic']),
       isUnfit,
       mayBeUnfit,
     };

@@ -44,11 +44,11 @@ function timeLines(facts: PolicyFacts): string {
 }
 
 function ruleLines({ rules = [] }: PolicyFacts): string {
-  const lines = rules.map(({ name, scope, owner, customer, label, retainDays, deleteDays }) => {
+  const lines = rules.map(({ name, scope, owner, customer, topic, retainDays, deleteDays }) => {
     const when = [
       ...(owner === null ? [] : [`owner: ${owner}`]),
       ...(customer === null ? [] : [`customer: ${customer}`]),
-      ...(label === null ? [] : ['field: label', `is: ${label}`]),
+      ...(topic === null ? [] : ['field: topic', `is: ${topic}`]),
     ].join(', ');
     const says = [
       ...(when === '' ? [] : [`when: { ${when} }`]),

@@ -2,6 +2,8 @@
 import type { FaultKind } from '../engine/calls.ts';
 import { FAULT_KINDS } from '../engine/calls.ts';
 import { Random } from '../engine/random.ts';
+import { leaving, movedDates, publications } from './random-changes.ts';
+import { reviews, someApprovals } from './random-decisions.ts';
 import { withFamilies } from './random-families.ts';
 import { people, quarantine } from './random-people.ts';
 import { somePolicies } from './random-policies.ts';
@@ -16,6 +18,8 @@ const ACCOUNT_PLANS = { north: 'long' };
 export function randomLife(seed: number): Scenario {
   const random = new Random(seed);
   const policies = somePolicies(random.branch('policies'));
+  const approvals = someApprovals(random.branch('approvals'));
+  const until = random.branch('until');
   const records = [...someRecords(random.branch('records'), policies), ...policies.flatMap(latecomer)];
   const script = [
     ...rounds(random.branch('rounds'), policies),
@@ -24,6 +28,10 @@ export function randomLife(seed: number): Scenario {
     ...world(random.branch('world')),
     ...quarantine(random.branch('quarantine')),
     ...schedules(random.branch('schedules'), records, policies),
+    ...publications(random.branch('publications'), policies),
+    ...movedDates(random.branch('moved dates'), policies),
+    ...leaving(random.branch('leaving'), records),
+    ...(approvals === null ? [] : reviews(random.branch('reviews'), approvals)),
   ].sort((a, b) => a.at - b.at);
   const weather = random.branch('weather');
   const isSlow = weather.chance(0.15);
@@ -31,7 +39,10 @@ export function randomLife(seed: number): Scenario {
     seed,
     days: DAYS,
     policies,
-    ...(policies.some(({ facts }) => facts.longDays !== undefined) ? { accounts: ACCOUNT_PLANS } : {}),
+    ...(policies.some(({ facts }) => facts.longDays !== undefined || facts.expires === true)
+      ? { accounts: ACCOUNT_PLANS, until: until.chance(0.7) ? { north: until.int(-30, 30) / 10 } : {} }
+      : {}),
+    ...(approvals === null ? {} : { approvals }),
     owners: OWNERS,
     workers: weather.int(1, 3),
     records,

@@ -1,7 +1,6 @@
-/** What people do by hand in a life of chance: holds, pauses, publications, restores, quarantine. */
+/** What people do by hand in a life of chance: holds, pauses, restores, quarantine. */
 import type { Random } from '../engine/random.ts';
 import type { Scope } from '../judge/observations.ts';
-import { NO_ARCHIVE } from '../judge/policy-versions.ts';
 import { ASKERS, decisions } from './random-decisions.ts';
 import { CUSTOMERS, OWNERS } from './random-records.ts';
 import { someTime } from './random-times.ts';
@@ -41,19 +40,6 @@ export function people(random: Random, records: readonly RecordPlan[], policies:
     const resumeAt = at + random.int(0, DAY_MS);
     // Whoever has lost the connection asks again.
     for (const wait of [0, HOUR_MS]) script.push({ at: resumeAt + wait, act: { what: 'resume', name, target, of } });
-  }
-  for (let left = random.pick([0, 0, 0, 1, 1, 2]); left > 0; left--) {
-    const { facts, version } = random.pick(policies);
-    // Shorter or longer than what is in force, and the longest is over within a life.
-    const changed = {
-      ...facts,
-      activeDays: random.int(1, 3),
-      archiveDays: random.int(2, 4),
-      dueWindowDays: random.int(1, 2),
-      ...(facts.latestDays === undefined ? {} : { latestDays: random.int(2, 4) }),
-      ...(facts.does === 'delete' || facts.does === 'treat' ? NO_ARCHIVE : {}),
-    };
-    script.push({ at: someTime(random), act: { what: 'publish', policy: changed, version } });
   }
   for (let left = random.pick([0, 0, 1, 1, 2]); left > 0; left--) {
     const intoSource = random.chance(0.6);

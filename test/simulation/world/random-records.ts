@@ -29,6 +29,7 @@ export function latecomer({ facts }: Scenario['policies'][number]): RecordPlan[]
     tenant: CUSTOMERS[0],
     at: DAYS + QUIET_DAYS - LATE_DAYS - facts.activeDays,
     closed: DAYS + QUIET_DAYS - LATE_DAYS - facts.activeDays,
+    ...(facts.events === undefined ? {} : { solved: DAYS + QUIET_DAYS - LATE_DAYS - facts.activeDays }),
     mail: null,
     size: 10,
   };
@@ -43,6 +44,7 @@ export function someRecord(random: Random, name: string, policies: Scenario['pol
   const at = random.int(-48, 12) / 10 - (random.chance(0.1) ? 6 : 0);
   const events = random.branch(`event of ${name}`);
   const isClosed = facts.latestDays !== undefined && events.chance(0.6);
+  const isSolved = facts.events !== undefined && random.branch(`solution of ${name}`).chance(0.6);
   return {
     namespace: facts.namespace,
     id: name,
@@ -50,8 +52,10 @@ export function someRecord(random: Random, name: string, policies: Scenario['pol
     tenant: isOdd && odd === 1 ? null : random.pick(CUSTOMERS.slice(0, random.chance(0.7) ? 1 : 2)),
     at: isOdd && odd === 2 ? null : at,
     ...(isClosed ? { closed: at + events.int(0, 20) / 10 } : {}),
+    ...(isSolved ? { solved: at + random.branch(`instant of ${name}`).int(0, 25) / 10 } : {}),
     mail: random.pick(MAILS),
     ...(events.chance(0.3) ? { label: 'dispute' } : events.chance(0.5) ? { label: 'vip' } : {}),
+    ...(random.branch(`topic of ${name}`).chance(0.3) ? { topic: 'safety' } : {}),
     // A large one makes a file that goes out in parts; few, for they cost a second.
     size: random.chance(0.001) ? LARGE_BYTES : random.pick([10, 200, 3_000]),
   };

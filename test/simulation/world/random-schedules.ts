@@ -16,12 +16,17 @@ export function schedules(
   for (const { namespace, id } of records) {
     const waits = policies.some(({ facts }) => facts.namespace === namespace && facts.latestDays !== undefined);
     if (waits && events.chance(0.3)) script.push({ at: someTime(events), act: { what: 'close', namespace, id } });
+    const waitsForBoth = policies.some(({ facts }) => facts.namespace === namespace && facts.events !== undefined);
+    if (waitsForBoth && events.chance(0.4))
+      script.push({ at: someTime(events), act: { what: 'solve', namespace, id } });
   }
-  if (policies.some(({ facts }) => facts.longDays !== undefined) && events.chance(0.5)) {
+  const looksUp = policies.some(({ facts }) => facts.longDays !== undefined || facts.expires === true);
+  if (looksUp && events.chance(0.5)) {
     const act = {
       what: 'change account',
       customer: events.pick(CUSTOMERS),
       plan: events.pick(['long', 'short']),
+      ...(events.chance(0.7) ? { until: events.int(-20, 50) / 10 } : {}),
     } as const;
     script.push({ at: someTime(events), act });
   }

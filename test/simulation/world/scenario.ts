@@ -13,6 +13,7 @@ export interface RecordPlan {
   readonly at: number | null;
   readonly mail: string | null;
   readonly label?: string;
+  readonly topic?: string;
   /** Days before or after the first instant, as `at`, of the event that some policies wait for; left out: it has not happened. */
   readonly closed?: number;
   /** As `closed`, of another event: some policies wait for both. */
