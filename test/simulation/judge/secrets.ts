@@ -20,6 +20,7 @@ export class Secrets {
   readonly #mails = new Set<string>();
   readonly #labels = new Set<string>();
   readonly #keys: SecretKey[] = [];
+  #isOfPolicy = false;
 
   constructor(canary: string) {
     this.#canary = canary;
@@ -43,7 +44,10 @@ export class Secrets {
 
   /** Looks at what was written; text that stood in the same place before was looked at then. */
   lookAtDocument(report: Report, where: string, before: RawDocument | null, after: RawDocument): void {
+    // A policy names its tiers in the open: so do its version, and what a person is shown who approves it.
+    this.#isOfPolicy = where.includes('policyVersions/') || after['kind'] === 'policy';
     this.#walk(report, where, before, after);
+    this.#isOfPolicy = false;
   }
 
   lookAtFile(report: Report, { vaultArchiveId, description, bytes }: VaultFile): void {
@@ -77,7 +81,7 @@ export class Secrets {
         if (text.includes(mail)) report('content-in-the-open', `The mail address of a record is in ${where}.`);
       }
     }
-    for (const label of this.#labels) {
+    for (const label of this.#isOfPolicy ? [] : this.#labels) {
       if (text.includes(label)) report('content-in-the-open', `A value that an exception names is in ${where}.`);
     }
     if (text.length < SHORTEST_KEY_TEXT) return;
