@@ -4,8 +4,8 @@
  */
 import { createHash } from 'node:crypto';
 import { BSON } from 'bson';
+import type { AttachmentFacts } from '../../../src/attachment-facts.ts';
 import type { Clock } from '../../../src/clock.ts';
-import type { AttachmentFacts } from '../../../src/source/port.ts';
 import type { KeptFile } from '../judge/observations.ts';
 
 /** Name of the store in moraine.yaml. */
