@@ -65,6 +65,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'src/archive/',
     'src/ledger/',
     'src/source/port.ts',
+    'src/source/bson-order.ts',
     'src/vault/port.ts',
     'src/keys/port.ts',
     ...NOTIFY_WORDS,
