@@ -6,6 +6,14 @@ import { FIRST_SWEEP_MS, hold, life, MINUTE_MS, ROUND_MS, record, reinsert, remo
 /** The command is on its way for some seconds, and the application is faster. */
 const SLOW_DELETE = { kind: 'delay', ms: 4_000 } as const;
 
+/** Of two tiers: due at once, and their copies are to be purged two days apart. */
+const TWO_WINDOWS = [
+  record('r0', -4.1, { label: 'vip' }),
+  record('r1', -4.05, { label: 'vip' }),
+  record('r2', -3.9),
+  record('r3', -3.8),
+];
+
 export const DELETE_BUGS: readonly PlantedBug[] = [
   {
     name: 'guard left out',
@@ -218,6 +226,49 @@ export const DELETE_BUGS: readonly PlantedBug[] = [
         policy: { verify: 'inventory' },
         script: [
           { at: FIRST_SWEEP_MS + MINUTE_MS, act: { what: 'run', policy: 'chats', flush: true, expired: false } },
+        ],
+      }),
+  },
+  {
+    name: 'what a pass put down is not looked at',
+    promise: 6,
+    what: 'Of the archives that one pass planned for several due windows each takes what it meets in their common bounds, and not what was put down for it: two archives hold one record.',
+    patches: [
+      {
+        file: 'src/lifecycle/planned-batches.ts',
+        find: 'if (pass === undefined) {',
+        replace: 'if (pass === undefined || bound !== null) {',
+      },
+    ],
+    caughtBy: ['record-in-two-archives', 'outcomes-do-not-add-up'],
+    life: (seed) => life(seed, { policy: { verify: 'inventory', vipDays: 4, archiveDays: 6 }, records: TWO_WINDOWS }),
+  },
+  {
+    name: 'record that moved since taken all the same',
+    promise: 6,
+    what: 'A record that a pass put down for an archive is taken wherever it lies by then, also where another plan has taken it meanwhile.',
+    patches: [
+      {
+        file: 'src/lifecycle/planned-batches.ts',
+        find: 'return bound === null || comparePositions(position, bound) <= 0;',
+        replace: 'return true;',
+      },
+    ],
+    caughtBy: ['record-in-two-archives', 'outcomes-do-not-add-up'],
+    life: (seed) =>
+      life(seed, {
+        policy: { verify: 'inventory', vipDays: 4, archiveDays: 6 },
+        records: TWO_WINDOWS,
+        aims: [
+          {
+            // Of the first archive: its record moves, to the same window, and somebody else plans where it lies now.
+            call: 'source readByIds',
+            fault: { kind: 'freeze before', ms: 2 * MINUTE_MS },
+            acts: [
+              [1_000, { what: 'insert', record: record('r1', -2.5) }],
+              [5_000, { what: 'run', policy: 'chats', flush: true, expired: false }],
+            ],
+          },
         ],
       }),
   },
