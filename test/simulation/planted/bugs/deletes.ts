@@ -232,7 +232,7 @@ export const DELETE_BUGS: readonly PlantedBug[] = [
   {
     name: 'what a pass put down is not looked at',
     promise: 6,
-    what: 'Of the archives that one pass planned for several due windows each takes what it meets in their common bounds, and not what was put down for it: two archives hold one record.',
+    what: 'Each archive of a pass takes what it meets in their common bounds, and not what was put down for it: two archives hold one record.',
     patches: [
       {
         file: 'src/lifecycle/planned-batches.ts',
