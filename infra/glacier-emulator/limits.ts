@@ -44,15 +44,18 @@ export function readCount(text: string): number | null {
   return /^\d{1,15}$/.test(text) ? Number(text) : null;
 }
 
+/** What every list allowed when the API was new: older clients still ask for as many. */
+const FORMER_MOST = 1000;
+
 /** Lists come in pages: `limit` says how many at most, never more than `most`. */
 function pageLimit(query: URLSearchParams, most: number): number {
   const text = query.get('limit');
   if (text === null) return most;
   const limit = readCount(text);
-  if (limit === null || limit < 1 || limit > most) {
+  if (limit === null || limit < 1 || limit > FORMER_MOST) {
     throw invalidParameter(`Invalid limit: ${text}. It must be between 1 and ${most}.`);
   }
-  return limit;
+  return Math.min(limit, most);
 }
 
 /** A page of `items`, beginning at the item that the marker names, and the marker of the next page. */

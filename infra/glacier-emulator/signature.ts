@@ -25,6 +25,8 @@ type Claim = {
   longDate: string;
   signedHeaders: string[];
   signature: string;
+  /** Headers of the service that whoever signed could not know of. */
+  mayBeUnsigned: readonly string[];
 };
 
 const ALGORITHM = 'AWS4-HMAC-SHA256';
@@ -62,7 +64,7 @@ export class SignatureVerifier {
     }
     if (!claim.signedHeaders.includes('host')) throw invalidSignature(`'host' must be among the SignedHeaders.`);
     const unsigned = Object.keys(request.headers).find(
-      (name) => name.startsWith('x-amz-') && !claim.signedHeaders.includes(name),
+      (name) => name.startsWith('x-amz-') && !claim.signedHeaders.includes(name) && !claim.mayBeUnsigned.includes(name),
     );
     if (unsigned !== undefined) throw invalidSignature(`'${unsigned}' must be among the SignedHeaders.`);
     const scope = `${claim.shortDate}/${claim.region}/${claim.service}/aws4_request`;
@@ -89,7 +91,7 @@ function claimOf(headers: IncomingHttpHeaders, query: Query): Claim {
     if (typeof longDate !== 'string' || !LONG_DATE.test(longDate)) {
       throw invalidSignature('The request needs a valid x-amz-date header.');
     }
-    return { ...scopeOf(credential), longDate, signedHeaders: signedList.split(';'), signature };
+    return { ...scopeOf(credential), longDate, signedHeaders: signedList.split(';'), signature, mayBeUnsigned: [] };
   }
   const parameter = (name: string) => query.find(([key]) => key.toLowerCase() === name.toLowerCase())?.[1];
   if (parameter('X-Amz-Algorithm') === undefined) throw missingAuthentication();
@@ -104,8 +106,10 @@ function claimOf(headers: IncomingHttpHeaders, query: Query): Claim {
     expires >= 1 &&
     expires <= LONGEST_EXPIRY_SECONDS;
   if (!isComplete) throw invalidSignature('The query is not that of a valid AWS4-HMAC-SHA256 presigned URL.');
+  // SDKs sign the URL without the version, which whoever uses the URL has to send.
+  const mayBeUnsigned = ['x-amz-glacier-version'];
   const signedHeaders = (parameter('X-Amz-SignedHeaders') ?? '').split(';');
-  return { ...scopeOf(parameter('X-Amz-Credential') ?? ''), longDate, signedHeaders, signature };
+  return { ...scopeOf(parameter('X-Amz-Credential') ?? ''), longDate, signedHeaders, signature, mayBeUnsigned };
 }
 
 function scopeOf(credential: string): Pick<Claim, 'accessKeyId' | 'shortDate' | 'region' | 'service'> {

@@ -161,9 +161,13 @@ describe('vaults', () => {
       seen.push(...(page.VaultList ?? []).map(({ VaultName }) => VaultName));
     }
     expect(seen).toEqual(names);
-    expect(await refusal(other.send(new glacier.ListVaultsCommand({ accountId, limit: 11 })))).toMatchObject({
-      name: 'InvalidParameterValueException',
-    });
+    const older = await other.send(new glacier.ListVaultsCommand({ accountId, limit: 1000 }));
+    expect(older.VaultList).toHaveLength(10);
+    for (const limit of [0, 1001]) {
+      expect(await refusal(other.send(new glacier.ListVaultsCommand({ accountId, limit })))).toMatchObject({
+        name: 'InvalidParameterValueException',
+      });
+    }
     expect((await refusal(describeVault('v0000'))).name).toBe('ResourceNotFoundException');
     other.destroy();
   });
