@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { dueNow } from '../lifecycle/context.ts';
 import { type PolicyPlan, planPolicy } from '../lifecycle/plan.ts';
 import type { LoadedPolicy } from '../policy/load.ts';
+import { withEach } from '../policy/terms.ts';
 import { acting, EXIT, type ExitCode, newCommand } from './command.ts';
 import { exitCodeOf, worst } from './exit-code.ts';
 import { FEW_ROWS, table } from './output.ts';
@@ -102,6 +103,7 @@ function planDocument(planned: Planned): Record<string, unknown> {
       reasons: partition.reasons,
     })),
     totals: plan.totals,
+    withEach: withEach(planned.loaded.policy),
     unfit: plan.unfit,
     caps: plan.caps,
   };
@@ -120,6 +122,7 @@ function planText(planned: Planned): readonly string[] {
     day(partition.oldest),
     partition.reasons.join(' '),
   ]);
+  const along = withEach(planned.loaded.policy);
   const unfitWords = Object.entries(unfit).map(([reason, records]) => `${count(records)} ${reason}`);
   return [
     title,
@@ -127,6 +130,9 @@ function planText(planned: Planned): readonly string[] {
       ? ['  Nothing is due.']
       : [table(['owner', 'customer', 'due', 'size', 'due since', 'why'], rows, FEW_ROWS)]),
     `  ${counted(totals.due, 'record')} due (${size(totals.bytes)}) of ${count(documents)}; a run now would take ${count(totals.taken)}.`,
+    ...(totals.due + totals.expired === 0 || along.length === 0
+      ? []
+      : [`  A record counts once, with what hangs on it: ${along.join('; ')}.`]),
     ...(totals.expired > 0
       ? [`  ${counted(totals.expired, 'record')} past the archive period too: \`moraine run --expired\`.`]
       : []),

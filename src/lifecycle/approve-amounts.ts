@@ -31,6 +31,8 @@ export interface Amounts {
   readonly limits: BlastCaps;
   readonly caps: CapResult;
   readonly amounts: readonly Amount[];
+  /** What goes with each record and is not counted, in words. */
+  readonly withEach?: readonly string[];
 }
 
 /** What a request for an amount is about to do; null: no approval changes that it is refused, or none is needed. */
@@ -86,7 +88,7 @@ function areWritten(limits: BlastCaps): boolean {
   return checkCaps({ taken: 0, documents: 0, limits }).ok;
 }
 
-function shownOf({ act, policy, version, limits, caps, amounts }: Amounts): Json {
+function shownOf({ act, policy, version, limits, caps, amounts, withEach = [] }: Amounts): Json {
   const partitions = amounts.map(({ owner, customer, branch, records }) => {
     return { owner, customer, ...(branch === undefined ? {} : { branch }), records };
   });
@@ -97,6 +99,7 @@ function shownOf({ act, policy, version, limits, caps, amounts }: Amounts): Json
     limits: { ...limits },
     over: caps.ok ? null : caps.text,
     records: amounts.reduce((sum, { records }) => sum + records, 0),
+    ...(withEach.length === 0 ? {} : { withEach }),
     partitions: partitions.sort(
       (a, b) => compare(a.owner, b.owner) || compare(a.customer, b.customer) || compare(a.branch ?? '', b.branch ?? ''),
     ),

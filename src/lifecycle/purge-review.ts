@@ -98,6 +98,8 @@ export function reviewEntry(archive: ArchiveDocument) {
     dataset: namespace,
     records: outcomes.archived,
     bytes: stored?.bytes ?? 0,
+    ...(stored?.children === undefined ? {} : { children: stored.children }),
+    ...(stored?.attachments === undefined ? {} : { attachments: stored.attachments }),
     from: stored?.triggerFrom.toISOString() ?? null,
     to: stored?.triggerTo.toISOString() ?? null,
     dueAt: dueAt?.toISOString() ?? null,

@@ -2,6 +2,7 @@
 import { errorClass, MoraineError } from '../errors.ts';
 import type { ArchiveId, CustomerId, OwnerId } from '../ids.ts';
 import type { Policy } from '../policy/policy.ts';
+import { withEach } from '../policy/terms.ts';
 
 export interface RunProblem {
   readonly owner?: OwnerId;
@@ -37,9 +38,11 @@ export function describe(error: unknown): Pick<RunProblem, 'code' | 'text' | 'hi
 }
 
 export function capProblem(policy: Policy, text: string): RunProblem {
+  const more = withEach(policy);
+  const along = more.length === 0 ? '' : ` Each counts once, with what hangs on it: ${more.join('; ')}.`;
   return {
     code: 'BLAST_CAP',
-    text: `Policy ${policy.name} starts nothing: ${text}.`,
+    text: `Policy ${policy.name} starts nothing: ${text}.${along}`,
     hint: `Look at \`moraine plan ${policy.name}\`.`,
     needsPerson: true,
   };

@@ -1,6 +1,7 @@
 /** Caps of a run, and the approval that lifts them for what was counted: looked at before anything is begun. */
 import { errorClass } from '../errors.ts';
 import { type Policy, policyVersion } from '../policy/policy.ts';
+import { withEach } from '../policy/terms.ts';
 import { type Amount, type Amounts, approveAmounts } from './approve-amounts.ts';
 import type { Context } from './context.ts';
 import type { PartitionPlan, PolicyPlan } from './plan.ts';
@@ -29,7 +30,8 @@ export async function isApproved(
   requestedBy: string | undefined,
   met: Met,
 ): Promise<boolean> {
-  const amounts: Amounts = { ...what, policy: policy.name, version: policyVersion(policy), limits: policy.limits };
+  const named = { policy: policy.name, version: policyVersion(policy), limits: policy.limits };
+  const amounts: Amounts = { ...what, ...named, withEach: withEach(policy) };
   try {
     const spendFor = `run-${context.newId()}`;
     if (requestedBy !== undefined && (await approveAmounts(context, amounts, { requestedBy, spendFor })) !== false)

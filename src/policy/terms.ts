@@ -44,10 +44,7 @@ export function termsOf(policy: Policy, of: TermsFor, environment: string): Term
   const keepsCopy = archive !== null && archives && environment !== 'non-production';
   return {
     collection: dataset.collection,
-    together: [
-      ...(dataset.children ?? []).map(({ collection }) => `records of ${collection} that belong to it`),
-      ...(dataset.attachments ?? []).map(attachmentWords),
-    ],
+    together: togetherWith(policy),
     counted: countedFrom(trigger),
     active: policy.active === null ? ['until that date'] : periodLines(policy.active, of),
     disposition: dispositionLines(disposition, keepsCopy, of),
@@ -55,6 +52,18 @@ export function termsOf(policy: Policy, of: TermsFor, environment: string): Term
     rules: (policy.rules ?? []).filter(({ when }) => isAbout(when, of)).map((rule) => ruleWords(rule, of)),
     zone: policy.zone,
   };
+}
+
+/** What goes with each record and is not counted beside it. What is only treated in place takes nothing along. */
+export function withEach(policy: Policy): readonly string[] {
+  return policy.disposition === 'treat' ? [] : togetherWith(policy);
+}
+
+function togetherWith({ dataset }: Policy): readonly string[] {
+  return [
+    ...(dataset.children ?? []).map(({ collection }) => `records of ${collection} that belong to it`),
+    ...(dataset.attachments ?? []).map(attachmentWords),
+  ];
 }
 
 /** One line for one period; more where it depends on something, the general one last. */

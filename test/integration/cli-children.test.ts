@@ -153,6 +153,10 @@ test('check: an index on the key of the children is missing, and the command tha
 
 test('run: a ticket with a comment of another tenant is quarantined, the others are sealed with all that hangs on them', async () => {
   expect((await world.moraine('policy', 'publish', '--yes')).exitCode).toBe(0);
+  const planned = await world.moraine('plan', ...RUN_AS_OF);
+  expect(planned.stdout).toMatch(
+    /A record counts once, with what hangs on it: records of \S+comments that belong to it; the files/,
+  );
   const { json, exitCode } = await world.moraine('run', '--flush', '--json', ...RUN_AS_OF);
   expect(exitCode).toBe(3);
   expect(json).toMatchObject({ policies: [{ totals: { archived: 2, unfit: 1, pending: 2 } }] });

@@ -4,6 +4,7 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import type { ArchiveId } from '../../src/ids.ts';
 import { newIdentity, openIdentity } from '../../src/keys/identity-file.ts';
 import { grantApproval } from '../../src/ledger/approval-decisions.ts';
+import { DEFAULT_APPROVAL_RULES } from '../../src/ledger/approval-document.ts';
 import { waitingApprovals } from '../../src/ledger/approvals.ts';
 import { getArchive } from '../../src/ledger/archives.ts';
 import { holds } from '../../src/ledger/holds.ts';
@@ -12,8 +13,11 @@ import type { Context } from '../../src/lifecycle/context.ts';
 import { purgeEarly } from '../../src/lifecycle/early-purge.ts';
 import { purgeArchives } from '../../src/lifecycle/purge.ts';
 import { planPurge } from '../../src/lifecycle/purge-caps.ts';
+import { reviewEntry } from '../../src/lifecycle/purge-review.ts';
 import { reconcile } from '../../src/lifecycle/reconcile.ts';
 import { runPolicy } from '../../src/lifecycle/run-policy.ts';
+import type { Policy } from '../../src/policy/policy.ts';
+import { withEach } from '../../src/policy/terms.ts';
 import type { SourcePort } from '../../src/source/port.ts';
 import { aHold } from '../harness/a-hold.ts';
 import {
@@ -92,6 +96,29 @@ async function rootArchive() {
 async function addenda() {
   return (await family.world.archives()).filter(({ addendumTo }) => addendumTo !== undefined);
 }
+
+test('a cap counts a record once, with all that hangs on it, and says what goes along', async () => {
+  for (const name of ['a', 'b']) putTicket(family, ticket(name));
+  for (let n = 0; n < 5; n++) putComment(family, comment(`c${n}`, 'a'));
+  const at = (records: number): Policy => ({ ...family.policy, limits: { records, share: 1 } });
+  const context = { ...contextAt(), approvals: { ...DEFAULT_APPROVAL_RULES, required: ['cap'] as const } };
+  const run = async (policy: Policy) =>
+    await runPolicy(context, policy, { flush: true, expired: null, requestedBy: 'person:alice' });
+  const along = 'records of data.comments that belong to it';
+  expect((await runPolicy(contextAt(), at(1), { flush: true, expired: null })).problems).toMatchObject([
+    { code: 'BLAST_CAP', text: expect.stringContaining(`Each counts once, with what hangs on it: ${along}.`) },
+  ]);
+  expect((await run(at(1))).problems).toMatchObject([{ code: 'APPROVAL_NEEDED' }]);
+  const [asked] = await waitingApprovals(family.world.store);
+  expect(JSON.parse(asked?.shown ?? '')).toMatchObject({ shown: { records: 2, withEach: [along] } });
+  expect(idsOf(family, COMMENTS)).toHaveLength(5);
+  expect(await runPolicy(contextAt(), family.policy, { flush: true, expired: null })).toMatchObject({
+    plan: { caps: { ok: true }, totals: { taken: 2 } },
+    totals: { deleted: 2 },
+  });
+  expect(reviewEntry(await rootArchive())).toMatchObject({ records: 2, children: 5 });
+  expect(withEach({ ...family.policy, disposition: 'treat' })).toEqual([]);
+});
 
 describe('a whole life', () => {
   test('root and children are sealed, deleted and restored byte for byte; those of a young root stay', async () => {
