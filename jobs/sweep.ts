@@ -4,6 +4,7 @@ import { partitionId } from '../src/ledger/partitions.ts';
 import { pauseName, pausesInForce, stops } from '../src/ledger/pauses.ts';
 import { endRun, startRun } from '../src/ledger/runs.ts';
 import type { Context } from '../src/lifecycle/context.ts';
+import { lookForOrphans } from '../src/lifecycle/orphans.ts';
 import { type PolicyPlan, planPolicy } from '../src/lifecycle/plan.ts';
 import { assertSafeToDestroy } from '../src/lifecycle/preflight.ts';
 import { policiesToRun } from '../src/lifecycle/published.ts';
@@ -54,6 +55,8 @@ async function sweepPolicy(
   flush: boolean,
 ): Promise<{ readonly partitions: number; readonly unfit: number; readonly plan: PolicyPlan }> {
   const { context } = tools;
+  // Before what is unfinished is given out: the addenda that it plans are.
+  await lookForOrphans(context, policy);
   await putUnfinished(tools, { policy: policy.name });
   // They were ordered and their worker was cut: what was ordered then, and no more.
   await carryOnDisposals(context, policy);

@@ -54,6 +54,10 @@ export const METRICS = {
     help: 'Age of the oldest open quarantine entry of the policy; 0 when it has none',
     labels: ['policy'],
   },
+  moraine_orphans: {
+    help: 'Children in the source whose root is not there, by why they stay: unknown, foreign, waiting, past',
+    labels: ['policy', 'why'],
+  },
   moraine_holds: { help: 'Legal holds that are being placed or active', labels: [] },
   moraine_pauses: { help: 'Pauses in force: policies, owners or everything that a person has stopped', labels: [] },
   moraine_oldest_pause_seconds: { help: 'Age of the oldest pause in force; 0 when there is none', labels: [] },

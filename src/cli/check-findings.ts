@@ -17,6 +17,7 @@ import { dispositionRuleOf, type Policy, toShape } from '../policy/policy.ts';
 import { branchesFor } from '../policy/terms.ts';
 import { describeProblem } from '../yaml-problems.ts';
 import { EXIT, type ExitCode, exitCodeOf } from './exit-code.ts';
+import { orphanAnswers, orphanTexts } from './orphans.ts';
 import { differences, readPolicyFiles, versionsInForce } from './policy-files.ts';
 import { asMoraineError } from './render-error.ts';
 import { count, counted } from './words.ts';
@@ -63,6 +64,12 @@ export async function checkServers(
   for (const difference of differences(loaded, await versionsInForce(context.store, context.asOf)))
     findings.push({ level: 'warning', about: 'policy', text: difference });
   for (const each of loaded) findings.push(...(await attempt('index', () => checkDataset(context, each))));
+  for (const { policy } of loaded) {
+    const texts = orphanTexts(await orphanAnswers(context.store, policy.name));
+    findings.push(
+      ...texts.map((text): Finding => ({ level: 'warning', about: 'children', text: `${policy.name}: ${text}` })),
+    );
+  }
   for (const owner of config.owners.keys())
     findings.push(...(await attempt('administrator', () => checkOwner(context, owner))));
   findings.push(...checkPlacement(config, loaded), ...(await checkNotifications(context, config)));

@@ -22,6 +22,8 @@ export interface RootAnswer {
     readonly archive: string | null;
     readonly dueAt: Date | null;
     readonly by: string | null;
+    /** No copy of it is left, or will be. */
+    readonly isPast: boolean;
   } | null;
 }
 
@@ -71,8 +73,8 @@ export async function explainChild(
 
 function deletedBy(known: KnownRoot): NonNullable<RootAnswer['deletedBy']> {
   return known.kind === 'archived'
-    ? { archive: known.archive._id, dueAt: known.archive.dueAt, by: null }
-    : { archive: null, dueAt: null, by: known.by };
+    ? { archive: known.archive._id, dueAt: known.archive.dueAt, by: null, isPast: false }
+    : { archive: null, dueAt: null, by: known.by, isPast: known.kind === 'past' };
 }
 
 export function fateText(root: RootAnswer): readonly string[] {
@@ -92,6 +94,11 @@ export function fateText(root: RootAnswer): readonly string[] {
   if (by === null) {
     return [`! It names ${named}, which is not in the source, and which nothing that Moraine knows deleted: it stays.`];
   }
-  if (by.archive === null) return [`! It names ${named}, which ${by.by} deleted. It is past its date.`];
-  return [`! It names ${named}, which archive ${by.archive} holds; it is to follow it, until ${day(by.dueAt)}.`];
+  if (by.archive === null) {
+    const fate = by.isPast ? 'No copy of it is kept, and this is past its date.' : 'It waits for what is done there.';
+    return [`! It names ${named}, which ${by.by} deleted. ${fate}`];
+  }
+  return [
+    `! It names ${named}, which archive ${by.archive} holds: a run puts it into an addendum, until ${day(by.dueAt)}.`,
+  ];
 }

@@ -6,6 +6,7 @@ import type { LoadedPolicy } from '../policy/load.ts';
 import { withEach } from '../policy/terms.ts';
 import { acting, EXIT, type ExitCode, newCommand } from './command.ts';
 import { exitCodeOf, worst } from './exit-code.ts';
+import { type OrphanAnswer, orphanAnswers, orphanTexts } from './orphans.ts';
 import { FEW_ROWS, table } from './output.ts';
 import { differences, policiesOfFiles, versionsInForce } from './policy-files.ts';
 import { asMoraineError, errorDocument, errorText } from './render-error.ts';
@@ -49,6 +50,7 @@ export function planCommand(): Command {
             planned.push({
               loaded: each,
               plan: await planPolicy(context, each.policy, { flush: options.flush === true }),
+              orphans: await orphanAnswers(context.store, each.policy.name),
             });
           } catch (error) {
             if (session.signal.aborted) throw error;
@@ -70,7 +72,7 @@ export function planCommand(): Command {
 }
 
 type Planned =
-  | { readonly loaded: LoadedPolicy; readonly plan: PolicyPlan }
+  | { readonly loaded: LoadedPolicy; readonly plan: PolicyPlan; readonly orphans: readonly OrphanAnswer[] }
   | { readonly loaded: LoadedPolicy; readonly error: unknown };
 
 const NOTHING = { due: 0, bytes: 0, expired: 0, held: 0, unfit: 0, taken: 0 };
@@ -105,6 +107,7 @@ function planDocument(planned: Planned): Record<string, unknown> {
     totals: plan.totals,
     withEach: withEach(planned.loaded.policy),
     unfit: plan.unfit,
+    orphans: planned.orphans,
     caps: plan.caps,
   };
 }
@@ -139,6 +142,7 @@ function planText(planned: Planned): readonly string[] {
     ...(unfitWords.length > 0
       ? [`  Cannot be handled, a run puts them into quarantine: ${unfitWords.join(', ')}.`]
       : []),
+    ...orphanTexts(planned.orphans).map((text) => `  ${text}`),
     ...(caps.ok || totals.due === 0 ? [] : [`  ✗ A run would start nothing: ${caps.text}.`]),
     '',
   ];

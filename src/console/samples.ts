@@ -5,9 +5,11 @@ import type { Outcomes } from '../ledger/archive-document.ts';
 import { auditHead } from '../ledger/audit.ts';
 import { countHolds } from '../ledger/holds.ts';
 import { countNotifications } from '../ledger/notifications.ts';
+import { addOrphans, findOrphanLooks, NO_ORPHANS, type OrphanCounts, orphansOf } from '../ledger/orphan-looks.ts';
 import { pausesShown } from '../ledger/pauses.ts';
 import { policiesInForce } from '../ledger/policies.ts';
 import { oldestQuarantine, openQuarantine } from '../ledger/quarantine.ts';
+import type { Store } from '../ledger/store.ts';
 import { type OldestRecord, overdueMs } from '../lifecycle/oldest-records.ts';
 import type { Sample } from '../metrics.ts';
 import { lastGoodRuns } from './data/runs.ts';
@@ -47,6 +49,7 @@ async function ledgerSamples(sight: Sight, now: Date): Promise<readonly Sample[]
     const policies = new Set(snapshot.policies.keys());
     for await (const { name } of policiesInForce(store)) policies.add(name);
     const oldest = await oldestQuarantine(store, policies);
+    const orphans = await orphanSamples(store);
     return [
       { name: 'moraine_ledger_up', value: 1 },
       { name: 'moraine_ledger_read_seconds', value: snapshot.tookMs / 1_000 },
@@ -60,6 +63,7 @@ async function ledgerSamples(sight: Sight, now: Date): Promise<readonly Sample[]
         const value = secondsSince(oldest.get(policy) ?? null, now);
         return { name: 'moraine_quarantine_oldest_seconds', value, labels: { policy } };
       }),
+      ...orphans,
       { name: 'moraine_holds', value: holds },
       { name: 'moraine_pauses', value: pauses.length },
       { name: 'moraine_oldest_pause_seconds', value: secondsSince(pauses[0]?.askedAt ?? null, now) },
@@ -74,6 +78,18 @@ async function ledgerSamples(sight: Sight, now: Date): Promise<readonly Sample[]
     log.error({}, `The ledger could not be read for the metrics: ${error instanceof Error ? error.name : 'unknown'}`);
     return [{ name: 'moraine_ledger_up', value: 0 }];
   }
+}
+
+async function orphanSamples(store: Store): Promise<readonly Sample[]> {
+  const byPolicy = new Map<string, OrphanCounts>();
+  for await (const look of findOrphanLooks(store)) {
+    byPolicy.set(look.policy, addOrphans(byPolicy.get(look.policy) ?? NO_ORPHANS, orphansOf(look)));
+  }
+  return [...byPolicy].flatMap(([policy, { unknown, foreign, waiting, past }]) =>
+    Object.entries({ unknown, foreign, waiting, past }).map(([why, value]): Sample => {
+      return { name: 'moraine_orphans', value, labels: { policy, why } };
+    }),
+  );
 }
 
 function snapshotSamples(snapshot: LedgerSnapshot, now: Date): readonly Sample[] {

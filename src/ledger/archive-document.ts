@@ -47,6 +47,11 @@ export interface ArchivePlan {
   readonly reachedEnd: boolean;
   /** No record in the archive is purged later than this: the due window counted from the first record that was planned. */
   readonly latestPurgeAt: Date;
+  /**
+   * Of an addendum to an archive whose roster is gone: what the children name their roots by, as type byte and bytes.
+   * Removed when the addendum is cleared or abandoned.
+   */
+  readonly lateRoots?: readonly Uint8Array[];
   /** Ids of the exceptions that it was decided with. Absent: none. */
   readonly exceptions?: readonly string[];
   /** Key of the policy's disposition that it is about (src/policy/choice.ts). Absent: these records have one. */
@@ -202,6 +207,11 @@ export function addOutcomes(a: Outcomes, b: Outcomes): Outcomes {
     quarantined: sum('quarantined'),
     pending: sum('pending'),
   };
+}
+
+/** The plan of an archive of which nothing is to be found any more: no id outlives it there. */
+export function withoutLateRoots({ lateRoots: _, ...plan }: ArchivePlan): ArchivePlan {
+  return plan;
 }
 
 /** What every archive begins with when it is planned at `now`: nobody works on it, and nothing of it exists. */

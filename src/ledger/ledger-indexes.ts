@@ -14,6 +14,7 @@ import type { LedgerIndex } from './indexes.ts';
 import { INVENTORIES_INDEXES } from './inventories.ts';
 import { NOTIFICATIONS_INDEXES } from './notifications.ts';
 import { OFFBOARDINGS_INDEXES } from './offboardings.ts';
+import { ORPHAN_LOOKS_INDEXES } from './orphan-looks.ts';
 import { PAUSES_INDEXES } from './pauses.ts';
 import { PLANNED_RECORDS_INDEXES } from './planned-records.ts';
 import { POLICIES_INDEXES } from './policies.ts';
@@ -42,6 +43,7 @@ export const LEDGER_INDEXES: readonly LedgerIndex[] = [
   ...INVENTORIES_INDEXES,
   ...NOTIFICATIONS_INDEXES,
   ...OFFBOARDINGS_INDEXES,
+  ...ORPHAN_LOOKS_INDEXES,
   ...PAUSES_INDEXES,
   ...PLANNED_RECORDS_INDEXES,
   ...POLICIES_INDEXES,

@@ -6,6 +6,7 @@ import {
   collectionOfArchive,
   type Outcomes,
   type RecordOutcome,
+  withoutLateRoots,
 } from '../ledger/archive-document.ts';
 import { type ArchiveLease, moveArchive, settleAudit } from '../ledger/archives.ts';
 import { recordName } from '../ledger/child-index.ts';
@@ -76,7 +77,7 @@ export async function clearArchive(
   const children = await childOutcomes(context, archive);
   await moveArchive(audit, clock, lease, {
     to: 'cleared',
-    set: { outcomes, ...(children === null ? {} : { childOutcomes: children }) },
+    set: { outcomes, plan: withoutLateRoots(archive.plan), ...(children === null ? {} : { childOutcomes: children }) },
     details: { ...outcomes, ...(children === null ? {} : { childrenDeleted: children.deleted }) },
   });
   context.progress.moved?.(archive._id, 'cleared');

@@ -2,18 +2,17 @@
 import type { CustomerId, Namespace, OwnerId } from '../ids.ts';
 import type { ArchiveDocument } from '../ledger/archive-document.ts';
 import { archives } from '../ledger/archives.ts';
-import { amongDeletedRoots, findDeletedRoots, rootName } from '../ledger/deleted-roots.ts';
+import { amongDeletedRoots, type DeletedRoots, findDeletedRoots, rootName } from '../ledger/deleted-roots.ts';
 import { type Context, dueNow } from './context.ts';
 
 /** How a root went, and so what becomes of a child that is there still. */
 export type KnownRoot = { readonly owner: OwnerId; readonly customer: CustomerId } & (
   | { readonly kind: 'archived'; readonly archive: ArchiveDocument }
-  /** Its copy is destroyed or due to be, or there never was one. */
+  /** Its copy is destroyed, or there never was one. */
   | { readonly kind: 'past'; readonly by: string }
+  /** Its copy is about to be destroyed, or in quarantine. */
+  | { readonly kind: 'waiting'; readonly by: string }
 );
-
-/** Archives of roots whose children may still be added: their own copy is there, and is kept for now. */
-const KEPT = 'cleared';
 
 /**
  * What the ledger knows of roots, by their place in `values`: of what the children of a dataset name them by in `field`.
@@ -39,15 +38,21 @@ export async function knownRoots(
     }
     const places = await amongDeletedRoots(store, deleted, codes);
     if (places.size === 0) continue;
-    const { owner, customer } = deleted;
-    const archive = deleted.kind === 'archive' ? await archives(store).get(deleted._id) : null;
-    const isKept = archive?.state === KEPT && archive.dueAt !== null && archive.dueAt > dueNow(context);
-    const root: KnownRoot = isKept
-      ? { owner, customer, kind: 'archived', archive }
-      : { owner, customer, kind: 'past', by: deleted._id };
+    const root = await howItWent(context, deleted);
     for (const at of places) known.set(at, [...(known.get(at) ?? []), root].sort(longestFirst));
   }
   return known;
+}
+
+async function howItWent(context: Context, { _id, kind, owner, customer }: DeletedRoots): Promise<KnownRoot> {
+  const party = { owner, customer };
+  if (kind === 'disposal') return { ...party, kind: 'past', by: _id };
+  const archive = await archives(context.store).get(_id);
+  if (archive === null || archive.state === 'purged' || archive.state === 'confirmed') {
+    return { ...party, kind: archive === null ? 'waiting' : 'past', by: _id };
+  }
+  const isKept = archive.state === 'cleared' && archive.dueAt !== null && archive.dueAt > dueNow(context);
+  return isKept ? { ...party, kind: 'archived', archive } : { ...party, kind: 'waiting', by: _id };
 }
 
 function longestFirst(a: KnownRoot, b: KnownRoot): number {
@@ -55,5 +60,6 @@ function longestFirst(a: KnownRoot, b: KnownRoot): number {
 }
 
 function keptUntil(root: KnownRoot): number {
-  return root.kind === 'archived' ? (root.archive.dueAt?.getTime() ?? 0) : Number.NEGATIVE_INFINITY;
+  if (root.kind === 'archived') return root.archive.dueAt?.getTime() ?? 0;
+  return root.kind === 'waiting' ? 0 : Number.NEGATIVE_INFINITY;
 }

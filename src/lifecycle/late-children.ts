@@ -8,26 +8,22 @@
 import { MoraineError } from '../errors.ts';
 import { type ArchiveId, id, type Namespace } from '../ids.ts';
 import { type ArchiveDocument, notBegun, UNIT_ARCHIVE_VERSION } from '../ledger/archive-document.ts';
-import { type ArchiveLease, archives, findArchives, getArchive, newestSequence } from '../ledger/archives.ts';
+import { type ArchiveLease, archives, findArchives, newestSequence } from '../ledger/archives.ts';
 import { partitionId } from '../ledger/partitions.ts';
 import { UNCLEARED_STATES } from '../ledger/states.ts';
-import { MAX_ARCHIVE_BYTES, MAX_ARCHIVE_RECORDS } from '../policy/limits.ts';
-import { type Policy, toShape } from '../policy/policy.ts';
-import type { ChildRecord, ChildShape, DatasetShape, RawRecord } from '../source/port.ts';
+import type { ChildRecord, ChildShape, DatasetShape } from '../source/port.ts';
 import { childDataset } from './child-dataset.ts';
-import { type ClearedRoots, clearedRoots, type UnitScope } from './cleared-roots.ts';
-import { assertNotStopped, type Context } from './context.ts';
+import type { ClearedRoots, UnitScope } from './cleared-roots.ts';
+import { assertNotStopped, type Context, dueNow } from './context.ts';
 import { quarantineRecord } from './quarantine-record.ts';
 import { marksOf } from './read-marks.ts';
 import { partitionHolds } from './record-holds.ts';
-import type { Selection } from './select-records.ts';
-import { ALONE, type WholeUnit } from './unit-reader.ts';
 
 /** Children of these roots that may be taken; what may not is quarantined and stays. */
 export async function* lateChildren(
   context: Context,
   scope: UnitScope,
-  roots: ClearedRoots,
+  roots: Pick<ClearedRoots, 'parents'>,
   child: ChildShape,
 ): AsyncGenerator<readonly ChildRecord[]> {
   const parents = roots.parents.get(child.collection) ?? [];
@@ -42,7 +38,10 @@ export async function* lateChildren(
     const taken: ChildRecord[] = [];
     for (const record of batch) {
       // Whoever looks at the quarantine decides about it.
-      if (markOf(record).quarantined || holds.holdsChild(child.collection, record)) continue;
+      const mark = markOf(record);
+      if (mark.quarantined || holds.holdsChild(child.collection, record)) continue;
+      // It was restored, and is left alone for now.
+      if (mark.exemptUntil !== null && mark.exemptUntil > dueNow(context).getTime()) continue;
       const isOurs = context.source.isOfParty(child, record.raw, scope);
       if (isOurs && context.source.fitness(dataset, record.raw) === null) {
         taken.push(record);
@@ -67,7 +66,7 @@ export async function planAddendum(
   context: Context,
   lease: ArchiveLease,
   collection: Namespace,
-  found: { readonly records: number; readonly bytes: number },
+  found: { readonly records: number; readonly bytes: number; readonly lateRoots?: readonly Uint8Array[] },
 ): Promise<ArchiveId> {
   const roots = lease.document;
   if (roots.dueAt === null) throw new MoraineError('INTERNAL', `Archive ${roots._id} has no due date.`);
@@ -125,57 +124,6 @@ export async function openAddenda(
     }
   }
   return open;
-}
-
-/** Streams to `take` what an addendum is to hold: what is late of its collection now. */
-export async function selectLate(
-  context: Context,
-  lease: ArchiveLease,
-  policy: Policy,
-  take: (record: RawRecord, unit: WholeUnit) => Promise<void>,
-): Promise<Selection> {
-  const { addendumTo, collection, _id } = lease.document;
-  const shape = toShape(policy);
-  const child = shape.children?.find((rule) => rule.collection === collection);
-  if (addendumTo === undefined || child === undefined) {
-    throw new MoraineError('INTERNAL', `Archive ${_id} is no addendum of this policy.`, { ids: { archive: _id } });
-  }
-  const roots = await getArchive(context.store, addendumTo);
-  if (roots.stored === null || roots.dueAt === null) {
-    throw new MoraineError('INTERNAL', `Archive ${addendumTo} was never stored.`, { ids: { archive: addendumTo } });
-  }
-  let records = 0;
-  let bytes = 0;
-  const selection = (): Selection => ({
-    records,
-    unfit: 0,
-    firstDueAt: roots.stored?.oldestDueAt ?? new Date(0),
-    firstPurgeAt: roots.dueAt ?? new Date(0),
-    lastPurgeAt: roots.dueAt ?? new Date(0),
-    triggerFrom: roots.stored?.triggerFrom ?? new Date(0),
-    triggerTo: roots.stored?.triggerTo ?? new Date(0),
-    bound: null,
-    reachedEnd: true,
-    leftOut: roots.leftOut ?? [],
-  });
-  // Once its roots' archive is cleared nothing of them is known, and nothing was left.
-  if (roots.state !== 'verified') return selection();
-  const scope = unitScopeOf(roots, shape);
-  for await (const page of clearedRoots(context, scope)) {
-    for await (const batch of lateChildren(context, scope, page, child)) {
-      await lease.keep();
-      for (const record of batch) {
-        const isFull = records >= MAX_ARCHIVE_RECORDS || (records > 0 && bytes + record.raw.length > MAX_ARCHIVE_BYTES);
-        // What is left is found by the next look, and goes into another addendum.
-        if (isFull) return selection();
-        records += 1;
-        bytes += record.raw.length;
-        await take(record, ALONE);
-        context.progress.archived?.(1, record.raw.length);
-      }
-    }
-  }
-  return selection();
 }
 
 /** Beside the partition of the roots: the bounds of its plans are not theirs. */

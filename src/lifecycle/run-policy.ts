@@ -18,6 +18,7 @@ import { type Policy, policyVersion } from '../policy/policy.ts';
 import { carryOn } from './carry-on.ts';
 import { assertNotStopped, type Context } from './context.ts';
 import { carryOnDisposal, type DisposalReport, disposePartition } from './dispose.ts';
+import { lookForOrphans } from './orphans.ts';
 import { assertPlaced, placesOf } from './placement.ts';
 import { type PartitionPlan, type PolicyPlan, planPolicy } from './plan.ts';
 import { planNextArchives } from './plan-archive.ts';
@@ -85,6 +86,7 @@ export async function runPolicy(context: Context, policy: Policy, options: RunOp
       if (report !== null) reports.push(report);
     });
   }
+  await takeOrphans(context, policy, touched, met);
   if (options.expired !== null) reports.push(...(await expireAll(context, policy, plan, options.expired.saidBy, met)));
   const archives = await Promise.all([...touched].map((archive) => getArchive(context.store, archive)));
   return {
@@ -128,6 +130,19 @@ async function carryOnUnfinished(
     await carryOn(context, archive._id, await pinnedPolicy(context.store, archive.policyVersion));
   });
   return unfinished;
+}
+
+/** Children whose root is in a cleared archive go into addenda. What cannot be looked at now is, by the next run. */
+async function takeOrphans(context: Context, policy: Policy, touched: Set<ArchiveId>, met: Met): Promise<void> {
+  try {
+    await eachOf(context, await lookForOrphans(context, policy), met, async ({ _id, policyVersion: pinned }) => {
+      touched.add(_id);
+      await carryOn(context, _id, await pinnedPolicy(context.store, pinned));
+    });
+  } catch (error) {
+    if (isMoraineError(error, 'WORK_STOPPED')) throw error;
+    met.problems.push(describe(error));
+  }
 }
 
 /** Less what the archives that were carried on had before: an earlier run has told it. */

@@ -8,7 +8,12 @@ import { ArchiveWriter, estimateFileBytes, type WrittenArchive } from '../archiv
 import { isMoraineError, MoraineError } from '../errors.ts';
 import { type AttemptId, id } from '../ids.ts';
 import type { ArchiveKey } from '../keys/port.ts';
-import { type ArchiveDocument, collectionOfArchive, type StoredFacts } from '../ledger/archive-document.ts';
+import {
+  type ArchiveDocument,
+  collectionOfArchive,
+  type StoredFacts,
+  withoutLateRoots,
+} from '../ledger/archive-document.ts';
 import { type ArchiveLease, moveArchive } from '../ledger/archives.ts';
 import { acknowledgeAttempt, attempts, openAttempt } from '../ledger/attempts.ts';
 import { auditHead } from '../ledger/audit.ts';
@@ -20,10 +25,10 @@ import type { StoredArchive, UploadIntent } from '../vault/port.ts';
 import { shapeOfArchive } from './child-dataset.ts';
 import { type Context, vaultOf } from './context.ts';
 import { endAttempt } from './end-attempt.ts';
-import { selectLate } from './late-children.ts';
 import { PartSender } from './part-sender.ts';
 import { assertPlaced, placesOf } from './placement.ts';
 import { RosterWriter } from './roster-writer.ts';
+import { selectLate } from './select-late.ts';
 import { type Selection, selectRecords } from './select-records.ts';
 import { takeUnit } from './take-unit.ts';
 import { UnitReader, type WholeUnit } from './unit-reader.ts';
@@ -275,7 +280,7 @@ async function abandonEmpty(
   if (lease.document.plan.pass !== undefined) await removePlannedRecords(context.store, lease.document._id);
   return await moveArchive(context.audit, context.clock, lease, {
     to: 'abandoned',
-    set: { unfit: lease.document.unfit + selection.unfit },
+    set: { unfit: lease.document.unfit + selection.unfit, plan: withoutLateRoots(lease.document.plan) },
     details: { reason: 'nothing was left to take' },
   });
 }

@@ -91,7 +91,7 @@ export class Process {
   }
 }
 
-const GENERATORS = new Set(['find', 'scan', 'partitions', 'unfit', 'children', 'read', 'listUploads']);
+const GENERATORS = new Set(['find', 'scan', 'partitions', 'unfit', 'children', 'childNames', 'read', 'listUploads']);
 
 /** As the real adapters tell it. */
 function errorOf(kind: PortKind, mayHaveHappened: boolean): MoraineError {
