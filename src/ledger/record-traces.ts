@@ -20,9 +20,9 @@ export async function removeRecordTraces(store: Store, archive: ArchiveId): Prom
     removePlannedRecords(store, archive),
     removeExceptions(store, archive),
     recordIndexPages(store).removeMany({ archive }),
+    childIndexPages(store).removeMany({ subject: archive }),
     removeFacets(store, archive),
     removeClearingPages(store, archive),
-    childIndexPages(store).removeMany({ subject: archive }),
     removeClearingPages(store, childrenSubject(archive)),
   ]);
 }

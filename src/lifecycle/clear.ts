@@ -149,8 +149,8 @@ export async function shrinkClearedRoster(context: Context, lease: ArchiveLease)
     keyOf: (idBytes) => recordName(archive, source.keyOf(idBytes)),
     outcomes: async (page) => (await readPageState(store, archive._id, page)).outcomes ?? noOutcomes(archive, page),
   });
-  await writeVoidUnits(context, archive);
   await writeUnitIndex(context, archive);
+  await writeVoidUnits(context, archive);
   await removeRostersOf(store, archive._id);
   if (archive.plan.pass !== undefined) await removePlannedRecords(store, archive._id);
   await removeClearingPages(store, archive._id);
