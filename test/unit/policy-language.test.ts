@@ -1,9 +1,13 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
+import { id } from '../../src/ids.ts';
+import { compile } from '../../src/policy/compile.ts';
+import { decide } from '../../src/policy/decide.ts';
 import { MAX_ARCHIVE_BYTES, MAX_ARCHIVE_RECORDS } from '../../src/policy/limits.ts';
 import { loadPolicies, loadPolicy } from '../../src/policy/load.ts';
 import { DEFAULTS, policyJsonSchema } from '../../src/policy/schema.ts';
+import type { RecordValues } from '../../src/policy/values.ts';
 
 const root = new URL('../../', import.meta.url);
 const read = (path: string) => readFileSync(new URL(path, root), 'utf8');
@@ -46,7 +50,71 @@ describe('the examples on the page', () => {
       'gridfs:',
     ])
       expect(all).toContain(word);
-    for (const then of ['then: delete', 'then: [anonymise', 'then: [archive']) expect(all).toContain(then);
+    for (const then of [
+      '  by: customer\n  of:\n    globex: delete',
+      'then: delete',
+      'then: [anonymise',
+      'then: [archive',
+    ])
+      expect(all).toContain(then);
+  });
+});
+
+describe('examples of the page, decided', () => {
+  const policyWith = (words: string) => {
+    const block = blocks.find((one) => one.includes(words)) ?? '';
+    const { loaded } = loadPolicy('page.yaml', wholePolicy(block));
+    if (loaded === null) throw new Error(`No example with ${words}.`);
+    return loaded.policy;
+  };
+  const at = (day: string) => Date.parse(`${day}T00:00:00Z`);
+  const of = (customer: string, values: RecordValues = {}) => ({
+    owner: id.owner('acme'),
+    customer: id.customer(customer),
+    trigger: at('2024-01-01'),
+    values,
+    exemptUntil: null,
+    quarantined: false,
+    unfit: [],
+  });
+
+  test('what happens by customer', () => {
+    const policy = policyWith('globex: delete');
+    const does = (customer: string, kind: string | null = null) => {
+      const { disposition, purgeAt } = decide(of(customer, { kind }), policy, [], at('2025-02-01'));
+      const fields = (disposition?.treat ?? []).map(({ field }) => field);
+      return [disposition?.disposition, fields, purgeAt === null ? null : new Date(purgeAt).getUTCFullYear()];
+    };
+    expect(does('globex').slice(0, 2)).toEqual(['delete', []]);
+    expect(does('hooli').slice(0, 2)).toEqual(['treat', ['notes.text', 'visitor.email']]);
+    expect(does('initech', 'voice').slice(0, 2)).toEqual(['delete', []]);
+    expect(does('initech', 'chat')).toEqual(['archive', ['visitor.address'], 2026]);
+    expect(does('anybody')).toEqual(['archive', [], 2032]);
+  });
+
+  test('rules on completion, by tier and until a date', () => {
+    const compiled = compile(policyWith('name: solved'));
+    const due = (values: RecordValues) =>
+      new Date(
+        compiled.times(
+          of('a', { state: null, plan: null, 'contract.endsAt': { instant: at('2024-01-01') }, ...values }),
+          0,
+        ).dueAt,
+      )
+        .toISOString()
+        .slice(0, 10);
+    expect(due({ state: 'solved' })).toBe('2024-01-01');
+    expect(due({ plan: 'trial' })).toBe('2024-01-31');
+    expect(due({})).toBe('2026-01-01');
+    expect(due({ 'contract.endsAt': { instant: at('2029-05-01') } })).toBe('2029-05-01');
+  });
+
+  test('a copy for as long as the contract lasts', () => {
+    const compiled = compile(policyWith('lookUp: contract, field: endsAt }, atMost: 10 years'));
+    const purge = (end: RecordValues[string]) =>
+      new Date(compiled.times(of('a', { '$contract.endsAt': end }), 0).purgeAt).toISOString().slice(0, 10);
+    expect(purge({ instant: at('2028-03-01') })).toBe('2028-03-01');
+    expect(purge(null)).toBe('2035-01-01');
   });
 });
 
