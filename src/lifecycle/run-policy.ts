@@ -4,9 +4,8 @@
  * never stops the others; a blast cap that is passed stops the policy before it starts. What a person has paused waits, and
  * is told beside the problems: it is none.
  */
-import pMap from 'p-map';
 import { isMoraineError, MoraineError } from '../errors.ts';
-import { type ArchiveId, type CustomerId, id, type OwnerId, type PolicyVersion } from '../ids.ts';
+import type { ArchiveId, CustomerId, OwnerId, PolicyVersion } from '../ids.ts';
 import { type ArchiveDocument, addOutcomes, NO_OUTCOMES, type Outcomes } from '../ledger/archive-document.ts';
 import { findArchives, getArchive } from '../ledger/archives.ts';
 import { isOfExpired, openDisposals } from '../ledger/disposals.ts';
@@ -18,6 +17,7 @@ import { type Policy, policyVersion } from '../policy/policy.ts';
 import { carryOn } from './carry-on.ts';
 import { assertNotStopped, type Context } from './context.ts';
 import { carryOnDisposal, type DisposalReport, disposePartition } from './dispose.ts';
+import { eachOf } from './each-of.ts';
 import { lookForOrphans } from './orphans.ts';
 import { assertPlaced, placesOf } from './placement.ts';
 import { type PartitionPlan, type PolicyPlan, planPolicy } from './plan.ts';
@@ -28,9 +28,6 @@ import { quarantineUnfit } from './quarantine-record.ts';
 import { describe, type Met, type RunProblem } from './run-problems.ts';
 import { branchOf } from './treatment.ts';
 import { amountOf, isApproved, underCaps } from './under-caps.ts';
-
-/** Partitions worked on at once in one process: each holds two upload parts and a few segments in memory. */
-export const PARTITIONS_AT_ONCE = 4;
 
 export interface RunOptions {
   /** Seal what waits for more records. */
@@ -285,47 +282,6 @@ async function eachPartition(
       work,
     );
   }
-}
-
-/** Works on several at once; collects what fails and goes on with the others. Only being told to stop ends it. */
-async function eachOf<T extends { readonly owner: OwnerId; readonly customer: CustomerId; readonly _id?: string }>(
-  context: Context,
-  items: readonly T[],
-  met: Met,
-  work: (item: T) => Promise<void>,
-): Promise<void> {
-  // Ends only when all have ended: a process that exits before the others gave up their leases leaves them to end by time.
-  let stopped: unknown = null;
-  await pMap(
-    items,
-    async (item) => {
-      if (stopped !== null) return;
-      try {
-        assertNotStopped(context);
-        await work(item);
-      } catch (error) {
-        if (isMoraineError(error, 'WORK_STOPPED')) {
-          stopped = error;
-          return;
-        }
-        if (isMoraineError(error, 'LEASE_HELD')) return;
-        if (isMoraineError(error, 'PAUSED')) {
-          met.paused.add(String(error.ids['pauses']));
-          return;
-        }
-        const { owner, customer, _id } = item;
-        met.problems.push({
-          owner,
-          customer,
-          ...(_id === undefined ? {} : { archive: id.archive(_id) }),
-          ...describe(error),
-        });
-        context.log.error({ owner, customer, archive: _id, code: describe(error).code }, describe(error).text);
-      }
-    },
-    { concurrency: PARTITIONS_AT_ONCE },
-  );
-  if (stopped !== null) throw stopped;
 }
 
 function totalsOf(
