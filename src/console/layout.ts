@@ -23,9 +23,11 @@ export interface Page {
 export const SECTIONS: readonly (readonly [path: string, title: string])[] = [
   ['/', 'Overview'],
   ['/policies', 'Policies'],
+  ['/exceptions', 'Exceptions'],
   ['/archives', 'Archives'],
   ['/vaults', 'Vaults'],
   ['/quarantine', 'Quarantine'],
+  ['/offboardings', 'Offboardings'],
   ['/certificates', 'Certificates'],
   ['/audit', 'Audit'],
   ['/queues', 'Queues'],

@@ -4,6 +4,8 @@ import { readArchive } from './data/archive.ts';
 import { archiveFilter, readArchives } from './data/archives.ts';
 import { readAudit } from './data/audit.ts';
 import { readCertificate, readCertificates } from './data/certificates.ts';
+import { readExceptions } from './data/exceptions.ts';
+import { readOffboardings } from './data/offboardings.ts';
 import { readOverview } from './data/overview.ts';
 import { readPolicies } from './data/policies.ts';
 import { readQuarantine } from './data/quarantine.ts';
@@ -12,6 +14,8 @@ import { archivePage } from './pages/archive.ts';
 import { archivesPage } from './pages/archives.ts';
 import { auditPage, verificationPage } from './pages/audit.ts';
 import { certificatePage, certificatesPage } from './pages/certificates.ts';
+import { exceptionsPage } from './pages/exceptions.ts';
+import { offboardingsPage } from './pages/offboardings.ts';
 import { overviewPage } from './pages/overview.ts';
 import { policiesPage } from './pages/policies.ts';
 import { quarantinePage } from './pages/quarantine.ts';
@@ -55,6 +59,12 @@ function route<T>(
 export const ROUTES: readonly Route[] = [
   route('/', '/api/overview', readOverview, overviewPage),
   route('/policies', '/api/policies', readPolicies, policiesPage),
+  route(
+    '/exceptions',
+    '/api/exceptions',
+    (sight, { query }) => readExceptions(sight, query['show'] === 'all'),
+    exceptionsPage,
+  ),
   route('/archives', '/api/archives', (sight, { query }) => readArchives(sight, archiveFilter(query)), archivesPage),
   route(
     '/archives/:id',
@@ -64,6 +74,7 @@ export const ROUTES: readonly Route[] = [
   ),
   route('/vaults', '/api/vaults', async (sight) => (await sight.snapshot.get()).vaults, vaultsPage),
   route('/quarantine', '/api/quarantine', readQuarantine, quarantinePage),
+  route('/offboardings', '/api/offboardings', readOffboardings, offboardingsPage),
   route(
     '/certificates',
     '/api/certificates',

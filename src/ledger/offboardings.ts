@@ -86,6 +86,19 @@ export async function openOffboardings(store: Store): Promise<readonly Offboardi
   return open;
 }
 
+/** Who ordered a disposal of an offboarding, in its document, its certificate and the audit chain. */
+export function orderedBy({ saidBy, _id }: OffboardingDocument): string {
+  return `${saidBy}, ${_id}`;
+}
+
+/** The newest first, in whatever state. */
+export function offboardingsOf(
+  store: Store,
+  { limit }: { readonly limit: number },
+): AsyncIterable<OffboardingDocument> {
+  return offboardings(store).find({}, { sort: { startedAt: -1, _id: 1 }, limit });
+}
+
 function offboardings(store: Store): StoreCollection<OffboardingDocument> {
   return readableCollection<OffboardingDocument>(store, OFFBOARDINGS);
 }

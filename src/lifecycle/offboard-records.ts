@@ -19,7 +19,7 @@ import {
   openDisposals,
   startDisposal,
 } from '../ledger/disposals.ts';
-import type { OffboardingDocument } from '../ledger/offboardings.ts';
+import { type OffboardingDocument, orderedBy } from '../ledger/offboardings.ts';
 import { partitionId } from '../ledger/partitions.ts';
 import { assertNotPaused } from '../ledger/pauses.ts';
 import { type RosterRecord, removeRosterFrom, writeRosterPage } from '../ledger/rosters.ts';
@@ -53,11 +53,6 @@ export interface OffboardedCollection {
   /** Of the customer in the source now, whatever the reason. */
   readonly left: number;
   readonly holds: readonly string[];
-}
-
-/** Who ordered a disposal of an offboarding, in its document, its certificate and the audit chain. */
-export function orderedBy({ saidBy, _id }: OffboardingDocument): string {
-  return `${saidBy}, ${_id}`;
 }
 
 /** Of children and attachments, which go with their records: what is still there of what the export holds. */

@@ -21,6 +21,7 @@ import {
   findOffboarding,
   type OffboardingDocument,
   offboardingId,
+  orderedBy,
 } from '../ledger/offboardings.ts';
 import { partitionId } from '../ledger/partitions.ts';
 import { closeQuarantine, findQuarantine } from '../ledger/quarantine.ts';
@@ -36,7 +37,6 @@ import {
   countRecords,
   type OffboardedCollection,
   offboardCollection,
-  orderedBy,
 } from './offboard-records.ts';
 import { ensureSafeToDestroy } from './preflight.ts';
 import { policiesToRun } from './published.ts';

@@ -42,10 +42,13 @@ function paths(): readonly string[] {
 const SECTIONS = [
   '/',
   '/policies',
+  '/exceptions',
+  '/exceptions?show=all',
   '/archives',
   '/archives?state=cleared',
   '/vaults',
   '/quarantine',
+  '/offboardings',
   '/certificates',
   '/audit',
   '/queues',
@@ -168,6 +171,40 @@ describe('the way through', () => {
     for (const { _id } of wanted) expect(await tab.getByRole('link', { name: _id }).count()).toBe(1);
     await tab.getByRole('link', { name: 'Clear' }).click();
     expect(new URL(tab.url()).search).toBe('');
+  });
+
+  it('exceptions: what is asked for or in force, then those that are over too, and back', async () => {
+    const { tab } = await openTab({ viewport: WIDE });
+    await tab.goto(new URL('/exceptions', url).href);
+    const rows = () => tab.locator('tbody tr').count();
+    const current = await rows();
+    expect(await tab.getByText('contract over').count()).toBe(0);
+    await tab.getByLabel('Show').selectOption('all');
+    await tab.getByRole('button', { name: 'Filter' }).click();
+    expect(await rows()).toBeGreaterThan(current);
+    expect(await tab.getByText('contract over').count()).toBe(1);
+    await tab.getByRole('link', { name: 'Clear' }).click();
+    expect(await rows()).toBe(current);
+    await tab.goto(new URL('/exceptions', emptyUrl).href);
+    expect(await tab.locator('code.command').textContent()).toContain('moraine exception request');
+    expect(await tab.getByLabel('Show').count()).toBe(0);
+  });
+
+  it('a version that comes is told on its policy, with what is in force and what will be', async () => {
+    const { tab } = await openTab({ viewport: WIDE });
+    await tab.goto(new URL('/policies', url).href);
+    expect(await tab.locator('.coming').count()).toBe(1);
+    expect(await tab.locator('.coming tbody tr').allInnerTexts()).toEqual(['active\t2 years\t1 year 6 months']);
+  });
+
+  it('an offboarding leads to what certifies it', async () => {
+    const { tab } = await openTab({ viewport: WIDE });
+    await tab.goto(new URL('/offboardings', url).href);
+    expect(await tab.locator('tbody .badge').allInnerTexts()).toEqual(['under way', 'superseded', 'done']);
+    await tab.locator('tbody a').first().click();
+    expect(await tab.getByText('The signature holds').isVisible()).toBe(true);
+    await tab.goto(new URL('/offboardings', emptyUrl).href);
+    expect(await tab.locator('code.command').textContent()).toContain('moraine offboard');
   });
 
   it('pages: older and older to the last, and back to the newest', async () => {

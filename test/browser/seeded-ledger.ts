@@ -25,6 +25,7 @@ import { ARCHIVE_STATES, type ArchiveState } from '../../src/ledger/states.ts';
 import { certify } from '../../src/lifecycle/certificate.ts';
 import { loadPolicy } from '../../src/policy/load.ts';
 import { type Policy, policyVersion } from '../../src/policy/policy.ts';
+import { seedAgreements } from './seeded-agreements.ts';
 
 const DAY_MS = 86_400_000;
 
@@ -46,7 +47,8 @@ const OWNERS: Readonly<Record<string, readonly string[]>> = {
 /** `database`: collections of the policies are in it. */
 export async function seedLedger(app: App, database: string, now: Date): Promise<SeededLedger> {
   const { store } = app;
-  const policies = policyTexts(database).map(read);
+  const texts = policyTexts(database);
+  const policies = texts.map(read);
   const chain = new Chain(app, now);
   for (const policy of policies) {
     const clock = chain.at(-900);
@@ -78,7 +80,13 @@ export async function seedLedger(app: App, database: string, now: Date): Promise
   const secrets = await fillQuarantine(app, policies, ordered, now);
   await fillRuns(app, policies, now);
   await fillRetrievals(app, ordered, now);
-  return { policies: policies.map(({ name }) => name), archives: ordered, certificates, secrets };
+  const codes = await seedAgreements(app, texts[0] ?? '', ordered, (days) => chain.at(days));
+  return {
+    policies: policies.map(({ name }) => name),
+    archives: ordered,
+    certificates,
+    secrets: [...secrets, ...codes],
+  };
 }
 
 /** Twelve for each customer, a third of them left out by turns. */

@@ -2,9 +2,16 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { ROUTES } from '../../src/console/routes.ts';
+import { id } from '../../src/ids.ts';
 import { raiseAlarm } from '../../src/ledger/alarms.ts';
-import type { ArchiveDocument, Outcomes } from '../../src/ledger/archive-document.ts';
+import { approvals, askApproval } from '../../src/ledger/approvals.ts';
+import { type ArchiveDocument, NO_OUTCOMES, type Outcomes } from '../../src/ledger/archive-document.ts';
+import { disposals, newestDisposal, startDisposal } from '../../src/ledger/disposals.ts';
+import { exceptionAsked, getException } from '../../src/ledger/exceptions.ts';
+import { openOffboardings, orderedBy } from '../../src/ledger/offboardings.ts';
+import { partitionId } from '../../src/ledger/partitions.ts';
 import { ARCHIVE_STATES } from '../../src/ledger/states.ts';
+import { update } from '../../src/ledger/update.ts';
 import { METRICS } from '../../src/metrics.ts';
 import { ask, json, type MetricSample, parseMetrics } from '../browser/ask.ts';
 import { type ConsoleWorld, openConsoleWorld } from '../browser/console-world.ts';
@@ -233,6 +240,117 @@ describe('other readings', () => {
       ARCHIVE_NOT_IN_INVENTORY: 2,
     });
     expect(entries.length).toBe(33);
+  });
+
+  it('exceptions: each with who stands for it and what it does now; those that are over only when they are asked for', async () => {
+    const exception = z.object({
+      id: z.string(),
+      standing: z.string(),
+      values: z.object({ field: z.string(), count: z.number() }).strict().nullable(),
+      requestedBy: z.string(),
+      grantedBy: z.array(z.string()),
+      approval: z.string().nullable(),
+      from: z.string().nullable(),
+      bitesAt: z.string().nullable(),
+    });
+    const view = z.object({ exceptions: z.array(exception), over: z.number(), isCut: z.boolean() });
+    const current = view.parse(await json(url, '/api/exceptions'));
+    const all = view.parse(await json(url, '/api/exceptions?show=all'));
+    const standing = ({ exceptions }: typeof all) =>
+      Object.fromEntries(exceptions.map((one) => [one.id.replace('exception-', ''), one.standing]));
+    const now = { waits: 'waits', values: 'waits', 'in-force': 'in force', later: 'later', grace: 'grace' };
+    expect(standing(current)).toEqual(now);
+    expect(standing(all)).toEqual({ ...now, over: 'over', ended: 'over', withdrawn: 'withdrawn' });
+    expect([current.over, all.over, all.isCut]).toEqual([3, 3, false]);
+    const [inForce, grace, values] = ['in-force', 'grace', 'values'].map((name) =>
+      all.exceptions.find(({ id }) => id === `exception-${name}`),
+    );
+    expect(inForce).toMatchObject({ requestedBy: 'person:maria', grantedBy: ['person:kim'], bitesAt: null });
+    const days = (iso: string | null | undefined) => (Date.parse(iso ?? '') - world.now.getTime()) / 86_400_000;
+    expect(days(inForce?.from)).toBeCloseTo(-39);
+    expect(days(grace?.bitesAt)).toBeCloseTo(5);
+    expect(values).toMatchObject({ values: { field: 'contact.email', count: 2 }, approval: null });
+    const { text } = await ask(url, '/exceptions');
+    expect(text).toContain('Subject &lt;access&gt; &amp; &quot;objection&quot;');
+  });
+
+  it('exceptions: one that waits names the approval that it waits for', async () => {
+    const { store, audit } = world.app.context();
+    const waits = exceptionAsked(await getException(store, 'exception-waits'));
+    const asked = await askApproval({ store, audit }, { ...waits, by: 'person:maria', validMs: 60_000, stages: [] });
+    expect((await ask(url, '/exceptions')).text).toContain(`moraine approve show ${asked._id}`);
+    await approvals(store).remove(asked._id, asked.rev);
+  });
+
+  it('a version that comes: from when, by whom, and what it changes; none for the other policies', async () => {
+    const change = z.object({ field: z.string(), old: z.string().nullable(), next: z.string().nullable() });
+    const coming = z.object({
+      from: z.string(),
+      publishedBy: z.string(),
+      approval: z.string(),
+      changes: z.array(change),
+    });
+    const seen = z
+      .array(z.object({ name: z.string(), coming: coming.nullable() }))
+      .parse(await json(url, '/api/policies'));
+    const [calls, chats, tickets] = seen;
+    expect([calls?.coming, tickets?.coming]).toEqual([null, null]);
+    expect(chats?.coming).toMatchObject({
+      publishedBy: 'person:maria',
+      approval: 'approval-policy-1',
+      changes: [{ field: 'active', old: '2 years', next: '1 year 6 months' }],
+    });
+    expect((Date.parse(chats?.coming?.from ?? '') - world.now.getTime()) / 86_400_000).toBeCloseTo(6);
+  });
+
+  it('offboardings: the stage, the export that was returned, and what was destroyed with which certificates', async () => {
+    const offboarding = z.object({
+      state: z.string(),
+      export: z.object({ id: z.string(), archives: z.number() }),
+      records: z.object({ deleted: z.number(), held: z.number() }),
+      archives: z.object({ destroyed: z.number(), all: z.number(), notReturned: z.number() }),
+      certificates: z.array(z.string()),
+    });
+    const read = async () => z.array(offboarding).parse(await json(url, '/api/offboardings'));
+    const seen = await read();
+    expect(seen.map(({ state, export: { id } }) => [state, id])).toEqual([
+      ['open', 'export-b0b'],
+      ['superseded', 'export-ea71ie8'],
+      ['done', 'export-d0e'],
+    ]);
+    const [open, , done] = seen;
+    expect(open?.archives.notReturned).toBe(1);
+    expect(open?.archives.all).toBe((open?.export.archives ?? 0) + 1);
+    expect(open?.archives.destroyed).toBeLessThan(open?.archives.all ?? 0);
+    expect(done?.archives.destroyed).toBe(done?.archives.all);
+    expect(world.seeded.certificates).toEqual(expect.arrayContaining(done?.certificates.slice(0, 1) ?? ['none']));
+    expect(open?.records).toEqual({ deleted: 0, held: 0 });
+    const { store, clock } = world.app.context();
+    const [order] = await openOffboardings(store);
+    if (order === undefined) throw new Error('No offboarding is open.');
+    const { owner, customer } = order;
+    const namespace = id.namespace('data.chats');
+    const partition = partitionId(namespace, owner, customer);
+    const asOf = clock.now();
+    const facts = {
+      namespace,
+      owner,
+      customer,
+      partition,
+      policy: 'chats',
+      policyVersion: id.policyVersion('v'),
+      asOf,
+    };
+    const begin = async (saidBy: string) => {
+      const begun = { ...facts, kind: 'offboard', saidBy, mostRecords: 9, after: null } as const;
+      const name = (await startDisposal(store, clock, await newestDisposal(store, partition), begun)) ?? '';
+      const outcomes = { ...NO_OUTCOMES, archived: 9, deleted: 7, held: 2 };
+      await update(disposals(store), name, (now) => ({ ...now, outcomes }));
+      return name;
+    };
+    const names = [await begin(orderedBy(order)), await begin('person:maria, offboard-another')];
+    expect((await read())[0]?.records).toEqual({ deleted: 7, held: 2 });
+    for (const name of names) await disposals(store).remove(name, 1);
   });
 
   it('no record content, no _id of a record and no key is in any page or reading', async () => {

@@ -1,8 +1,9 @@
 /** Policies in force, with what they came to. */
 import { CronExpressionParser } from 'cron-parser';
-import { changeInForce, inForceSince, policyHistory } from '../../ledger/policies.ts';
+import { changeComing, changeInForce, inForceSince, type PolicyChange, policyHistory } from '../../ledger/policies.ts';
 import type { OldestRecord } from '../../lifecycle/oldest-records.ts';
-import { policiesToRun } from '../../lifecycle/published.ts';
+import { pinnedPolicy, policiesToRun } from '../../lifecycle/published.ts';
+import { differenceOf, type FieldChange } from '../../policy/difference.ts';
 import { type Policy, policyVersion } from '../../policy/policy.ts';
 import { type Sight, SOURCE_PATIENCE_MS } from '../sight.ts';
 import type { PolicyFigures } from '../snapshot.ts';
@@ -19,6 +20,18 @@ export interface PolicyView {
   readonly lastGoodRun: Date | null;
   readonly figures: PolicyFigures | null;
   readonly oldestRecord: OldestRecord | null;
+  /** Published, and in force from a later instant. */
+  readonly coming: ComingVersion | null;
+}
+
+export interface ComingVersion {
+  readonly version: string;
+  readonly publishedBy: string;
+  readonly publishedAt: Date;
+  readonly approval: string | null;
+  readonly from: Date;
+  /** Against what is in force. */
+  readonly changes: readonly FieldChange[];
 }
 
 export async function readPolicies(sight: Sight): Promise<readonly PolicyView[]> {
@@ -44,9 +57,21 @@ export async function readPolicies(sight: Sight): Promise<readonly PolicyView[]>
         lastGoodRun: goodRuns.get(policy.name) ?? null,
         figures: snapshot.policies.get(policy.name) ?? null,
         oldestRecord: oldest?.find((record) => record.policy === policy.name) ?? null,
+        coming: await comingOf(sight, policy, changeComing(history, clock.now())),
       };
     }),
   );
+}
+
+async function comingOf(
+  { context }: Sight,
+  inForce: Policy,
+  change: PolicyChange | null,
+): Promise<ComingVersion | null> {
+  if (change === null) return null;
+  const { version, by, at, approval = null } = change;
+  const changes = differenceOf(inForce, await pinnedPolicy(context.store, version));
+  return { version, publishedBy: by, publishedAt: at, approval, from: inForceSince(change), changes };
 }
 
 /** When the schedule comes round next; null for a policy that is run by hand. */

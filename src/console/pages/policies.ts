@@ -1,12 +1,13 @@
 /** Policies in force: what they say in words, and what they came to. */
 
 import { overdueMs } from '../../lifecycle/oldest-records.ts';
+import type { FieldChange } from '../../policy/difference.ts';
 import { isoPeriod, parsePeriod, periodWords } from '../../policy/period.ts';
 import { scheduleWords, triggerWords } from '../../policy/words.ts';
-import type { PolicyView } from '../data/policies.ts';
+import type { ComingVersion, PolicyView } from '../data/policies.ts';
 import { ago, bytes, count, counted, day, instant, relative, shortHash, span } from '../format.ts';
 import { type Content, type Html, html } from '../html.ts';
-import { empty, facts, type Page, panel, prose } from '../layout.ts';
+import { empty, facts, type Page, panel, prose, table } from '../layout.ts';
 
 export function policiesPage(policies: readonly PolicyView[], now: Date): Page {
   return {
@@ -54,9 +55,29 @@ ${facts([
   ],
 ])}
 </div>
+${view.coming !== null && coming(view.coming, now)}
 ${customers(view)}`,
     aside,
   );
+}
+
+/** What was published and waits for its instant. */
+function coming({ version, publishedBy, publishedAt, approval, from, changes }: ComingVersion, now: Date): Html {
+  return html`<section class="coming"><h3>Changes ${relative(from, now)}</h3>
+<p>Version ${shortHash(version)} is in force from ${instant(from)} on. <span class="muted">Published by ${publishedBy}, ${instant(publishedAt)}${approval !== null && html`, approved: <code class="long">${approval}</code>`}</span></p>
+${table<FieldChange>(
+  'What it changes',
+  [
+    { title: 'Field', cell: ({ field }) => html`<code class="long">${field}</code>` },
+    { title: 'In force', cell: ({ old }) => value(old) },
+    { title: 'Then', cell: ({ next }) => value(next) },
+  ],
+  changes,
+)}</section>`;
+}
+
+function value(text: string | null): Content {
+  return text === null ? html`<span class="muted">not there</span>` : text;
 }
 
 function archiveFacts(archive: PolicyView['policy']['archive']): [string, Content][] {
