@@ -96,18 +96,29 @@ test('a life: two years to the second, exceptions with a second person, a vault 
   const ask = (...args: readonly string[]) =>
     world.moraine('exception', 'request', 'shifts', ...args, '--as-of', '2022-05-01', '--by', 'alice', '--yes');
   const harbour = await ask('--longer', '4 years', '--customer', 'harbour', '--open-ended', '--reason', 'union claim');
-  const trials = await ask('--shorter', '6 months', '--value', 'contract=trial', '--open-ended', '--reason', 'privacy');
-  expect([harbour.exitCode, trials.exitCode]).toEqual([3, 3]);
+  const trial = ['--value', 'contract=trial'];
+  const trials = ['--shorter', '6 months', ...trial, '--open-ended', '--reason', 'privacy'];
+  // Values are those of one owner.
+  expect((await ask(...trials)).exitCode).toBe(2);
+  const byOwner = [await ask(...trials, '--owner', 'acme'), await ask(...trials, '--owner', 'globex')];
+  expect([harbour, ...byOwner].map(({ exitCode }) => exitCode)).toEqual([3, 3, 3]);
   expect(await dueOf(RUN_AT)).toBe(before);
   const waiting = await done(world, 'approve', 'list');
   const own = ['approve', 'grant', waiting[0].id, '--by', 'alice', '--yes'];
   expect(await refusal(world, 3, ...own)).toBe('APPROVAL_NOT_ALLOWED');
-  expect(await grantAll(world, '--as-of', '2022-05-01')).toBe(2);
-  const trial = (instant: string) => ({ contract: 'trial', ...olderThan(instant) });
+  // Who grants it says for which value it is; what is shown does not.
+  for (const { id, shown } of waiting.slice(1)) {
+    expect(shown).toMatchObject({ effect: 'shorter', value: { field: 'contract', values: 1 } });
+    const grant = ['approve', 'grant', id, '--by', 'bea', '--yes', '--as-of', '2022-05-01'];
+    expect(await refusal(world, 2, ...grant)).toBe('USAGE');
+    expect(await done(world, ...grant, ...trial)).toMatchObject({ state: 'granted' });
+  }
+  expect(await grantAll(world, '--as-of', '2022-05-01')).toBe(1);
+  const trialsUntil = (instant: string) => ({ contract: 'trial', ...olderThan(instant) });
   const gone = await ids('shifts', {
     $or: [
       { employer: { $ne: 'harbour' }, ...olderThan('2020-06-01') },
-      { employer: { $ne: 'harbour' }, ...trial('2021-12-01') },
+      { employer: { $ne: 'harbour' }, ...trialsUntil('2021-12-01') },
     ],
   });
   expect(await dueOf(RUN_AT)).toBe(gone.length);
