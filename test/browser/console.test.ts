@@ -194,7 +194,7 @@ describe('the way through', () => {
     const { tab } = await openTab({ viewport: WIDE });
     await tab.goto(new URL('/policies', url).href);
     expect(await tab.locator('.coming').count()).toBe(1);
-    expect(await tab.locator('.coming tbody tr').allInnerTexts()).toEqual(['active\t2 years\t1 year 6 months']);
+    expect(await tab.locator('.coming tbody td').allInnerTexts()).toEqual(['active', '2 years', '1 year 6 months']);
   });
 
   it('an offboarding leads to what certifies it', async () => {
