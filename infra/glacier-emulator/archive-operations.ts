@@ -58,7 +58,8 @@ export function archiveCreated(vaultName: string, archive: ArchiveRecord): Reply
 
 /** The length that the client declares; a body of zero bytes is not allowed. */
 export function contentLength(call: Call): number {
-  const text = optionalHeader(call, 'content-length');
+  // Of a body in chunks the length on the wire says nothing: it counts the chunks' headers too.
+  const text = optionalHeader(call, 'x-amz-decoded-content-length') ?? optionalHeader(call, 'content-length');
   if (text === undefined) throw missingParameter('Content-Length');
   const bytes = readCount(text);
   if (bytes === null || bytes < 1) throw invalidParameter(`Invalid Content-Length: ${text}`);

@@ -74,7 +74,7 @@ class HashingSink extends Writable {
 }
 
 /** A client that does not want to read a body twice signs without it; archives have their tree hash all the same. */
-const UNSIGNED_PAYLOAD = 'UNSIGNED-PAYLOAD';
+export const UNSIGNED_PAYLOAD = 'UNSIGNED-PAYLOAD';
 
 /** The signature covers what the client says the body hashes to; this compares that with what came. */
 export function checkPayload(claimed: string, computed: string): void {

@@ -1,7 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
+import { pipeline, type Readable } from 'node:stream';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { authorize, contextOf } from './authorization.ts';
+import { ChunkDecoder, STREAMING_PAYLOAD } from './aws-chunked.ts';
+import { UNSIGNED_PAYLOAD } from './body.ts';
 import { CallCounts } from './call-counts.ts';
 import { EmulatorClock } from './clock.ts';
 import { addControlRoutes } from './control.ts';
@@ -24,7 +27,7 @@ import { accountOwner, type Credentials, type Principal } from './principals.ts'
 import { RegionAccounts } from './region-accounts.ts';
 import { cut, send, sendError } from './replies.ts';
 import { FREE_TIER_BYTES_A_DAY } from './retrieval-policy.ts';
-import { SignatureVerifier } from './signature.ts';
+import { type ChunkSeed, SignatureVerifier } from './signature.ts';
 import { snsPublisher } from './sns.ts';
 import { Vaults } from './vaults.ts';
 
@@ -98,7 +101,7 @@ export async function createEmulator(options: EmulatorOptions): Promise<FastifyI
         throw invalidParameter(`Invalid API version: ${request.headers['x-amz-glacier-version']}`);
       }
       const { contentSha256, text } = await readPayload(request, operation);
-      const { region, principal } = verifier.verify({
+      const { region, principal, seed } = verifier.verify({
         method: request.method,
         url: request.url,
         headers: request.headers,
@@ -113,6 +116,7 @@ export async function createEmulator(options: EmulatorOptions): Promise<FastifyI
       if (fault === 'throttle') throw throttled();
       if (fault === 'error500') throw serviceUnavailable();
       if (fault === 'cut' && operation.name !== 'GetJobOutput') return cut(request, reply);
+      const isChunked = contentSha256 === STREAMING_PAYLOAD && operation.body === 'stream';
       const answer = await operation.run({
         vaults,
         clock,
@@ -125,8 +129,9 @@ export async function createEmulator(options: EmulatorOptions): Promise<FastifyI
         params,
         query,
         headers: request.headers,
-        contentSha256,
-        body: request.raw,
+        // The signatures of the chunks cover the content in its place.
+        contentSha256: isChunked ? UNSIGNED_PAYLOAD : contentSha256,
+        body: isChunked ? decodeChunks(request.raw, seed) : request.raw,
         json: text === '' ? undefined : parseJson(text),
       });
       if (fault === 'lost-reply') return cut(request, reply);
@@ -161,6 +166,11 @@ export async function createEmulator(options: EmulatorOptions): Promise<FastifyI
       }),
     });
   }
+}
+
+/** The content of a body whose chunks are signed. When the connection ends early, so does the content. */
+function decodeChunks(body: Readable, seed: ChunkSeed): Readable {
+  return pipeline(body, new ChunkDecoder(seed), () => {});
 }
 
 type Asked = {
