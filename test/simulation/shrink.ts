@@ -60,6 +60,8 @@ export async function smallest(scenario: Scenario, breaks: Breaks<Scenario>): Pr
     }
     await shrinkList(left.script, (script) => ({ script }));
     await shrinkList(left.records, (records) => ({ records }));
+    await shrinkList(left.children ?? [], (children) => ({ children }));
+    await shrinkList(left.files ?? [], (files) => ({ files }));
     if (left.policies.length > 1) await shrinkList(left.policies, (policies) => withPolicies(left, policies));
   }
   return left;
@@ -77,12 +79,15 @@ function withPolicies(scenario: Scenario, policies: Scenario['policies']): Parti
   };
 }
 
-function sizeOf({ faults, script, records, policies, workers, days, latencyMs }: Scenario): number {
+function sizeOf(scenario: Scenario): number {
+  const { faults, script, records, children = [], files = [], policies, workers, days, latencyMs } = scenario;
   const faultCount = faults.by === 'list' ? faults.list.length : Number.MAX_SAFE_INTEGER / 2;
   return (
     faultCount +
     script.length +
     records.length +
+    children.length +
+    files.length +
     policies.length +
     workers +
     days +

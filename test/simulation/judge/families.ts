@@ -40,6 +40,8 @@ export interface KnownPlace {
   /** By version, oldest first. */
   readonly there: Map<string | null, Uint8Array>;
   isHidden: boolean;
+  /** When the application put, hid or removed it last. */
+  changedAt: Instant;
   /** Records that have ever named it. */
   readonly namedBy: Set<string>;
   deletedBy: (UnitDeletion & { readonly version: string | null }) | null;
@@ -77,6 +79,8 @@ export class Families {
   readonly begunAt = new Map<string, Instant>();
   /** Records of which a child has said once that it is of another owner or customer. */
   readonly hadForeign = new Set<string>();
+  /** Children that were once put into quarantine: whoever settled that was told of them. */
+  readonly reported = new Set<string>();
   /** Records that have once named a file that was not there. */
   readonly everMissing = new Set<string>();
 
@@ -97,7 +101,14 @@ export class Families {
     const key = placeKey(of);
     let place = this.places.get(key);
     if (place === undefined) {
-      place = { contents: new Map(), there: new Map(), isHidden: false, namedBy: new Set(), deletedBy: null };
+      place = {
+        contents: new Map(),
+        there: new Map(),
+        isHidden: false,
+        namedBy: new Set(),
+        deletedBy: null,
+        changedAt: Number.NEGATIVE_INFINITY,
+      };
       this.places.set(key, place);
     }
     return place;

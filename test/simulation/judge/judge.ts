@@ -28,7 +28,7 @@ import { seeMovedDate } from './rescheduling.ts';
 import { Secrets } from './secrets.ts';
 import { seePut, seeRemoved, seeRestored } from './source-changes.ts';
 import { seeUnitsRestored } from './unit-changes.ts';
-import { beforeRecordPut, noteRecordPut, seeUnit } from './units.ts';
+import { beforeRecordPut, judgeNamed, noteRecordPut, noteReported, seeUnit } from './units.ts';
 import { asNumber, asText } from './values.ts';
 import { partiesOf, seeAbandoned, seeKeyWritten, seeStored, seeVaultRemoved } from './vault-changes.ts';
 
@@ -76,6 +76,7 @@ export class Judge implements JudgePort {
         break;
       case 'source removed':
         seeRemoved(known, report, seen, physical.now());
+        judgeNamed(known, report, seen, physical.now());
         break;
       case 'vault stored':
         await seeStored(known, report, this.#secrets, seen);
@@ -152,6 +153,7 @@ export class Judge implements JudgePort {
       seeArchiveWritten(known, this.#report, write, physical);
     } else if (collection === 'approvals') seeApproval(known, this.#report, write, physical.now());
     else if (collection === 'exceptions') seeException(known, this.#report, write, physical.now());
+    else if (collection === 'quarantine' && after !== null) noteReported(known, after);
     else if (collection === 'holds') seeHold(known, this.#report, write);
     else if (collection === 'policyVersions') seePolicyVersion(known, after);
     else if (collection === 'policiesInForce') seeInForce(known, this.#report, write, physical.now());

@@ -257,7 +257,7 @@ export const PROPERTIES = {
   'half-archived': {
     promise: 2,
     catches:
-      'An archive holds a record without a child that was there all the time, without a file that it names, or with one as it never was.',
+      'An archive holds a record without a child that was there all the time, without a file that it names, or with one as it never was; or a record goes although a file that it names has been another one since.',
   },
   'held-unit-deleted': {
     promise: 3,

@@ -87,8 +87,9 @@ export function seeChildRemoved(
   }
 }
 
-export function seeFilePut(known: Known, report: Report, { by, file }: FileSeen): void {
+export function seeFilePut(known: Known, report: Report, { by, file }: FileSeen, now: Instant): void {
   const place = known.families.place(file);
+  if (by === APPLICATION) place.changedAt = now;
   if (by !== APPLICATION && !isKeptFile(known, file))
     report(
       'void-copy-restored',
@@ -100,8 +101,10 @@ export function seeFilePut(known: Known, report: Report, { by, file }: FileSeen)
   place.deletedBy = null;
 }
 
-export function seeFileHidden(known: Known, of: { readonly bucket: string; readonly key: string }): void {
-  known.families.place({ kind: 's3', ...of }).isHidden = true;
+export function seeFileHidden(known: Known, of: { readonly bucket: string; readonly key: string }, now: Instant): void {
+  const place = known.families.place({ kind: 's3', ...of });
+  place.isHidden = true;
+  place.changedAt = now;
   noteMissing(known, { kind: 's3', ...of });
 }
 
@@ -115,6 +118,7 @@ export function seeFileRemoved(
   const place = known.families.place(file);
   place.there.delete(file.version);
   if (by === APPLICATION) {
+    place.changedAt = now;
     noteMissing(known, file);
     return;
   }

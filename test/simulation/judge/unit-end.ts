@@ -1,11 +1,11 @@
 /** Faults are over: nothing that hung on a record is lost, forgotten where it was, or left in the ledger. */
 import { earliestPurge } from './due.ts';
 import { familyOf, isForeign, type KnownChild, type UnitDeletion } from './families.ts';
-import { type Known, type KnownArchive, type KnownRecord, recordKey } from './known.ts';
+import type { Known, KnownArchive, KnownRecord } from './known.ts';
 import type { Instant, Physical, RawDocument } from './observations.ts';
 import type { Report } from './properties.ts';
 import { isVoid } from './source-changes.ts';
-import { asBytes, asText } from './values.ts';
+import { asText } from './values.ts';
 
 export function judgeUnitLosses(known: Known, report: Report, now: Instant): void {
   for (const child of known.families.children.values()) {
@@ -41,15 +41,10 @@ function isKept(known: Known, { archive, attempt, facts, root }: UnitDeletion, n
 
 /** Children whose root Moraine deleted: gone too, reported, or later than the last look. */
 export function judgeOrphans(known: Known, report: Report, physical: Physical): void {
-  const reported = new Set(
-    physical.ledger('quarantine').flatMap((entry) => {
-      const id = idIn(asBytes(entry['idBytes']));
-      return id === null ? [] : [recordKey(asText(entry['namespace']) ?? '', id)];
-    }),
-  );
   for (const child of known.families.children.values()) {
     const root = child.bytes === null ? null : known.families.rootOf(known, child.namespace, child.bytes);
-    if (root === null || root.bytes !== null || root.deletedBy === null || reported.has(child.key)) continue;
+    if (root === null || root.bytes !== null || root.deletedBy === null || known.families.reported.has(child.key))
+      continue;
     const endedAt = endOf(known, root.deletedBy.archive, root, root.deletedBy.at);
     if (endedAt === null || isTooLate(known, child, root.deletedBy.at, endedAt)) continue;
     const whose = child.bytes !== null && isForeign(child.bytes, root.facts) ? ' of another customer' : '';
@@ -107,8 +102,4 @@ export function isUnitMissing(known: Known, { key }: KnownRecord): boolean {
 /** What hangs on deleted records waits for a hold, and with it what they were taken by. */
 export function mayWaitForUnits(known: Known, document: RawDocument): boolean {
   return familyOf(known, asText(document['namespace']) ?? '') !== null;
-}
-
-function idIn(bytes: Uint8Array | null): string | null {
-  return bytes === null || bytes[0] !== 0x02 ? null : Buffer.from(bytes.subarray(5, -1)).toString('utf8');
 }

@@ -15,9 +15,8 @@ const FILES: readonly NonNullable<FamilyFacts['files']>[] = [
 ];
 const LOGOS = ['logo-1', 'logo-2'] as const;
 const SIZES = [0, 10, 3_000] as const;
-/** After a sweep began: records are being deleted. */
-const CLEARING_MS = 30_000;
-const CLEARED_MS = 6_000;
+/** What was sealed waits for half a minute before it is deleted: by then it is gone, and soon nobody looks any more. */
+const CLEARED_MS = 33_000;
 
 /** The same life, with something on its records; or, mostly, just the same life. */
 export function withFamilies(life: Scenario, random: Random): Scenario {
@@ -27,7 +26,7 @@ export function withFamilies(life: Scenario, random: Random): Scenario {
     const family = families.get(facts.namespace);
     return family === undefined ? facts : { ...facts, family };
   };
-  const growing = new Growing(random, families);
+  const growing = new Growing(random, families, life.policies);
   const records = life.records.map((record) => growing.grow(record));
   const script = life.script.map((entry): ScriptedAct => {
     if (entry.act.what === 'insert') return { ...entry, act: { ...entry.act, record: growing.grow(entry.act.record) } };
@@ -61,11 +60,13 @@ class Growing {
   readonly children: ChildPlan[] = [];
   readonly files: FilePlan[] = LOGOS.map((key) => ({ kind: 'logos', key, size: 100 }));
   /** Records that the application may meddle with. */
-  readonly roots: { readonly record: RecordPlan; readonly facts: FamilyFacts }[] = [];
+  readonly roots: { readonly record: RecordPlan; readonly facts: FamilyFacts; readonly activeDays: number }[] = [];
   readonly #random: Random;
   readonly #families: ReadonlyMap<string, FamilyFacts>;
+  readonly #activeDays: ReadonlyMap<string, number>;
 
-  constructor(random: Random, families: ReadonlyMap<string, FamilyFacts>) {
+  constructor(random: Random, families: ReadonlyMap<string, FamilyFacts>, policies: Scenario['policies']) {
+    this.#activeDays = new Map(policies.map(({ facts }) => [facts.namespace, facts.activeDays]));
     this.#random = random.branch('growing');
     this.#families = families;
   }
@@ -83,7 +84,8 @@ class Growing {
           childOf(random, grown, facts.children, `${record.id}-${left}`, !isLate && random.chance(0.06)),
         );
     }
-    if (!isLate) this.roots.push({ record: grown, facts });
+    const activeDays = this.#activeDays.get(record.namespace) ?? 0;
+    if (!isLate) this.roots.push({ record: grown, facts, activeDays });
     return grown;
   }
 
@@ -131,10 +133,9 @@ function childOf(
 function application(random: Random, { roots, children, files }: Growing): ScriptedAct[] {
   const script: ScriptedAct[] = [];
   if (roots.length === 0) return script;
-  const time = () => (random.chance(0.3) ? someTime(random) : clearingTime(random));
-  for (let left = random.int(0, 8); left > 0; left--) {
-    const at = time();
-    const { record, facts } = random.pick(roots);
+  for (let left = random.int(2, 12); left > 0; left--) {
+    const { record, facts, activeDays } = random.pick(roots);
+    const at = random.chance(0.3) ? someTime(random) : clearingTime(random, record, activeDays);
     const own = files.filter(({ key }) => key.endsWith(record.id) || key.includes(`-${record.id}-`));
     if (own.length > 0 && random.chance(0.35)) {
       const file = random.pick(own);
@@ -170,7 +171,9 @@ function application(random: Random, { roots, children, files }: Growing): Scrip
   return script.filter(({ at }) => at < DAYS * DAY_MS);
 }
 
-/** In one of the rounds that take most records: while they are sealed, wait to be deleted, go, and soon after. */
-function clearingTime(random: Random): number {
-  return HOUR_MS + ROUND_MS * random.pick([0, 0, 1, 2, 3]) + random.pick([0, CLEARING_MS]) + random.int(0, CLEARED_MS);
+/** In a round that may take the record: while it is sealed, waits to be deleted, goes, and soon after. */
+function clearingTime(random: Random, { at }: RecordPlan, activeDays: number): number {
+  const dueMs = ((at ?? 0) + activeDays) * DAY_MS - HOUR_MS;
+  const round = Math.max(0, Math.ceil(dueMs / ROUND_MS)) + random.pick([0, 0, 0, 1, 2]);
+  return HOUR_MS + ROUND_MS * round + random.int(500, CLEARED_MS);
 }
