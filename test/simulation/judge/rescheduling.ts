@@ -9,7 +9,8 @@ export function seeMovedDate(known: Known, report: Report, { by, before, after }
   if (after === null) return;
   const last = asFields(asList(after['rescheduled']).at(-1));
   const [was, is] = [asInstant(before?.['dueAt']), asInstant(after['dueAt'])];
-  if (asInstant(last['to']) !== null && is === asInstant(last['to'])) known.movedTo.set(after._id, is ?? 0);
+  const to = asInstant(last['to']);
+  if (to !== null) known.movedTo.set(after._id, to);
   if (before === null || was === null || is === null || is >= was || known.isLedgerSetBack) return;
   // Another attempt is another file; and what is purged early was granted by its own name.
   const isSameFile = before['attempt'] === after['attempt'];

@@ -13,6 +13,7 @@
  */
 import type { PlantedBug } from './bug.ts';
 import { BRAKE_BUGS } from './bugs/brakes.ts';
+import { CHANGE_BUGS } from './bugs/changes.ts';
 import { CHILD_BUGS } from './bugs/children.ts';
 import { COPY_BUGS } from './bugs/copies.ts';
 import { DELETE_BUGS } from './bugs/deletes.ts';
@@ -32,6 +33,7 @@ export const BUGS: readonly PlantedBug[] = [
   ...TREATMENT_BUGS,
   ...SCHEDULE_BUGS,
   ...CHILD_BUGS,
+  ...CHANGE_BUGS,
 ];
 
 /** Not among them: its text is nowhere, so that a test can see what happens then. */

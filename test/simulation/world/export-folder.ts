@@ -1,8 +1,18 @@
 /** The folder that an export is written into, in memory: it stays with whoever exported when the process is gone. */
 import { createHash } from 'node:crypto';
 import { pagesIn } from '../../../src/cli/bson-file.ts';
-import type { ExportFolder, ExportSink, ExportSubject } from '../../../src/lifecycle/export-customer.ts';
-import { decodeExportManifest, type ExportFile } from '../../../src/lifecycle/export-manifest.ts';
+import type {
+  AttachmentSink,
+  ExportFolder,
+  ExportSink,
+  ExportSubject,
+} from '../../../src/lifecycle/export-customer.ts';
+import {
+  ATTACHMENTS_FOLDER,
+  ATTACHMENTS_INDEX,
+  decodeExportManifest,
+  type ExportFile,
+} from '../../../src/lifecycle/export-manifest.ts';
 import type { WrittenExport } from '../../../src/lifecycle/verified-export.ts';
 import type { SourceRecord } from '../judge/observations.ts';
 import { idText } from './servers.ts';
@@ -32,10 +42,7 @@ export function memoryFolder(finished: (folder: FinishedFolder) => Promise<void>
       sinks.push(sink);
       return sink;
     },
-    attachments: () => ({
-      write: () => Promise.reject(new Error('No policy of a simulated life has attachments.')),
-      close: async () => [],
-    }),
+    attachments: (archive) => attachmentsOf(`${archive ?? 'source'}/${ATTACHMENTS_FOLDER}`),
     discardArchive: async (archive) => {
       for (const sink of sinks) if (sink.archive === archive) sink.documents.length = 0;
     },
@@ -90,6 +97,25 @@ class MemorySink implements ExportSink {
   async *readBack() {
     yield* pagesIn(chunksOf(this.bytes));
   }
+}
+
+/** Their bytes are read and counted; the index alone is a file of the manifest. */
+function attachmentsOf(folder: string): AttachmentSink {
+  const lines: string[] = [];
+  return {
+    write: async (about, parts) => {
+      let bytes = 0;
+      for await (const part of parts) bytes += part.length;
+      lines.push(JSON.stringify({ ...about, bytes }));
+      return { bytes };
+    },
+    close: async () => {
+      if (lines.length === 0) return [];
+      const index = Buffer.from(lines.join('\n'));
+      const path = `${folder}/${ATTACHMENTS_INDEX}`;
+      return [{ path, bytes: index.length, sha256: sha256(index), records: lines.length }];
+    },
+  };
 }
 
 function writtenOf(sinks: readonly MemorySink[], manifestBytes: Uint8Array, signature: Uint8Array): WrittenExport {
