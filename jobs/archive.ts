@@ -8,7 +8,7 @@ import { assertNotPaused } from '../src/ledger/pauses.ts';
 import { carryOn } from '../src/lifecycle/carry-on.ts';
 import { compileInForce } from '../src/lifecycle/compile-in-force.ts';
 import { assertNotStopped, type Context, dueNow } from '../src/lifecycle/context.ts';
-import { assertUsable, planPartition } from '../src/lifecycle/plan.ts';
+import { assertUsable, besideEachOther, planPartition } from '../src/lifecycle/plan.ts';
 import { assertSafeToDestroy } from '../src/lifecycle/preflight.ts';
 import { pinnedPolicy, policiesToRun } from '../src/lifecycle/published.ts';
 import { takeDue } from '../src/lifecycle/run-policy.ts';
@@ -57,9 +57,9 @@ async function archiveDue(tools: ActTools, job: PartitionJob) {
   await assertNotPaused(context.store, { policy: policy.name, owner });
   await carryPartitionOn(context, partitionId(policy.dataset.collection, owner, customer), touched);
   const certificates: string[] = [];
-  for (const plan of await planAgain(context, policy, owner, customer)) {
-    // What a hold keeps is left out record by record; one that covers all leaves nothing to seal.
-    if (!plan.seal.seal) continue;
+  // What a hold keeps is left out record by record; one that covers all leaves nothing to seal.
+  const sealed = (await planAgain(context, policy, owner, customer)).filter(({ seal }) => seal.seal);
+  for (const plan of besideEachOther(sealed)) {
     const disposed = await takeDue(context, policy, plan, touched);
     if (disposed?.certificate != null) certificates.push(disposed.certificate);
   }

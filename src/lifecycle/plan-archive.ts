@@ -74,27 +74,30 @@ async function writePlans(
   // Still ours, by the ledger's own word, before anything is written beside it.
   await lease.fence();
   const compiled = await compilePinned(context, policy, plan.exceptions);
-  const own = compiled.of(plan.owner, plan.customer).taking(plan.branch);
+  const whole = compiled.of(plan.owner, plan.customer);
+  const own = whole.taking(plan.branch);
   const after = above?.plan.bound ?? null;
-  const before = own.superset(asOf.getTime()).dueBefore;
-  const { branch } = plan;
-  const common = { after, before, asOf, reachedEnd: false, ...(branch === undefined ? {} : { branch }) };
+  const before = whole.superset(asOf.getTime()).dueBefore;
+  const common = (branch: string | undefined) => {
+    return { after, before, asOf, reachedEnd: false, ...(branch === undefined ? {} : { branch }) };
+  };
   if (own.uniform !== null) {
     const latestPurgeAt = plan.latestPurgeAt ?? latestPurge(own, plan.oldest ?? asOf);
     const archive = id.archive(context.newId());
     const { due: records, bytes } = plan;
-    const archivePlan = { ...common, bound: null, records, bytes, latestPurgeAt };
+    const archivePlan = { ...common(plan.branch), bound: null, records, bytes, latestPurgeAt };
     return [await writePlan(context, lease, policy, plan, { archive, sequence, plan: archivePlan })];
   }
   const partition = { dataset: compiled.shape, owner: plan.owner, customer: plan.customer };
-  const order = { partition, branch, asOf, after, before, mostRecords: plan.due, sequence };
+  const takes = [plan, ...(plan.beside ?? [])].map(({ branch, due }) => ({ branch, mostRecords: due }));
+  const order = { partition, takes, asOf, after, before, sequence };
   const { windows, bound, reachedEnd } = await sortIntoWindows(context, lease, compiled, order);
   // The pass may have taken long: once more, so that nobody else has planned meanwhile.
   await lease.fence();
   const pass = { id: context.newId(), reachedEnd };
   const planned: ArchiveId[] = [];
-  for (const { archive, sequence: number, records, bytes, latestPurgeAt } of windows) {
-    const archivePlan = { ...common, bound, records, bytes, latestPurgeAt, pass };
+  for (const { archive, branch, sequence: number, records, bytes, latestPurgeAt } of windows) {
+    const archivePlan = { ...common(branch), bound, records, bytes, latestPurgeAt, pass };
     planned.push(await writePlan(context, lease, policy, plan, { archive, sequence: number, plan: archivePlan }));
   }
   return planned;

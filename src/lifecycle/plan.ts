@@ -34,6 +34,8 @@ export interface PartitionPlan {
   readonly branch?: string;
   /** What happens to what is due. */
   readonly disposition?: Disposition;
+  /** Plans of other branches of these records that are archived too, in the same pass ({@link besideEachOther}). */
+  readonly beside?: readonly PartitionPlan[];
   /** Due for its disposition, with bytes of BSON. */
   readonly due: number;
   readonly bytes: number;
@@ -133,6 +135,21 @@ function announcedBefore(compiled: CompiledPolicy, now: number): number {
   );
   const instants = [now, ...bites.filter((at) => at > now)];
   return Math.max(...instants.map((at) => compiled.superset(at).dueBefore));
+}
+
+/**
+ * What is archived of the same records by several branches is one plan with the others beside it: where clearing waits for
+ * an inventory, what lies below the bounds of one would wait for it.
+ */
+export function besideEachOther(plans: readonly PartitionPlan[]): readonly PartitionPlan[] {
+  const isArchived = ({ disposition, branch }: PartitionPlan) => disposition === 'archive' && branch !== undefined;
+  const nameOf = ({ dataset, owner, customer }: PartitionPlan) => partitionId(dataset, owner, customer);
+  const groups = Map.groupBy(plans.filter(isArchived), nameOf);
+  return plans.flatMap((plan) => {
+    const [first, ...beside] = (isArchived(plan) ? groups.get(nameOf(plan)) : undefined) ?? [plan];
+    if (plan !== first) return [];
+    return beside.length === 0 ? plan : { ...plan, beside };
+  });
 }
 
 /** One plan for each disposition that these records may have: one, of most policies. */

@@ -4,8 +4,8 @@
  * never stops the others; a blast cap that is passed stops the policy before it starts. What a person has paused waits, and
  * is told beside the problems: it is none.
  */
-import { isMoraineError, MoraineError } from '../errors.ts';
-import type { ArchiveId, CustomerId, OwnerId, PolicyVersion } from '../ids.ts';
+import { isMoraineError } from '../errors.ts';
+import type { ArchiveId, PolicyVersion } from '../ids.ts';
 import { type ArchiveDocument, addOutcomes, NO_OUTCOMES, type Outcomes } from '../ledger/archive-document.ts';
 import { findArchives, getArchive } from '../ledger/archives.ts';
 import { isOfExpired, openDisposals } from '../ledger/disposals.ts';
@@ -14,14 +14,14 @@ import { pauseName, pausesInForce, stops } from '../ledger/pauses.ts';
 import { UNCLEARED_STATES } from '../ledger/states.ts';
 import { checkCaps } from '../policy/caps.ts';
 import { type Policy, policyVersion } from '../policy/policy.ts';
+import { archivePartition } from './archive-partition.ts';
 import { carryOn } from './carry-on.ts';
-import { assertNotStopped, type Context } from './context.ts';
+import type { Context } from './context.ts';
 import { carryOnDisposal, type DisposalReport, disposePartition } from './dispose.ts';
 import { eachOf } from './each-of.ts';
+import { assertOwnerKnown } from './known-owner.ts';
 import { lookForOrphans } from './orphans.ts';
-import { assertPlaced, placesOf } from './placement.ts';
-import { type PartitionPlan, type PolicyPlan, planPolicy } from './plan.ts';
-import { planNextArchives } from './plan-archive.ts';
+import { besideEachOther, type PartitionPlan, type PolicyPlan, planPolicy } from './plan.ts';
 import { ensureSafeToDestroy } from './preflight.ts';
 import { pinnedPolicy } from './published.ts';
 import { quarantineUnfit } from './quarantine-record.ts';
@@ -78,7 +78,7 @@ export async function runPolicy(context: Context, policy: Policy, options: RunOp
   if (plan.caps.ok) {
     context.progress.planned?.(plan.totals.taken);
     const due = plan.partitions.filter((partition) => partition.seal.seal && partition.due > 0);
-    await eachPartition(context, due, met, async (partition) => {
+    await eachPartition(context, besideEachOther(due), met, async (partition) => {
       const report = await takeDue(context, policy, partition, touched);
       if (report !== null) reports.push(report);
     });
@@ -192,39 +192,6 @@ export async function takeDue(
   return await disposePartition(context, policy, { kind: disposition, owner, customer, branch, records, saidBy });
 }
 
-/**
- * Archive after archive until what was planned in the partition is sealed. Takes no more than the plan counted, for that
- * is what the blast caps were looked at for; what came since waits for the next plan.
- */
-export async function archivePartition(
-  context: Context,
-  policy: Policy,
-  plan: PartitionPlan,
-  touched: Set<ArchiveId>,
-): Promise<void> {
-  assertOwnerKnown(context, plan);
-  await context.keys.assertRecipients(plan.owner);
-  if (policy.archive !== null) assertPlaced(context.placement, plan.owner, placesOf([policy]));
-  let left = plan.due;
-  let bytesLeft = plan.bytes;
-  while (left > 0) {
-    assertNotStopped(context);
-    const planned = await planNextArchives(context, policy, { ...plan, due: left, bytes: Math.max(0, bytesLeft) });
-    for (const archive of planned) touched.add(archive);
-    const kept: ArchiveDocument[] = [];
-    for (const archive of planned) {
-      assertNotStopped(context);
-      const document = await carryOn(context, archive, policy);
-      if (document.state !== 'abandoned') kept.push(document);
-    }
-    if (kept.some(({ state }) => state === 'quarantined') || kept.every((archive) => archive.plan.reachedEnd)) return;
-    for (const { stored, unfit } of kept) {
-      left -= (stored?.records ?? 0) + unfit;
-      bytesLeft -= stored?.recordBytes ?? 0;
-    }
-  }
-}
-
 async function expireAll(
   context: Context,
   policy: Policy,
@@ -247,20 +214,6 @@ async function expireAll(
     reports.push(await disposePartition(context, policy, { kind, owner, customer, branch, records, saidBy }));
   });
   return reports;
-}
-
-function assertOwnerKnown(
-  context: Context,
-  { owner, customer }: { readonly owner: OwnerId; readonly customer: CustomerId },
-): void {
-  if (context.owners.has(owner)) return;
-  throw new MoraineError(
-    'OWNER_UNKNOWN',
-    `Owner ${owner} (customer ${customer}) is not in moraine.yaml; its records stay where they are.`,
-    {
-      ids: { owner, customer },
-    },
-  );
 }
 
 async function eachPartition(

@@ -28,6 +28,8 @@ const PAGE_ID_BYTES = 32 * 1024;
 /** What one archive is to hold: records whose copies are purged within one due window. */
 export interface PlannedWindow {
   readonly archive: ArchiveId;
+  /** Which of the policy's dispositions it is about, where these records have several. */
+  readonly branch: string | undefined;
   readonly sequence: number;
   readonly records: number;
   /** Of BSON, with what hangs on the records. */
@@ -46,14 +48,12 @@ export interface WindowPass {
 
 export interface PassOrder {
   readonly partition: Partition;
-  /** Which of the policy's dispositions it is about, where these records have several. */
-  readonly branch: string | undefined;
+  /** What is archived: by each disposition that does so, at most so many records, for which the blast caps were looked at. */
+  readonly takes: readonly { readonly branch: string | undefined; readonly mostRecords: number }[];
   readonly asOf: Date;
   readonly after: Position | null;
   /** No record with a trigger (ms) from here on is due. */
   readonly before: number;
-  /** The blast caps were looked at for so many. */
-  readonly mostRecords: number;
   /** The number of the first archive. */
   readonly sequence: number;
 }
@@ -66,9 +66,14 @@ export async function sortIntoWindows(
   order: PassOrder,
 ): Promise<WindowPass> {
   const { source } = context;
-  const { partition, mostRecords } = order;
+  const { partition } = order;
   const { shape } = compiled;
-  const own = compiled.of(partition.owner, partition.customer).taking(order.branch);
+  const own = compiled.of(partition.owner, partition.customer);
+  const takers = order.takes.map(({ branch, mostRecords }) => ({
+    branch,
+    policy: own.taking(branch),
+    left: mostRecords,
+  }));
   const now = order.asOf.getTime();
   await removePlannedFrom(context.store, lease.document._id, order.sequence);
   const reader = factsReader(context, compiled);
@@ -77,7 +82,6 @@ export async function sortIntoWindows(
   const holds = await partitionHolds(context, partition);
   const windows = new Windows(context, lease, compiled.policy, order.sequence);
   const range = { after: order.after, upTo: null, before: order.before };
-  let taken = 0;
   let last: RawRecord | null = null;
   const passedTo = async (reachedEnd: boolean) => ({
     windows: await windows.finish(),
@@ -93,15 +97,15 @@ export async function sortIntoWindows(
     if (!units.isEmpty) await units.expect(batch);
     for (const record of batch) {
       const facts = { ...factsOf(record), ...markOf(record) };
-      if (own.decision(facts, holds.isHeld(record, facts), now) === 'due') {
-        const { purgeAt } = own.times(facts, now);
-        // What is never to be purged is in no archive.
-        if (Number.isFinite(purgeAt)) {
-          if (taken >= mostRecords) return await passedTo(false);
-          const bytes = record.raw.length + (units.isEmpty ? 0 : await units.weigh(record));
-          if (!(await windows.take(record, bytes, purgeAt))) return await passedTo(false);
-          taken += 1;
-        }
+      const isHeld = holds.isHeld(record, facts);
+      const taker = takers.find(({ policy }) => policy.decision(facts, isHeld, now) === 'due');
+      const purgeAt = taker?.policy.times(facts, now).purgeAt ?? Number.NaN;
+      // What is never to be purged is in no archive.
+      if (taker !== undefined && Number.isFinite(purgeAt)) {
+        if (taker.left <= 0) return await passedTo(false);
+        const bytes = record.raw.length + (units.isEmpty ? 0 : await units.weigh(record));
+        if (!(await windows.take(record, bytes, purgeAt, taker.branch))) return await passedTo(false);
+        taker.left -= 1;
       }
       last = record;
     }
@@ -125,13 +129,13 @@ class Windows {
   }
 
   /** False: it would open one window too many. */
-  async take(record: RawRecord, bytes: number, purgeAt: number): Promise<boolean> {
-    const full = this.#open.filter((window) => window.admits(purgeAt) && !window.hasRoomFor(bytes));
-    for (const window of full) await this.#close(window);
-    let window = this.#open.find((each) => each.admits(purgeAt));
+  async take(record: RawRecord, bytes: number, purgeAt: number, branch: string | undefined): Promise<boolean> {
+    const fitting = this.#open.filter((window) => window.branch === branch && window.admits(purgeAt));
+    for (const window of fitting) if (!window.hasRoomFor(bytes)) await this.#close(window);
+    let window = fitting.find((each) => each.hasRoomFor(bytes));
     if (window === undefined) {
       if (this.#open.length >= MOST_WINDOWS) return false;
-      window = this.#begin();
+      window = this.#begin(branch);
     }
     window.add(record, bytes, purgeAt);
     if (window.isPageFull) await this.#write(window);
@@ -143,9 +147,9 @@ class Windows {
     return this.#full.map((window) => window.planned()).sort((a, b) => a.sequence - b.sequence);
   }
 
-  #begin(): OpenWindow {
+  #begin(branch: string | undefined): OpenWindow {
     const sequence = this.#sequence + this.#open.length + this.#full.length;
-    const window = new OpenWindow(id.archive(this.#context.newId()), sequence, this.#policy);
+    const window = new OpenWindow(id.archive(this.#context.newId()), branch, sequence, this.#policy);
     this.#open.push(window);
     return window;
   }
@@ -168,6 +172,7 @@ class Windows {
 
 class OpenWindow {
   readonly archive: ArchiveId;
+  readonly branch: string | undefined;
   readonly sequence: number;
   readonly #policy: Policy;
   #records = 0;
@@ -180,8 +185,9 @@ class OpenWindow {
   #idBytes = 0;
   #pageBytes = 0;
 
-  constructor(archive: ArchiveId, sequence: number, policy: Policy) {
+  constructor(archive: ArchiveId, branch: string | undefined, sequence: number, policy: Policy) {
     this.archive = archive;
+    this.branch = branch;
     this.sequence = sequence;
     this.#policy = policy;
   }
@@ -228,13 +234,8 @@ class OpenWindow {
   }
 
   planned(): PlannedWindow {
+    const { archive, branch, sequence } = this;
     const latestPurgeAt = new Date(this.#lastPurgeAt);
-    return {
-      archive: this.archive,
-      sequence: this.sequence,
-      records: this.#records,
-      bytes: this.#bytes,
-      latestPurgeAt,
-    };
+    return { archive, branch, sequence, records: this.#records, bytes: this.#bytes, latestPurgeAt };
   }
 }

@@ -4,9 +4,10 @@ import { beforeEach, expect, test } from 'vitest';
 import { id } from '../../src/ids.ts';
 import type { ArchiveDocument } from '../../src/ledger/archive-document.ts';
 import { archives } from '../../src/ledger/archives.ts';
+import { archivePartition } from '../../src/lifecycle/archive-partition.ts';
 import { carryOn } from '../../src/lifecycle/carry-on.ts';
 import type { Context } from '../../src/lifecycle/context.ts';
-import { planPolicy } from '../../src/lifecycle/plan.ts';
+import { besideEachOther, planPolicy } from '../../src/lifecycle/plan.ts';
 import { planNextArchives } from '../../src/lifecycle/plan-archive.ts';
 import { reconcile } from '../../src/lifecycle/reconcile.ts';
 import { removeLeftPages } from '../../src/lifecycle/remove-left-pages.ts';
@@ -351,4 +352,63 @@ test('pages of a plan that is being made are nobody’s to remove; once its leas
   }
   expect(world.idsIn(policy)).toEqual([]);
   await assertAllGoneOnce(2);
+});
+
+test('two branches that archive: one pass takes both, each in archives of its own, within what was counted for each', async () => {
+  policy = await world.publish(`
+policy: chats
+zone: UTC
+dataset: { collection: data.chats, owner: { field: owner }, customer: { field: tenant } }
+trigger: { field: at }
+active: { by: plan, of: { enterprise: 2 years }, otherwise: 3 months }
+then: { by: kind, of: { voice: [archive, { redact: [text] }], spam: delete }, otherwise: archive }
+archive: { for: 7 years, vault: cold, verify: inventory, dueWindow: 30 days }
+limits: { records: 100000, share: 1.0 }
+`);
+  const all = (_id: string, day: string, more: BSON.Document = {}) => put({ ...record(_id, day), ...more });
+  all('spam', '2021-01-01', { kind: 'spam' });
+  all('chat', '2021-01-02');
+  all('voice', '2021-01-03', { kind: 'voice', text: 'secret' });
+  all('chat-later', '2021-06-01');
+  all('voice-big', '2021-01-04', { kind: 'voice', plan: 'enterprise', text: 'secret' });
+  const first = await run();
+  expect(first.problems).toEqual([]);
+  expect(first.totals).toMatchObject({ selected: 5, archived: 4, pending: 4, deleted: 1 });
+  const made = first.archives.map(({ plan, outcomes }) => [plan.branch, outcomes.archived]);
+  expect(made.filter(([branch]) => branch === 'archive')).toHaveLength(2);
+  expect(made).toHaveLength(4);
+  expect(new Set(first.archives.map(({ plan }) => plan.pass?.id)).size).toBe(1);
+  await look();
+  expect(world.idsIn(policy)).toEqual(['voice', 'voice-big']);
+  expect(sum((await world.archives()).map(({ outcomes }) => outcomes.treated))).toBe(2);
+  expect((await run()).totals).toMatchObject({ selected: 0 });
+  await world.assertTotalsHold();
+  await world.assertNothingIsOpen();
+});
+
+test('a branch of which more came than was counted ends the pass; the next one takes the rest of the others', async () => {
+  policy = await world.publish(`
+policy: chats
+zone: UTC
+dataset: { collection: data.chats, owner: { field: owner }, customer: { field: tenant } }
+trigger: { field: at }
+active: 3 months
+then: { by: kind, of: { voice: [archive, { redact: [text] }] }, otherwise: archive }
+archive: { for: 7 years, vault: cold, verify: inventory, dueWindow: 30 days }
+limits: { records: 100000, share: 1.0 }
+`);
+  const voice = { kind: 'voice', text: 'secret' };
+  put(record('c1', '2021-01-01'), record('v1', '2021-01-02', 'free', voice), record('c9', '2021-01-09'));
+  const { partitions } = await planPolicy(context, policy, { flush: true });
+  put(record('v2', '2021-01-03', 'free', voice));
+  const touched = new Set<ArchiveDocument['_id']>();
+  for (const partition of besideEachOther(partitions)) await archivePartition(context, policy, partition, touched);
+  expect(touched.size).toBe(3);
+  expect(new Set((await world.archives()).map(({ plan }) => plan.pass?.id)).size).toBe(2);
+  expect(sum(await held())).toBe(3);
+  await look();
+  await run();
+  await look();
+  expect(world.idsIn(policy)).toEqual(['v1', 'v2']);
+  await world.assertTotalsHold();
 });

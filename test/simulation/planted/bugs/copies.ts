@@ -244,7 +244,7 @@ export const COPY_BUGS: readonly PlantedBug[] = [
     promise: 1,
     what: 'Expired records of an owner that moraine.yaml does not name are deleted as those of any other.',
     patches: [
-      { file: 'src/lifecycle/run-policy.ts', find: 'if (context.owners.has(owner)) return;', replace: 'return;' },
+      { file: 'src/lifecycle/known-owner.ts', find: 'if (context.owners.has(owner)) return;', replace: 'return;' },
     ],
     caughtBy: ['owner-unknown-deleted'],
     life: (seed) =>
