@@ -11,7 +11,7 @@ import { z } from 'zod';
  *   corrupt-output  GetJobOutput sends one byte that differs from what was stored; its headers stay true
  *   no-capacity     InsufficientCapacityException for an Expedited retrieval, unless capacity was bought
  */
-const faultKinds = ['throttle', 'error500', 'cut', 'lost-reply', 'corrupt-output', 'no-capacity'] as const;
+export const faultKinds = ['throttle', 'error500', 'cut', 'lost-reply', 'corrupt-output', 'no-capacity'] as const;
 export type FaultKind = (typeof faultKinds)[number];
 
 export const faultSchema = z.strictObject({

@@ -1,10 +1,12 @@
+import { readFileSync } from 'node:fs';
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { execa } from 'execa';
 import fc from 'fast-check';
 import { afterEach, describe, expect, test } from 'vitest';
 import { ClockRefusal, EmulatorClock } from '../../infra/glacier-emulator/clock.ts';
-import { Faults } from '../../infra/glacier-emulator/faults.ts';
+import { Faults, faultKinds } from '../../infra/glacier-emulator/faults.ts';
 import { newArchiveId } from '../../infra/glacier-emulator/identifiers.ts';
 import { isDeletable, lastInventory } from '../../infra/glacier-emulator/inventory.ts';
 import { retrievalDelayMs } from '../../infra/glacier-emulator/job-parameters.ts';
@@ -12,6 +14,7 @@ import { operations } from '../../infra/glacier-emulator/operations.ts';
 import type { ArchiveRecord } from '../../infra/glacier-emulator/records.ts';
 import { LeafHasher, MIB, rangeTreeHash, treeHashOf } from '../../infra/glacier-emulator/tree-hash.ts';
 
+const PAGE = readFileSync(join(import.meta.dirname, '../../infra/glacier-emulator/README.md'), 'utf8');
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
 const folders: string[] = [];
@@ -215,6 +218,18 @@ test('archive ids have 138 URL-safe characters, and some begin with a dash', () 
   expect(ids.some((id) => !id.startsWith('-'))).toBe(true);
 });
 
-test('the table has the 33 operations of the service', () => {
-  expect(new Set(operations.map(({ name }) => name)).size).toBe(33);
+test('the table has the 33 operations of the service, and so has its page', () => {
+  const names = operations.map(({ name }) => name);
+  expect(new Set(names).size).toBe(33);
+  const [, section = ''] = PAGE.split('## Operations\n');
+  const told = [...(section.split('\n## ')[0] ?? '').matchAll(/`([A-Z][A-Za-z]+)`/g)].map(([, name]) => name);
+  expect(told.toSorted()).toEqual(names.toSorted());
+});
+
+test('its page tells every option and every fault', async () => {
+  const program = join(import.meta.dirname, '../../infra/glacier-emulator/main.ts');
+  const { stdout: usage } = await execa(process.execPath, [program, '--help']);
+  const options = [...usage.matchAll(/^ {2}(--[a-z-]+)/gm)].map(([, option]) => option);
+  expect([...PAGE.matchAll(/^\| `(--[a-z-]+)/gm)].map(([, option]) => option).toSorted()).toEqual(options.toSorted());
+  expect([...PAGE.matchAll(/^\| `([a-z][a-z0-9-]+)` *\|/gm)].map(([, fault]) => fault)).toEqual([...faultKinds]);
 });
