@@ -1,10 +1,11 @@
-/** What people agreed on, for the console: exceptions in every standing, a version that comes, customers that leave. */
+/** What people agreed on, for the console: exceptions in every standing, a version that comes, customers that leave; and children that stayed. */
 import type { App } from '../../src/app.ts';
 import type { Clock } from '../../src/clock.ts';
 import { id } from '../../src/ids.ts';
 import type { ArchiveDocument } from '../../src/ledger/archive-document.ts';
 import { type ExceptionDocument, exceptions } from '../../src/ledger/exceptions.ts';
 import { beginOffboarding, endOffboarding, offboardingId } from '../../src/ledger/offboardings.ts';
+import { findOrphanLook, NO_ORPHANS, saveOrphanLook } from '../../src/ledger/orphan-looks.ts';
 import { publishPolicy } from '../../src/ledger/policies.ts';
 import { LEDGER_VERSION } from '../../src/ledger/versions.ts';
 import { loadPolicy } from '../../src/policy/load.ts';
@@ -26,7 +27,14 @@ export async function seedAgreements(
   await exceptions(store).insertMany(seededExceptions(at));
   await publishComing(store, chats, clockAt(-1), at(6));
   await leave(store, all, clockAt);
+  await seeChildren(store, all[0]?.namespace ?? id.namespace('data.chats'));
   return CODES;
+}
+
+async function seeChildren(store: App['store'], namespace: ArchiveDocument['namespace']): Promise<void> {
+  const of = { policy: 'chats', namespace, collection: id.namespace(`${namespace}_messages`) };
+  const look = await findOrphanLook(store, of);
+  await saveOrphanLook(store, { ...look, since: { ...NO_ORPHANS, looked: 40, unknown: 3, foreign: 1 } });
 }
 
 function seededExceptions(at: (days: number) => Date): Omit<ExceptionDocument, 'rev'>[] {

@@ -390,6 +390,8 @@ describe('/metrics', () => {
         .filter((name) => !later.includes(name))
         .sort(),
     );
+    expect(value('moraine_orphans', { policy: 'chats', why: 'unknown' })).toBe(3);
+    expect(value('moraine_orphans', { policy: 'chats', why: 'foreign' })).toBe(1);
     for (const [name, { labels }] of Object.entries(METRICS)) {
       for (const sample of samples.filter((each) => each.name === name))
         expect(Object.keys(sample.labels).sort()).toEqual([...labels].sort());
