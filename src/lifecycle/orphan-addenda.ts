@@ -1,12 +1,16 @@
 /** Addenda for children that were written when the archive of their roots was cleared already. */
 import type { ArchiveId, Namespace } from '../ids.ts';
 import type { ArchiveDocument } from '../ledger/archive-document.ts';
-import { claimArchive, getArchive } from '../ledger/archives.ts';
+import { claimArchive, findArchives, getArchive } from '../ledger/archives.ts';
 import { holdsCovering } from '../ledger/holds-covering.ts';
 import { assertNotPaused } from '../ledger/pauses.ts';
+import { readRosterPage } from '../ledger/rosters.ts';
+import { UNCLEARED_STATES } from '../ledger/states.ts';
+import { unitPagesOf } from '../ledger/unit-pages.ts';
 import { toShape } from '../policy/policy.ts';
 import type { ChildRecord, ChildShape, DatasetShape } from '../source/port.ts';
 import { assertNotStopped, type Context, dueNow } from './context.ts';
+import { knownRoots } from './known-roots.ts';
 import { lateChildren, openAddenda, planAddendum, unitScopeOf } from './late-children.ts';
 import { pinnedPolicy } from './published.ts';
 import { partitionHolds } from './record-holds.ts';
@@ -60,7 +64,10 @@ export function mayGrow(context: Context, { state, rosterShrunk, dueAt }: Archiv
   return state === 'cleared' && rosterShrunk && dueAt !== null && dueAt > dueNow(context);
 }
 
-/** The children of these roots that may be taken, of those roots that are still absent. */
+/**
+ * The children of these roots that may be taken: of those that are still absent, are in no archive that is being cleared, and
+ * were deleted by no archive that is kept for longer. A root that was restored and archived again has its children there.
+ */
 export async function* orphansOf(
   context: Context,
   archive: ArchiveDocument,
@@ -72,8 +79,44 @@ export async function* orphansOf(
   const { source } = context;
   const there = await source.rootsThere(shape.namespace, child.parent, roots);
   const absent = roots.filter((root) => !there.has(source.keyOf(root)));
-  const parents = new Map([[child.collection, absent]]);
+  // In this order: an archive that is cleared in between is known by its codes before its roster goes.
+  const elsewhere = await rootsOnRosters(context, archive, child, new Set(absent.map((root) => source.keyOf(root))));
+  const known = await knownRoots(context, shape.namespace, child.parent, absent);
+  const own = absent.filter((root, at) => {
+    const [first] = known.get(at) ?? [];
+    return !elsewhere.has(source.keyOf(root)) && first?.kind === 'archived' && first.archive._id === archive._id;
+  });
+  const parents = new Map([[child.collection, own]]);
   yield* lateChildren(context, unitScopeOf(archive, shape), { parents }, child);
+}
+
+/** Which of these roots are on the roster of an archive that is not cleared. */
+async function rootsOnRosters(
+  { store, source }: Context,
+  { partition }: ArchiveDocument,
+  child: ChildShape,
+  wanted: ReadonlySet<string>,
+): Promise<ReadonlySet<string>> {
+  const found = new Set<string>();
+  const note = (name: Uint8Array) => {
+    const key = source.keyOf(name);
+    if (wanted.has(key)) found.add(key);
+  };
+  const unshrunk = { partition, rosterShrunk: false, state: { $in: [...UNCLEARED_STATES, 'cleared', 'quarantined'] } };
+  for await (const { attempt, stored } of findArchives(store, unshrunk)) {
+    if (attempt === null || stored === null) continue;
+    for (let page = 0; page < stored.rosterPages; page++) {
+      if (child.parent === '_id') {
+        for (const { id } of (await readRosterPage(store, attempt, page))?.records ?? []) note(id);
+        continue;
+      }
+      for await (const unit of unitPagesOf(store, attempt, page)) {
+        if (unit.kind !== 'parents' || unit.collection !== child.collection) continue;
+        for (const { value } of unit.parents) note(value);
+      }
+    }
+  }
+  return found;
 }
 
 /**

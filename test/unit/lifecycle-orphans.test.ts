@@ -5,6 +5,7 @@ import { newIdentity, openIdentity } from '../../src/keys/identity-file.ts';
 import { holds } from '../../src/ledger/holds.ts';
 import { findOrphanLooks, orphansOf } from '../../src/ledger/orphan-looks.ts';
 import { findQuarantine } from '../../src/ledger/quarantine.ts';
+import { lookForOrphans } from '../../src/lifecycle/orphans.ts';
 import { purgeArchives } from '../../src/lifecycle/purge.ts';
 import { planPurge } from '../../src/lifecycle/purge-caps.ts';
 import { reconcile } from '../../src/lifecycle/reconcile.ts';
@@ -143,6 +144,33 @@ describe('its root is in an archive that is cleared', () => {
     await holds(family.world.store).insert(aHold({ owner, customer, namespace: TICKETS, recordKeys }));
     await run(family);
     expect(await addenda(family)).toMatchObject([{ state: 'cleared', outcomes: { deleted: 1 } }]);
+    expect(idsOf(family, COMMENTS)).toEqual([]);
+  });
+
+  test('a root that was put back and is being archived again has its children there, with the later due date', async () => {
+    const family = await cleared();
+    putTicket(family, ticket('a', { at: new Date('2021-01-01T00:00:00Z') }));
+    putComment(family, comment('a-again', 'a'));
+    const source = family.world.source;
+    const deleteGuarded = source.deleteGuarded.bind(source);
+    const looked: string[] = [];
+    source.deleteGuarded = async (...args) => {
+      const result = await deleteGuarded(...args);
+      if (args[0].namespace !== TICKETS) return result;
+      // Its root is gone, and its turn has not come: another worker looks.
+      const context = family.world.context(undefined, { asOf: RUN_AT });
+      looked.push(...(await lookForOrphans(context, family.policy)).map(({ _id }) => _id), 'looked');
+      return result;
+    };
+    await run(family);
+    expect(looked).toEqual(['looked']);
+    source.deleteGuarded = deleteGuarded;
+    expect(await addenda(family)).toEqual([]);
+    putComment(family, comment('a-reply', 'a'));
+    await run(family);
+    const [, second] = (await family.world.archives()).filter(({ addendumTo }) => addendumTo === undefined);
+    expect(second).toMatchObject({ state: 'cleared', childOutcomes: { archived: 1, deleted: 1 } });
+    expect(await addenda(family)).toMatchObject([{ addendumTo: second!._id, dueAt: second!.dueAt }]);
     expect(idsOf(family, COMMENTS)).toEqual([]);
   });
 
