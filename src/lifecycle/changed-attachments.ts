@@ -1,6 +1,5 @@
 /** Records of a page of which an attachment is missing or another one now: they count as changed, and nothing of them goes. */
 import pMap from 'p-map';
-import type { ArchiveDocument } from '../ledger/archive-document.ts';
 import { readRosterPage } from '../ledger/rosters.ts';
 import { unitPagesOf } from '../ledger/unit-pages.ts';
 import type { DatasetShape } from '../source/port.ts';
@@ -10,15 +9,15 @@ import { attachmentsOf } from './unit-reader.ts';
 /** Questions to the stores at once. */
 const AT_ONCE = 8;
 
-/** Places in the roster page. */
+/** Places in the roster page. `attempt`: or the disposal, whose pages these are. */
 export async function changedAttachments(
   context: Context,
-  { attempt, stored }: Pick<ArchiveDocument, 'attempt' | 'stored'>,
+  attempt: string,
   shape: DatasetShape,
   page: number,
 ): Promise<ReadonlySet<number>> {
   const changed = new Set<number>();
-  if ((shape.attachments ?? []).length === 0 || attempt === null || (stored?.attachments ?? 0) === 0) return changed;
+  if ((shape.attachments ?? []).length === 0) return changed;
   let first = 0;
   for (let before = 0; before < page; before++) {
     first += (await readRosterPage(context.store, attempt, before))?.records.length ?? 0;

@@ -39,8 +39,8 @@ export interface ClearingSubject {
   readonly shape: DatasetShape;
   /** What is done to the records in place; null: they are deleted. */
   readonly treatment: Treatment | null;
-  /** Places in the page of records that count as changed although they are the same: what hangs on them is not. */
-  readonly changedUnits?: ReadonlySet<number>;
+  /** Places in a page of records that count as changed although they are the same: what hangs on them is not. Asked when the announcement is made. */
+  changedUnits?(page: number): Promise<ReadonlySet<number>>;
   /** Announces and looks; a warrant to delete or replace until its end, or the holds that forbid it. */
   askWarrant(): Promise<{ readonly warrant: ClearingWarrant } | { readonly holds: readonly string[] }>;
   /** Writes which records were seen present, and the hashes of what they are to become, before the command goes out. */
@@ -68,7 +68,8 @@ export async function clearPage(
   let deadline: Date | null = null;
   for (let round = 0; ; round++) {
     const permit = await subject.askWarrant();
-    const present = await look(context, subject, roster, outcomes, intended);
+    const same = await look(context, subject, roster, outcomes, intended);
+    const present = await withoutChangedUnits(subject, page, same, outcomes);
     if (present.length === 0) break;
     if ('holds' in permit) {
       for (const { at } of present) outcomes[at] = 'held';
@@ -163,7 +164,7 @@ class Intended {
 /** Reads the records without an outcome again; gives outcomes to those that are absent, treated or changed and returns those that still are what was archived. */
 async function look(
   context: Context,
-  { shape, treatment, changedUnits }: ClearingSubject,
+  { shape, treatment }: ClearingSubject,
   roster: readonly RosterRecord[],
   outcomes: (RecordOutcome | null)[],
   intended: Intended,
@@ -177,12 +178,23 @@ async function look(
   for (const { record, at } of open) {
     const now = found.get(context.source.keyOf(record.id));
     if (now === undefined) outcomes[at] = treatment === null && intended.has(at) ? 'deleted' : 'gone';
-    else if (isSame(record.sha256, now.raw)) {
-      if (changedUnits?.has(at)) outcomes[at] = 'changed';
-      else present.push({ at, record: now });
-    } else outcomes[at] = isTreated(context, treatment, intended, at, now) ? 'treated' : 'changed';
+    else if (isSame(record.sha256, now.raw)) present.push({ at, record: now });
+    else outcomes[at] = isTreated(context, treatment, intended, at, now) ? 'treated' : 'changed';
   }
   return present;
+}
+
+/** What hangs on a record is looked at as late as the record itself: in between, whoever announces may have to wait. */
+async function withoutChangedUnits(
+  subject: ClearingSubject,
+  page: number,
+  present: readonly PresentRecord[],
+  outcomes: (RecordOutcome | null)[],
+): Promise<readonly PresentRecord[]> {
+  if (present.length === 0 || subject.changedUnits === undefined) return present;
+  const changed = await subject.changedUnits(page);
+  for (const { at } of present) if (changed.has(at)) outcomes[at] = 'changed';
+  return present.filter(({ at }) => !changed.has(at));
 }
 
 function isTreated(

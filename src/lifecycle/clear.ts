@@ -115,8 +115,12 @@ async function clearOnePage(
   const state = await readPageState(context.store, archive._id, page);
   if (state.outcomes !== null) return;
   const roster = await rosterOf(context, archive, page);
-  const changedUnits = await changedAttachments(context, lease.document, subject.shape, page);
-  countProgress(context, await clearPage(context, { ...subject, changedUnits }, page, roster, state));
+  const { attempt, stored } = archive;
+  const hasFiles = attempt !== null && (stored?.attachments ?? 0) > 0;
+  const looking = hasFiles
+    ? { ...subject, changedUnits: (of: number) => changedAttachments(context, attempt, subject.shape, of) }
+    : subject;
+  countProgress(context, await clearPage(context, looking, page, roster, state));
 }
 
 async function rosterOf(context: Context, archive: ArchiveDocument, page: number): Promise<readonly RosterRecord[]> {

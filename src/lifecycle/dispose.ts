@@ -39,6 +39,7 @@ import { childrenSubject } from '../ledger/unit-pages.ts';
 import { type Policy, policyVersion, toShape } from '../policy/policy.ts';
 import type { DatasetShape, Position, Treatment } from '../source/port.ts';
 import { certify } from './certificate.ts';
+import { changedAttachments } from './changed-attachments.ts';
 import { clearUnits } from './clear-children.ts';
 import { type ClearingSubject, clearPage } from './clear-page.ts';
 import type { UnitScope } from './cleared-roots.ts';
@@ -181,6 +182,8 @@ async function dispose(context: Context, lease: DisposalLease, policy: Policy): 
     shape,
     treatment,
     askWarrant: () => permit.ask(order),
+    // What is treated keeps its files.
+    ...(treatment === null ? { changedUnits: (page: number) => changedAttachments(context, _id, shape, page) } : {}),
     writeIntent: (page, present, treated) => writePageIntent(store, lease, page, present, treated),
     settle: async (page, roster, outcomes) => {
       const of = { namespace, owner, customer, policy: policy.name, archive: id.archive(_id) };

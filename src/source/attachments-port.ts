@@ -13,6 +13,8 @@ export interface AttachedFile {
   /** S3: the key. GridFS: type byte and value bytes of the file's `_id`, in hex. */
   readonly key: string;
   readonly version: string | null;
+  /** The record names no version: it means the newest, and one that is put over it makes it another file. */
+  readonly isNewest?: true;
   /** Tells whether it is still the same: ETag and size, or the SHA-256 of the file's document. */
   readonly stamp: string;
   readonly bytes: number;

@@ -1,6 +1,7 @@
 /**
- * Attachments in S3, each by its version: what was archived is what is compared, read and deleted, whatever stands under the
- * key by then. A bucket without versions cannot say that, so an exclusive attachment there is refused.
+ * Attachments in S3, each by its version: what was archived is what is read and deleted, whatever stands under the key by
+ * then. A record that names no version means the newest, so a newer one makes it another file. A bucket without versions
+ * cannot say that, so an exclusive attachment there is refused.
  */
 import {
   AbortMultipartUploadCommand,
@@ -61,6 +62,7 @@ export class S3Attachments {
       found.push({
         kind: 's3',
         ...place,
+        ...(object.version === null ? { isNewest: true } : {}),
         stamp: stampOf(head),
         bytes: head.ContentLength ?? 0,
         exclusive: rule.exclusive,
@@ -88,8 +90,9 @@ export class S3Attachments {
   }
 
   async isSame(file: AttachedFile): Promise<boolean> {
-    const head = await this.#head(file);
-    return head !== null && stampOf(head) === file.stamp;
+    if (file.isNewest !== true) return hasStamp(await this.#head(file), file.stamp);
+    const newest = await this.#head({ ...file, version: null });
+    return hasStamp(newest, file.stamp) && newest !== null && versionOf(newest) === file.version;
   }
 
   async remove(file: AttachedFile, warrant: ClearingWarrant): Promise<'deleted' | 'locked'> {
@@ -230,6 +233,10 @@ function placeOf({ bucket, key, version }: Place) {
 
 function versionOf({ VersionId }: HeadObjectCommandOutput): string | null {
   return VersionId === undefined || VersionId === '' || VersionId === 'null' ? null : VersionId;
+}
+
+function hasStamp(head: HeadObjectCommandOutput | null, stamp: string): boolean {
+  return head !== null && stampOf(head) === stamp;
 }
 
 function stampOf({

@@ -212,8 +212,15 @@ describe('S3', () => {
       key: 'c',
     });
     expect(file).toMatchObject({ version, bytes: 3 });
+    expect(await attachments.isSame(file!)).toBe(true);
     await put('c', Buffer.from('newer'));
     expect((await bytesOf(file!)).toString()).toBe('new');
+    // What the record means is another one now; by its version it would be the same.
+    expect(await attachments.isSame(file!)).toBe(false);
+    const { isNewest: _, ...pinned } = file!;
+    expect(await attachments.isSame(pinned)).toBe(true);
+    await s3.send(new DeleteObjectCommand({ Bucket: bucket, Key: 'c' }));
+    expect(await attachments.isSame(file!)).toBe(false);
   });
 
   test('missing, hidden by a delete marker, or named by what is no text: told apart', async () => {

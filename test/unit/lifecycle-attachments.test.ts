@@ -8,9 +8,12 @@ import { runPolicy } from '../../src/lifecycle/run-policy.ts';
 import type { AttachedFile, AttachmentShape } from '../../src/source/port.ts';
 import {
   assertNothingIsOpen,
+  COMMENTS,
+  comment,
   type Family,
   idsOf,
   openFamily,
+  putComment,
   putTicket,
   RUN_AT,
   restored,
@@ -123,6 +126,39 @@ describe('never half archived', () => {
     expect(files.removed).toEqual(['video']);
     await assertNothingIsOpen(family);
   });
+});
+
+test('changed while the deletion waited for its announcement: the record is `changed`, with an archive and without', async () => {
+  for (const without of [undefined, 'archive' as const]) {
+    family = await openFamily({ recipient, attachments: [RULE], ...(without === undefined ? {} : { without }) });
+    files = new MemoryFiles();
+    files.objects.set('video', Buffer.from('first'));
+    putTicket(family, ticket('a', { videos: ['video'] }));
+    const { source } = family.world;
+    const readByIds = source.readByIds.bind(source);
+    // Read again when the announcement is made: what was looked at before that is looked at too early.
+    source.readByIds = async (namespace, ids) => {
+      if (namespace === TICKETS) files.objects.set('video', Buffer.from('another one'));
+      return await readByIds(namespace, ids);
+    };
+    await run();
+    expect(idsOf(family, TICKETS)).toEqual(['a']);
+    expect(files.removed).toEqual([]);
+  }
+});
+
+test('without an archive: the record, then its children, then its files', async () => {
+  family = await openFamily({ recipient, attachments: [RULE], without: 'archive' });
+  files.objects.set('video', Buffer.from('x'));
+  putTicket(family, ticket('a', { videos: ['video'] }));
+  for (const _id of ['a-1', 'a-2']) putComment(family, comment(_id, 'a'));
+  let left: readonly string[] | null = null;
+  files.onRemove = () => {
+    left = [...idsOf(family, TICKETS), ...idsOf(family, COMMENTS)];
+  };
+  await run();
+  expect(left).toEqual([]);
+  expect(files.removed).toEqual(['video']);
 });
 
 test('an archive ends where what hangs on the next record would make it too large; a larger record goes alone', async () => {

@@ -35,7 +35,12 @@ export function filesPort(process: SimulatedProcess, servers: Servers): Attachme
       const bytes = await call('read', async () => contentOf(files, attachment));
       for (let at = 0; at < bytes.length; at += PIECE_BYTES) yield bytes.slice(at, at + PIECE_BYTES);
     },
-    isSame: (attachment) => call('isSame', async () => stampOf(files, attachment) === attachment.stamp),
+    isSame: (attachment) =>
+      call('isSame', async () => {
+        const { kind, bucket, key, version, isNewest } = attachment;
+        const isReplaced = kind === 's3' && isNewest && files.object(bucket, key, null)?.version !== version;
+        return !isReplaced && stampOf(files, attachment) === attachment.stamp;
+      }),
     remove: (attachment, warrant) => {
       if (attachment.kind === 's3' && attachment.version === null)
         throw new MoraineError('INTERNAL', 'An attachment without a version was to be deleted.');
@@ -105,7 +110,8 @@ function objectsOf(files: FileServer, rule: Extract<AttachmentShape, { kind: 's3
     const about = BSON.serialize({ contentType: null, metadata: {} });
     const bytes = object.bytes?.length ?? 0;
     const stamp = `${object.etag} ${bytes}`;
-    found.push({ ...place, stamp, bytes, exclusive: rule.exclusive, facts: { ...place, about } });
+    const newest = version === null ? ({ isNewest: true } as const) : {};
+    found.push({ ...place, ...newest, stamp, bytes, exclusive: rule.exclusive, facts: { ...place, about } });
   }
   return { found };
 }
