@@ -48,5 +48,8 @@ test('the enumerated lives have every kind of act of people, and what they are t
     { deleted: 2, confirmed: 0 },
     { deleted: 1, confirmed: 1 },
     { deleted: 3, confirmed: 1 },
+    // A record, and a child that came late, in an addendum.
+    { deleted: 2, confirmed: 0 },
+    { deleted: 0, confirmed: 0 },
   ]);
 });

@@ -7,9 +7,11 @@
  * process that dies before a call leaves behind, it also leaves when it dies after the one before.
  */
 import { Random } from './engine/random.ts';
-import type { PolicyFacts } from './judge/observations.ts';
+import type { FamilyFacts, PolicyFacts } from './judge/observations.ts';
+import { NO_ARCHIVE } from './judge/policy-versions.ts';
 import type { Task } from './lives.ts';
 import { live } from './simulate.ts';
+import type { ChildPlan } from './world/families.ts';
 import { type Act, DAY_MS, HOUR_MS, type RecordPlan, type Scenario, type ScriptedAct } from './world/scenario.ts';
 
 const CHATS = 'data.chats';
@@ -60,6 +62,8 @@ const WATCHDOG: Act = { what: 'watchdog' };
 /** After a sweep began: the archive is verified and no record was read again; they were read and none is deleted yet. */
 const BEFORE_READ_MS = 30_440;
 const BEFORE_DELETE_MS = 30_465;
+
+const FAMILY: FamilyFacts = { children: { collection: `${CHATS}.notes`, parent: '_id' }, files: ['clips', 'logos'] };
 
 /** Each with the kinds of acts that its name says. */
 export const ENUMERATED: Readonly<Record<string, Scenario>> = {
@@ -134,7 +138,40 @@ export const ENUMERATED: Readonly<Record<string, Scenario>> = {
     ),
     accounts: { north: 'long' },
   },
+  'children, files, one that comes late and goes with an addendum': {
+    ...life(
+      { ...POLICY, archiveDays: 10, family: FAMILY },
+      [record('root', { family: { ref: 'ref-root', clips: [{ key: 'clip' }], logos: ['logo'] } })],
+      [
+        [HOUR_MS, SWEEP],
+        [HOUR_MS + 10 * SECOND_MS, { what: 'insert child', child: child('late', 'root') }],
+        [2 * HOUR_MS, WATCHDOG],
+        [3 * HOUR_MS, WATCHDOG],
+      ],
+    ),
+    children: [child('note', 'root')],
+    files: [
+      { kind: 'clips', key: 'clip', size: 10 },
+      { kind: 'logos', key: 'logo', size: 10 },
+    ],
+  },
+  'delete records with their children and files': {
+    ...life(
+      { ...POLICY, ...NO_ARCHIVE, does: 'delete', family: { ...FAMILY, files: ['sheets'] } },
+      [record('root', { family: { ref: 'ref-root', sheets: ['sheet'] } })],
+      [
+        [HOUR_MS, SWEEP],
+        [2 * HOUR_MS, WATCHDOG],
+      ],
+    ),
+    children: [child('note', 'root')],
+    files: [{ kind: 'sheets', key: 'sheet', size: 10 }],
+  },
 };
+
+function child(id: string, of: string): ChildPlan {
+  return { namespace: `${CHATS}.notes`, id, of, owner: 'acme', tenant: 'north', size: 10 };
+}
 
 function record(id: string, change: Partial<RecordPlan> = {}): RecordPlan {
   return { namespace: CHATS, id, owner: 'acme', tenant: 'north', at: -2.1, mail: null, size: 10, ...change };
