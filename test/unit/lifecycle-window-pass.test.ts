@@ -14,6 +14,7 @@ import { removeLeftPages } from '../../src/lifecycle/remove-left-pages.ts';
 import { runPolicy } from '../../src/lifecycle/run-policy.ts';
 import { MOST_WINDOWS } from '../../src/lifecycle/window-pass.ts';
 import type { Policy } from '../../src/policy/policy.ts';
+import type { AttachmentsPort } from '../../src/source/port.ts';
 import { idBytesOf } from '../../src/source/raw-document.ts';
 import { watched } from '../harness/ledger-world.ts';
 import { MemoryWorld } from '../simulation/memory-world.ts';
@@ -293,6 +294,28 @@ test('a window that is full gets a second archive, and all is stored by the same
   expect((await held()).sort()).toEqual([1, 14, 2]);
   expect((await world.archives()).every(({ plan }) => plan.pass?.reachedEnd === true)).toBe(true);
 }, 60_000);
+
+test('what hangs on records counts: a window that is full by its files and children gets a second archive', async () => {
+  policy = await publish(
+    '30 days',
+    ', children: [{ collection: data.notes, key: chat }], attachments: [{ gridfs: data.fs, file: photo, exclusive: false }]',
+  );
+  put(record('a', '2021-03-01'), record('b', '2021-03-02'), record('c', '2021-03-03', 'free', { photo: 'is-away' }));
+  const notes = { ...policy, dataset: { ...policy.dataset, collection: id.namespace('data.notes') } };
+  const note = { _id: 1, chat: 'a', text: 'x'.repeat(5_000) };
+  world.put(notes, note);
+  const found = { found: [{ bytes: 150 * 1024 * 1024 }] } as unknown as Awaited<ReturnType<AttachmentsPort['find']>>;
+  const attachments = {
+    inspect: async () => [],
+    find: async (_: unknown, raw: Uint8Array) =>
+      BSON.deserialize(raw)['photo'] === 'is-away' ? { problem: 'attachment-missing' } : found,
+  } as unknown as AttachmentsPort;
+  const made = await planned({ ...context, attachments });
+  // Two files of 150 MiB do not fit into one archive; the record whose file is missing is weighed without it.
+  expect(made.map(({ plan }) => plan.records)).toEqual([1, 2]);
+  const alone = BSON.serialize(record('a', '2021-03-01')).length;
+  expect(made[0]?.plan.bytes).toBe(alone + BSON.serialize(note).length + 150 * 1024 * 1024);
+});
 
 test('cut between two of its archives: those that are there go on, what the others would hold goes after them', async () => {
   put(record('f1', '2021-03-01'), record('e1', '2021-03-02', 'big'), record('f2', '2021-06-01'));
