@@ -62,8 +62,14 @@ export const outputNotAvailable = (id: string) =>
 export const checksumMismatch = (expected: string, computed: string) =>
   invalidParameter(`Checksum mismatch: expected ${expected}, computed ${computed}`);
 
-/** Something of a vault that was never set, or was taken away. */
-export const notSet = (what: string, arn: string) => notFound(`No ${what} is set for vault: ${arn}`);
+/** What a vault can have, and was not given, or was given and lost. The texts are the service's own. */
+export const accessPolicyNotSet = (arn: string) => notFound(`No vault access policy is set for: ${arn}`);
+export const lockPolicyNotSet = (arn: string) => notFound(`No vault lock policy is set for: ${arn}`);
+export const notificationsNotSet = (arn: string) => notFound(`No notification configuration is set for vault: ${arn}`);
+
+/** The service says no more than the first two sentences; why, is ours. */
+export const invalidPolicy = (kind: string, reason: string) =>
+  invalidParameter(`The specified ${kind} is invalid. Provide a valid policy. (${reason})`);
 
 export const policyEnforced = () =>
   new GlacierError(400, 'PolicyEnforcedException', 'InitiateJob request denied by current data retrieval policy.');

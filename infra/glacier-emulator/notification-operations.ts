@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { type Call, type Reply, vaultOf } from './call.ts';
-import { invalidParameter, missingParameter, notSet } from './errors.ts';
+import { invalidParameter, missingParameter, notificationsNotSet } from './errors.ts';
 import { notificationEvents } from './records.ts';
 
 /** Which topic a vault tells when its jobs complete. */
@@ -28,7 +28,7 @@ export async function setVaultNotifications(call: Call): Promise<Reply> {
 export async function getVaultNotifications(call: Call): Promise<Reply> {
   const vault = await vaultOf(call);
   const { notifications } = vault.record;
-  if (notifications === null) throw notSet('notification configuration', vault.arn);
+  if (notifications === null) throw notificationsNotSet(vault.arn);
   return { status: 200, body: { SNSTopic: notifications.topic, Events: notifications.events } };
 }
 

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { invalidParameter } from './errors.ts';
+import { invalidPolicy } from './errors.ts';
 import { isKnownConditionKey, isKnownOperator } from './policy-conditions.ts';
 import { matchesWildcard } from './wildcard.ts';
 
@@ -58,7 +58,21 @@ export function readIdentityPolicy(value: unknown, actions: readonly string[]): 
  * A policy that hangs on a vault. Everything that would never take effect is refused, as a policy that nobody can test
  * by waiting must say what it means: other resources, actions that the service does not have, unknown conditions.
  */
-export function readVaultPolicy(text: string, vaultArn: string, actions: readonly string[]): PolicyDocument {
+export function readVaultPolicy(
+  text: string,
+  vaultArn: string,
+  actions: readonly string[],
+  kind = 'vault access policy',
+): PolicyDocument {
+  try {
+    return readPolicyOf(text, vaultArn, actions);
+  } catch (error) {
+    if (error instanceof Invalid) throw invalidPolicy(kind, error.message);
+    throw error;
+  }
+}
+
+function readPolicyOf(text: string, vaultArn: string, actions: readonly string[]): PolicyDocument {
   if (Buffer.byteLength(text) > LARGEST_POLICY_BYTES) {
     throw invalid(`it has more than ${LARGEST_POLICY_BYTES} bytes`);
   }
@@ -108,7 +122,10 @@ function parseJson(text: string): unknown {
   }
 }
 
-const invalid = (reason: string) => invalidParameter(`Invalid policy document: ${reason}`);
+/** What is wrong with a policy. */
+class Invalid extends Error {}
+
+const invalid = (reason: string) => new Invalid(reason);
 
 function firstIssue(error: z.ZodError): string {
   const [issue] = error.issues;

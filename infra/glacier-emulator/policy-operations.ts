@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { type Call, pathParameter, type Reply, vaultOf } from './call.ts';
-import { accessDenied, invalidParameter, missingParameter, notSet } from './errors.ts';
+import { accessDenied, accessPolicyNotSet, invalidParameter, lockPolicyNotSet, missingParameter } from './errors.ts';
 import { newLockId } from './identifiers.ts';
 import { readVaultPolicy } from './policy-document.ts';
 import { KEPT_MS } from './vault.ts';
@@ -11,7 +11,7 @@ const bodySchema = z.object({ Policy: z.string().min(1) });
 
 export async function setVaultAccessPolicy(call: Call): Promise<Reply> {
   const vault = await vaultOf(call);
-  const accessPolicy = policyOf(call, vault.arn);
+  const accessPolicy = policyOf(call, vault.arn, 'vault access policy');
   await vault.change(() => ({ accessPolicy }));
   return { status: 204 };
 }
@@ -19,7 +19,7 @@ export async function setVaultAccessPolicy(call: Call): Promise<Reply> {
 export async function getVaultAccessPolicy(call: Call): Promise<Reply> {
   const vault = await vaultOf(call);
   const { accessPolicy } = vault.record;
-  if (accessPolicy === null) throw notSet('vault access policy', vault.arn);
+  if (accessPolicy === null) throw accessPolicyNotSet(vault.arn);
   return { status: 200, body: { Policy: accessPolicy } };
 }
 
@@ -31,7 +31,7 @@ export async function deleteVaultAccessPolicy(call: Call): Promise<Reply> {
 
 export async function initiateVaultLock(call: Call): Promise<Reply> {
   const vault = await vaultOf(call);
-  const policy = policyOf(call, vault.arn);
+  const policy = policyOf(call, vault.arn, 'vault lock policy');
   const id = newLockId();
   await vault.change((_record, nowMs) => {
     if (vault.lock !== null) throw accessDenied(`The vault lock is ${stateOf(vault.lock)} for vault: ${vault.arn}`);
@@ -43,7 +43,7 @@ export async function initiateVaultLock(call: Call): Promise<Reply> {
 export async function getVaultLock(call: Call): Promise<Reply> {
   const vault = await vaultOf(call);
   const { lock } = vault;
-  if (lock === null) throw notSet('vault lock policy', vault.arn);
+  if (lock === null) throw lockPolicyNotSet(vault.arn);
   const expiresAtMs = lock.createdAtMs + KEPT_MS;
   return {
     status: 200,
@@ -72,7 +72,7 @@ export async function completeVaultLock(call: Call): Promise<Reply> {
   const id = pathParameter(call, 'lockId');
   await vault.change((_record, nowMs) => {
     const { lock } = vault;
-    if (lock === null) throw notSet('vault lock policy', vault.arn);
+    if (lock === null) throw lockPolicyNotSet(vault.arn);
     if (lock.id === id) return { lock: { ...lock, lockedAtMs: lock.lockedAtMs ?? nowMs } };
     if (lock.lockedAtMs !== null) throw accessDenied(`The vault is locked: ${vault.arn}`);
     throw invalidParameter(`The lock ID is not valid: ${id}`);
@@ -80,10 +80,10 @@ export async function completeVaultLock(call: Call): Promise<Reply> {
   return { status: 204 };
 }
 
-function policyOf(call: Call, vaultArn: string): string {
+function policyOf(call: Call, vaultArn: string, kind: string): string {
   const body = bodySchema.safeParse(call.json);
   if (!body.success) throw missingParameter('Policy');
-  readVaultPolicy(body.data.Policy, vaultArn, call.actions);
+  readVaultPolicy(body.data.Policy, vaultArn, call.actions, kind);
   return body.data.Policy;
 }
 
