@@ -51,5 +51,8 @@ test('the enumerated lives have every kind of act of people, and what they are t
     // A record, and a child that came late, in an addendum.
     { deleted: 2, confirmed: 0 },
     { deleted: 0, confirmed: 0 },
+    { deleted: 1, confirmed: 1 },
   ]);
+  const { moved, reviewed, waited, left } = reports.at(-1) ?? {};
+  expect({ moved, reviewed, waited, left }).toEqual({ moved: 1, reviewed: 1, waited: 1, left: 1 });
 });

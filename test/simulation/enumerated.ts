@@ -44,7 +44,7 @@ const SWEEP: Act = { what: 'sweep', policy: 'chats', flush: true };
 const PURGE: Act = { what: 'queue', queue: 'purge' };
 const RECONCILE: Act = { what: 'queue', queue: 'reconcile' };
 const RETRIEVE: Act = { what: 'queue', queue: 'retrieve' };
-const GRANT: Act = { what: 'decide', pick: 'all', how: 'grant', as: 'bob' };
+const GRANT = { what: 'decide', pick: 'all', how: 'grant', as: 'bob' } as const;
 const EXCEPTION: Act = {
   what: 'ask for an exception',
   name: 'case',
@@ -57,6 +57,9 @@ const EXCEPTION: Act = {
   untilDays: null,
 };
 const END: Act = { what: 'end an exception', name: 'case' };
+const PUBLISH: Act = { what: 'publish', policy: { ...POLICY, archiveDays: 9 }, version: false };
+const RESCHEDULE: Act = { what: 'reschedule', policy: 'chats', owner: null, customer: null, toDays: 1 };
+const OFFBOARD: Act = { what: 'offboard', name: 'south', withoutArchives: false };
 const WATCHDOG: Act = { what: 'watchdog' };
 
 /** After a sweep began: the archive is verified and no record was read again; they were read and none is deleted yet. */
@@ -166,6 +169,32 @@ export const ENUMERATED: Readonly<Record<string, Scenario>> = {
     ),
     children: [child('note', 'root')],
     files: [{ kind: 'sheets', key: 'sheet', size: 10 }],
+  },
+  'a version that deletes more, an earlier purge date, a review in two stages, a customer who leaves': {
+    ...life(
+      { ...POLICY, archiveDays: 10 },
+      [record('kept'), record('leaving', { at: -0.5, tenant: 'south' })],
+      [
+        [0, PUBLISH],
+        [60 * SECOND_MS, GRANT],
+        [120 * SECOND_MS, PUBLISH],
+        [HOUR_MS, SWEEP],
+        [2 * HOUR_MS, RESCHEDULE],
+        [3 * HOUR_MS, GRANT],
+        [4 * HOUR_MS, RESCHEDULE],
+        [5 * HOUR_MS, { what: 'export', name: 'south', owner: 'acme', customer: 'south', wait: false }],
+        [6 * HOUR_MS, OFFBOARD],
+        [7 * HOUR_MS, GRANT],
+        [8 * HOUR_MS, OFFBOARD],
+        [DAY_MS + HOUR_MS, PURGE],
+        [DAY_MS + 2 * HOUR_MS, { ...GRANT, kind: 'purge' }],
+        [DAY_MS + 3 * HOUR_MS, { ...GRANT, as: 'cleo', kind: 'purge' }],
+        [DAY_MS + 4 * HOUR_MS, PURGE],
+        [DAY_MS + 8 * HOUR_MS, RECONCILE],
+        [DAY_MS + 14 * HOUR_MS, RECONCILE],
+      ],
+    ),
+    approvals: { people: [], purgeStages: [['bob'], ['cleo']] },
   },
 };
 
