@@ -1,11 +1,12 @@
 import { rm } from 'node:fs/promises';
 import { storeBody } from './body.ts';
 import { type Call, optionalHeader, pathParameter, type Reply, requiredHeader, vaultOf } from './call.ts';
-import { checksumMismatch, invalidParameter, missingParameter } from './errors.ts';
+import { archiveOfAnotherVault, checksumMismatch, invalidParameter, missingParameter } from './errors.ts';
 import { ACCOUNT, newArchiveId } from './identifiers.ts';
 import { checkDescription, LARGEST_SINGLE_UPLOAD_BYTES, readCount } from './limits.ts';
 import type { ArchiveRecord } from './records.ts';
 import { treeHashOf } from './tree-hash.ts';
+import type { Vault } from './vault.ts';
 
 /** Archives in a single request. */
 
@@ -41,8 +42,16 @@ export async function uploadArchive(call: Call): Promise<Reply> {
 
 export async function deleteArchive(call: Call): Promise<Reply> {
   const vault = await vaultOf(call);
-  await vault.deleteArchive(pathParameter(call, 'archiveId'));
+  const id = pathParameter(call, 'archiveId');
+  await checkVaultOfArchive(call, vault, id);
+  await vault.deleteArchive(id);
   return { status: 204 };
+}
+
+/** An id that another vault of the region gave out is another mistake than one that nobody did. */
+export async function checkVaultOfArchive(call: Call, vault: Vault, archiveId: string): Promise<void> {
+  if (vault.archives.has(archiveId)) return;
+  if (await call.vaults.know(call.region, archiveId)) throw archiveOfAnotherVault(vault.arn);
 }
 
 export function archiveCreated(vaultName: string, archive: ArchiveRecord): Reply {

@@ -54,6 +54,9 @@ export const jobNotFound = (id: string) => notFound(`The job ID was not found: $
 export const inventoryNotFound = (arn: string) =>
   notFound(`The initial inventory has not been generated yet for vault: ${arn}`);
 
+/** What the service says of an archive id that belongs to another vault. */
+export const archiveOfAnotherVault = (arn: string) => invalidParameter(`Invalid vault name: ${arn}`);
+
 export const vaultNotEmpty = (arn: string) => invalidParameter(`Vault not empty or recently written to: ${arn}`);
 
 export const outputNotAvailable = (id: string) =>

@@ -14,6 +14,8 @@ export function newArchiveId(): string {
   return randomInt(DASH_EVERY) === 0 ? `-${id.slice(1)}` : id;
 }
 
+export const isArchiveId = (text: string) => /^[A-Za-z0-9_-]{138}$/.test(text);
+
 /** Upload and job ids have 92 URL-safe characters. */
 export const newUploadId = () => urlSafe(92);
 export const newJobId = () => urlSafe(92);

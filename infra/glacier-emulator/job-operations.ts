@@ -1,4 +1,5 @@
 import { unitsInForce } from './account-operations.ts';
+import { checkVaultOfArchive } from './archive-operations.ts';
 import { readSegments } from './body.ts';
 import { type Call, optionalHeader, pathParameter, type Reply, vaultOf } from './call.ts';
 import { insufficientCapacity, invalidParameter, jobNotFound, outputNotAvailable } from './errors.ts';
@@ -18,6 +19,9 @@ const JOBS_A_PAGE = 50;
 export async function initiateJob(call: Call): Promise<Reply> {
   const vault = await vaultOf(call);
   const parameters = readJobParameters(call.json);
+  if (parameters.Type === 'archive-retrieval' && parameters.ArchiveId != null) {
+    await checkVaultOfArchive(call, vault, parameters.ArchiveId);
+  }
   const add = (others: readonly Retrieval[]) =>
     vault.addJob((nowMs) => {
       const job = newJob(vault, parameters, nowMs);

@@ -2,7 +2,7 @@ import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { EmulatorClock } from './clock.ts';
 import { archiveNotFound, uploadNotFound, vaultNotFound } from './errors.ts';
-import { readJson, readJsonFolder, writeJson } from './files.ts';
+import { isFile, readJson, readJsonFolder, writeJson } from './files.ts';
 import { newBodyName, vaultArn } from './identifiers.ts';
 import { topicsOf } from './job-topics.ts';
 import { Mutex } from './mutex.ts';
@@ -117,6 +117,15 @@ export class Vault {
       await this.#putArchive(deleted);
       await this.#dropUnusedBody(deleted);
     });
+  }
+
+  /** Whether the archive is or was here. Asks the disk where the records are not loaded. */
+  async knows(archiveId: string): Promise<boolean> {
+    if (this.#loaded !== null) {
+      await this.#loaded;
+      return this.archives.has(archiveId);
+    }
+    return isFile(join(this.#folder, 'archives', `${archiveId}.json`));
   }
 
   addUpload(record: Omit<UploadRecord, 'createdAtMs' | 'abortedAtMs'>): Promise<void> {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { EmulatorClock } from './clock.ts';
 import { limitExceeded, vaultNotEmpty, vaultNotFound } from './errors.ts';
 import { readJson } from './files.ts';
-import { vaultArn } from './identifiers.ts';
+import { isArchiveId, vaultArn } from './identifiers.ts';
 import { isDeletable } from './inventory.ts';
 import { Mutex } from './mutex.ts';
 import { vaultSchema } from './records.ts';
@@ -55,6 +55,13 @@ export class Vaults {
     return [...this.#byKey.values()]
       .filter((vault) => vault.record.region === region)
       .sort((a, b) => (a.record.name < b.record.name ? -1 : 1));
+  }
+
+  /** Whether some vault of the region keeps or kept this archive. */
+  async know(region: string, archiveId: string): Promise<boolean> {
+    if (!isArchiveId(archiveId)) return false;
+    for (const vault of this.list(region)) if (await vault.knows(archiveId)) return true;
+    return false;
   }
 
   /** Those of all regions. */

@@ -258,6 +258,18 @@ describe('archives in one request', () => {
       await refusal(client.send(new glacier.DeleteArchiveCommand({ accountId, vaultName, archiveId: never }))),
     ).toEqual(missing(`The archive ID was not found: ${never}`));
   });
+
+  test('an id of another vault is another mistake: to delete and to retrieve, also after a start', async () => {
+    const vaultName = await newVault();
+    const archiveId = await upload(await newVault(), Buffer.from('x'));
+    const refused = invalid(`Invalid vault name: ${arn(vaultName)}`);
+    const remove = () => client.send(new glacier.DeleteArchiveCommand({ accountId, vaultName, archiveId }));
+    expect(await refusal(remove())).toEqual(refused);
+    await emulator.killAndRestart();
+    expect(await refusal(remove())).toEqual(refused);
+    const retrieve = startJob(vaultName, { Type: 'archive-retrieval', ArchiveId: archiveId });
+    expect(await refusal(retrieve)).toEqual(refused);
+  });
 });
 
 describe('archives in parts', () => {
