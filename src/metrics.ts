@@ -66,7 +66,10 @@ export const METRICS = {
     help: 'Age of the oldest approval that waits; 0 when none does',
     labels: [],
   },
-  moraine_alarms: { help: 'Open alarms; each stops all destructive work', labels: [] },
+  moraine_alarms: {
+    help: 'Open alarms; what an alarm is about, and whether it stops destructive work, is told by its code',
+    labels: [],
+  },
   moraine_notifications: { help: 'Notifications to owners that are not sent yet, by state', labels: ['state'] },
   moraine_audit_entries: { help: 'Entries of the audit chain', labels: [] },
   moraine_queue_up: { help: '1 when Redis answered for this queue', labels: ['queue'] },

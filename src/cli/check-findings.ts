@@ -4,7 +4,7 @@ import { connectRedis } from '../../jobs/redis.ts';
 import type { Config } from '../config.ts';
 import { ERROR_KINDS, errorClass, isMoraineError } from '../errors.ts';
 import type { OwnerId } from '../ids.ts';
-import { openAlarms } from '../ledger/alarms.ts';
+import { alarmHint, isStopping, openAlarms } from '../ledger/alarms.ts';
 import { assertClocksAgree, observeTime } from '../ledger/installation.ts';
 import { countNotifications } from '../ledger/notifications.ts';
 import type { Context } from '../lifecycle/context.ts';
@@ -86,7 +86,8 @@ export async function checkServers(
   }
   findings.push(...(await attempt('clock', () => checkClocks(context))));
   for (const { code, text } of await openAlarms(context.store)) {
-    const hint = 'When it was dealt with: `moraine check --yes`.';
+    const first = isStopping(code) ? '' : `Look with \`${alarmHint(code)}\`. `;
+    const hint = `${first}When it was dealt with: \`moraine check --yes\`.`;
     findings.push({ level: 'error', about: 'alarm', text, hint, code, exit: EXIT.person });
   }
   return findings;

@@ -1,9 +1,9 @@
 /**
- * What must hold before anything is destroyed: the clocks agree, time did not jump, no alarm is open. Every act that
+ * What must hold before anything is destroyed: the clocks agree, time did not jump, no alarm that stops it is open. Every act that
  * destroys asks for it itself (clear, purge, expire), so nobody who calls one can forget it.
  */
 import { MoraineError } from '../errors.ts';
-import { openAlarms } from '../ledger/alarms.ts';
+import { isStopping, openAlarms } from '../ledger/alarms.ts';
 import { assertClocksAgree, observeTime } from '../ledger/installation.ts';
 import type { Store } from '../ledger/store.ts';
 import type { Context } from './context.ts';
@@ -12,8 +12,8 @@ import type { Context } from './context.ts';
 export async function assertSafeToDestroy(context: Context): Promise<void> {
   // Taken before anybody is asked: a clock that somebody sets meanwhile must not count as the one that was compared.
   const asked = { monotonicMs: context.clock.monotonicMs(), at: context.clock.now().getTime() };
-  const [alarm] = await openAlarms(context.store);
-  if (alarm !== undefined) throw new MoraineError(alarm.code, alarm.text);
+  for (const { code, text } of await openAlarms(context.store))
+    if (isStopping(code)) throw new MoraineError(code, text);
   await assertClocksAgree({
     clock: context.clock,
     mongodb: () => context.source.serverTime(),

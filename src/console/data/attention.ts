@@ -1,5 +1,6 @@
 /** What needs a person, in words, each with what to do next. The first thing on the first page. */
 
+import { type AlarmCode, alarmHint, isStopping } from '../../ledger/alarms.ts';
 import { type PauseTarget, targetText } from '../../ledger/pauses.ts';
 import { counted, span } from '../format.ts';
 import type { QueueFigures } from '../queues.ts';
@@ -17,7 +18,7 @@ export interface Attention {
 }
 
 export interface AttentionFacts {
-  readonly alarms: readonly { readonly code: string; readonly text: string }[];
+  readonly alarms: readonly { readonly code: AlarmCode; readonly text: string }[];
   readonly pauses: readonly (PauseTarget & { readonly reason: string; readonly since: Date })[];
   readonly quarantine: { readonly records: number; readonly archives: number; readonly oldestAt: Date | null };
   readonly overduePurges: readonly PurgeDate[];
@@ -43,8 +44,8 @@ export function attentionOf(facts: AttentionFacts, now: Date): readonly Attentio
     ...facts.alarms.map(
       ({ code, text }): Attention => ({
         level: 'alarm',
-        text: `${text} Destructive work has stopped (${code}).`,
-        hint: 'moraine check',
+        text: isStopping(code) ? `${text} Destructive work has stopped (${code}).` : `${text} (${code})`,
+        hint: alarmHint(code),
         page: null,
       }),
     ),
