@@ -82,6 +82,9 @@ export class Figures {
     reviewed: 0,
     waited: 0,
     left: 0,
+    children: 0,
+    files: 0,
+    addenda: 0,
   };
   readonly acts: Record<string, number> = {};
   readonly faults: Record<string, number> = {};
@@ -117,6 +120,7 @@ export class Figures {
     return [
       `${this.lives} lives, ${this.steps} steps, ${this.calls} calls`,
       `records deleted ${tally.deleted}, without an archive ${tally.disposed}, treated ${tally.treated}, gone with a customer ${tally.left}`,
+      `children deleted ${tally.children}, files archived ${tally.files}, addenda ${tally.addenda}`,
       `archives confirmed ${tally.confirmed}, with another purge date ${tally.moved}; approvals granted ${tally.granted}, reviews ${tally.reviewed}; versions that waited ${tally.waited}`,
       `acts: ${list(this.acts)}`,
       `faults: ${list(this.faults)}`,
@@ -136,4 +140,7 @@ const TALLIED = [
   'reviewed',
   'waited',
   'left',
+  'children',
+  'files',
+  'addenda',
 ] as const;

@@ -20,6 +20,11 @@ export interface Tally {
   readonly waited: number;
   /** Records and archives that went with a customer who left. */
   readonly left: number;
+  /** Children that went after the record in whose archive they are, and files that archives hold. */
+  readonly children: number;
+  readonly files: number;
+  /** Archives of children that came late. */
+  readonly addenda: number;
 }
 
 interface Taken {
@@ -54,6 +59,9 @@ export function tallyOf(ledger: MemoryStore): Tally {
       ({ changes }) => (changes as readonly Fields[]).filter(({ effectiveAt }) => effectiveAt !== undefined).length,
     ),
     left: sum(leaving, (disposal) => taken(disposal).deleted) + early.length,
+    children: sum(archives, ({ childOutcomes }) => (childOutcomes as Taken | undefined)?.deleted),
+    files: sum(archives, ({ stored }) => Number((stored as Fields | null)?.['attachments'] ?? 0)),
+    addenda: archives.filter(({ addendumTo, verifiedAt }) => addendumTo !== undefined && verifiedAt !== null).length,
   };
 }
 
