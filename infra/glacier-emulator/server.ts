@@ -153,7 +153,7 @@ export async function createEmulator(options: EmulatorOptions): Promise<FastifyI
     authorize({
       principal,
       action: `glacier:${operation.name}`,
-      resource: operation.path.includes('/vaults') ? arn : `arn:aws:glacier:${region}:${ACCOUNT}:*`,
+      resource: operation.path.includes('/vaults') ? arn : accountArn(region, operation),
       owner: ACCOUNT,
       vaultPolicies: policies.map((policy) => readVaultPolicy(policy, arn, actions)),
       context: contextOf({
@@ -171,6 +171,11 @@ export async function createEmulator(options: EmulatorOptions): Promise<FastifyI
 /** The content of a body whose chunks are signed. When the connection ends early, so does the content. */
 function decodeChunks(body: Readable, seed: ChunkSeed): Readable {
   return pipeline(body, new ChunkDecoder(seed), () => {});
+}
+
+/** What policies call that which is the account's own. */
+function accountArn(region: string, { path }: Operation): string {
+  return `arn:aws:glacier:${region}:${ACCOUNT}:${path.includes('/policies/') ? 'policies/retrieval-limit-policy' : ''}`;
 }
 
 type Asked = {

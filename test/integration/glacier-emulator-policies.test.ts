@@ -183,6 +183,12 @@ describe('access policy', () => {
     expect((await ben.send(new glacier.ListVaultsCommand({ accountId }))).VaultList).not.toEqual([]);
     const purchase = new glacier.PurchaseProvisionedCapacityCommand({ accountId });
     expect(await refusal(ben.send(purchase))).toMatch(/^AccessDeniedException/);
+    // The one thing of the account's own that is named: by the user's `Get*` on everything, not by its name.
+    await ben.send(new glacier.GetDataRetrievalPolicyCommand({ accountId }));
+    const set = new glacier.SetDataRetrievalPolicyCommand({ accountId, Policy: { Rules: [{ Strategy: 'None' }] } });
+    expect(await refusal(ben.send(set))).toContain(
+      'glacier:SetDataRetrievalPolicy on resource: arn:aws:glacier:eu-west-1:012345678901:policies/retrieval-limit-policy',
+    );
   });
 
   test('another account: nothing but what the vault allows it, by the id of the account that owns it', async () => {
