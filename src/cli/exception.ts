@@ -88,17 +88,18 @@ function requestCommand(): Command {
         const text = exceptionText(policy, options, session.actor);
         const app = await session.openApp();
         const context = session.contextOf(app);
-        const { exception, approval } = await requestException(context, text);
+        const { exception, approval, doubts } = await requestException(context, text);
         const isInForce = exception.state === 'granted';
-        session.output.result({ ...exceptionDocument(exception), approval: approval._id }, () =>
-          isInForce
+        session.output.result({ ...exceptionDocument(exception), approval: approval._id, doubts }, () => [
+          ...doubts.map((doubt) => `! ${doubt}`),
+          ...(isInForce
             ? [`✓ Exception ${exception._id} is in force already.`]
             : [
                 `✓ Exception ${exception._id} is asked for. It does nothing until another person approves it:`,
                 `  moraine approve show ${approval._id}`,
                 `  moraine approve grant ${approval._id}`,
-              ],
-        );
+              ]),
+        ]);
         return isInForce ? EXIT.done : EXIT.person;
       }),
     );

@@ -12,6 +12,7 @@
  * read stops the decision (LEDGER_NEWER), for it may retain.
  */
 import { createHash } from 'node:crypto';
+import { Temporal } from 'temporal-polyfill';
 import { canonicalJson } from '../canonical-json.ts';
 import { MoraineError } from '../errors.ts';
 import type { CustomerId, OwnerId } from '../ids.ts';
@@ -138,9 +139,14 @@ export function exceptionAsked({
       requestedAt: requestedAt.toISOString(),
       from: from?.toISOString() ?? 'when it is granted',
       until: until?.toISOString() ?? 'until somebody ends it',
-      ...(effect === 'shorter' ? { doesNothingBefore: `${graceMs} ms after it is granted` } : {}),
+      ...(effect === 'shorter' ? { doesNothingBefore: `${lengthOf(graceMs)} after it is granted` } : {}),
     },
   };
+}
+
+/** In days, hours and less: what the grace of the policy came to. */
+function lengthOf(ms: number): string {
+  return Temporal.Duration.from({ milliseconds: ms }).round({ largestUnit: 'days' }).toString();
 }
 
 /** How many, and a fingerprint that no other set has: which they are is for those to say who know them. */

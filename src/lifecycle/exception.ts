@@ -24,6 +24,7 @@ import { addPeriod, periodOf } from '../policy/period.ts';
 import type { Policy } from '../policy/policy.ts';
 import { ask, requireApproval } from './approval.ts';
 import { type Context, dueNow } from './context.ts';
+import { doubtsOfException } from './exception-doubts.ts';
 import { codedValues, type NamedValues, ownerOfValues } from './exception-values.ts';
 import { policiesToRun } from './published.ts';
 
@@ -35,6 +36,8 @@ export interface ExceptionRequest extends Omit<ExceptionText, 'value'> {
 export interface AskedException {
   readonly exception: ExceptionDocument;
   readonly approval: ApprovalDocument;
+  /** What may be a slip, and was asked for all the same. */
+  readonly doubts: readonly string[];
 }
 
 /** Writes what is asked for and asks for its approval; until that is granted it does nothing. The same again finds it. */
@@ -43,13 +46,19 @@ export async function requestException(context: Context, request: ExceptionReque
   if (policy === undefined) throw new MoraineError('POLICY_NOT_PUBLISHED', `Policy ${request.policy} is not in force.`);
   const text = await withCodes(context, policy, request);
   const now = dueNow(context).getTime();
+  if (request.until !== null && request.until.getTime() <= now)
+    throw new MoraineError('USAGE', 'The end of the exception lies in the past: it would never do anything.', {
+      hint: 'Pass --until an instant that is to come, or --open-ended.',
+    });
+  const doubts = doubtsOfException(context, policy, text);
   const graceMs = addPeriod(now, periodOf(policy.grace), policy.zone) - now;
   const known = await findSame(context, text);
   const exception =
     known === null ? await writeException(context, text, graceMs) : await settleException(context, known);
-  if (exception.approval !== null) return { exception, approval: await getApproval(context.store, exception.approval) };
+  if (exception.approval !== null)
+    return { exception, approval: await getApproval(context.store, exception.approval), doubts };
   const approval = await ask(context, exceptionAsked(exception), text.requestedBy);
-  return { exception: await settleException(context, exception), approval };
+  return { exception: await settleException(context, exception), approval, doubts };
 }
 
 async function withCodes(context: Context, policy: Policy, request: ExceptionRequest): Promise<ExceptionText> {

@@ -57,6 +57,7 @@ test('what cannot be an exception is refused before anything is written', async 
     ['--longer', '3 years', '--customer', 'north'],
     ['--longer', '3 years', '--customer', 'north', '--until', '2030-01-01', '--open-ended'],
     ['--longer', '3 years', '--customer', 'north', '--from', '2031-01-01', '--until', '2030-01-01'],
+    ['--longer', '3 years', '--customer', 'north', '--until', '2022-05-31'],
     ['--longer', '3 years', '--value', 'topic', '--open-ended'],
     ['--longer', '3 years', '--value', 'topic=a', '--value', 'theme=b', '--open-ended'],
   ]) {
@@ -189,3 +190,21 @@ test('shorter: bites after the grace, ends at once; refused, it is withdrawn', a
       ).exitCode,
     ).toBe(2);
 }, 120_000);
+
+test('what may be a slip is said when it is asked for', async () => {
+  const slip = await request('--longer', '90 days', '--owner', 'nobody', '--open-ended');
+  expect(slip.exitCode).toBe(3);
+  expect(slip.json).toMatchObject({
+    doubts: [
+      'moraine.yaml has no owner nobody.',
+      'All records of policy calls are of owner acme: it fits none.',
+      "Policy calls has 1 year for all its records: 90 days makes no record's period longer.",
+    ],
+  });
+  const shorter = await request('--shorter', '2 years', '--customer', 'north', '--open-ended');
+  expect(shorter.json).toMatchObject({
+    doubts: ["Policy calls has 1 year for all its records: 2 years makes no record's period shorter."],
+  });
+  const sound = await request('--shorter', '2 months', '--customer', 'north', '--open-ended');
+  expect(sound.json).toMatchObject({ doubts: [] });
+}, 60_000);
