@@ -39,6 +39,10 @@ export function testSeeds(file: number): void {
     expect(figures.tally.disposed).toBeGreaterThan(each / 8);
     expect(figures.tally.confirmed).toBeGreaterThan(each);
     expect(figures.tally.granted).toBeGreaterThan(each / 2);
+    // In a third of them.
+    expect(figures.tally.children).toBeGreaterThan(each / 4);
+    expect(figures.tally.files).toBeGreaterThan(each / 10);
+    expect(figures.tally.addenda).toBeGreaterThan(each / 100);
     for (const rare of ['moved', 'reviewed', 'waited', 'left'] as const)
       expect(figures.tally[rare], rare).toBeGreaterThan(each / 20);
     expect(Object.keys(figures.acts)).toEqual(expect.arrayContaining([...COMMANDS]));

@@ -219,7 +219,10 @@ function bestOf(known: Known, copies: readonly KeptUnit[]): Basis | null {
       ? []
       : [{ unit, archive: known.archive(unit.file.parties.archive) }],
   );
-  return safe.find(({ archive }) => known.state(archive) === 'verified') ?? safe[0] ?? null;
+  const verified = safe.filter(({ archive }) => known.state(archive) === 'verified');
+  // There is an addendum only when all pages of its roots' archive are settled.
+  const late = verified.find(({ archive }) => archive.document?.['addendumTo'] !== undefined);
+  return late ?? verified[0] ?? safe[0] ?? null;
 }
 
 /** In the archive of its root, or in an addendum to it. */
