@@ -89,18 +89,20 @@ class Growing {
     return grown;
   }
 
-  #filesOf({ id }: RecordPlan, { files = [] }: FamilyFacts, isLate: boolean): RecordFamily {
+  #filesOf({ id, namespace }: RecordPlan, { files = [] }: FamilyFacts, isLate: boolean): RecordFamily {
     const random = this.#random;
+    // Two collections may have a record of the same name; a file is of one of them.
+    const own = `${namespace}-${id}`;
     const file = (kind: FilePlan['kind'], key: string) => {
       // Now and then a record names what is not there.
       if (isLate || !random.chance(0.04)) this.files.push({ kind, key, size: random.pick(SIZES) });
       return key;
     };
     const clips = Array.from({ length: files.includes('clips') ? random.pick([0, 1, 1, 2]) : 0 }, (_, at) => {
-      const key = file('clips', `clip-${id}-${at}`);
+      const key = file('clips', `clip-${own}-${at}`);
       return random.chance(0.5) ? { key, version: 'v1' } : { key };
     });
-    const sheets = files.includes('sheets') && random.chance(0.5) ? [file('sheets', `sheet-${id}`)] : [];
+    const sheets = files.includes('sheets') && random.chance(0.5) ? [file('sheets', `sheet-${own}`)] : [];
     const logos = files.includes('logos') && random.chance(0.5) ? [random.pick(LOGOS)] : [];
     return {
       ref: refOf(id),
@@ -136,7 +138,8 @@ function application(random: Random, { roots, children, files }: Growing): Scrip
   for (let left = random.int(2, 12); left > 0; left--) {
     const { record, facts, activeDays } = random.pick(roots);
     const at = random.chance(0.3) ? someTime(random) : clearingTime(random, record, activeDays);
-    const own = files.filter(({ key }) => key.endsWith(record.id) || key.includes(`-${record.id}-`));
+    const named = [...(record.family?.clips ?? []).map(({ key }) => key), ...(record.family?.sheets ?? [])];
+    const own = files.filter(({ key }) => named.includes(key));
     if (own.length > 0 && random.chance(0.35)) {
       const file = random.pick(own);
       const act: Act = random.chance(0.4)
