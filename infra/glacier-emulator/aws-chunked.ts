@@ -21,6 +21,8 @@ const CRLF = Buffer.from('\r\n');
 export class ChunkDecoder extends Transform {
   readonly #seed: ChunkSeed;
   #previous: string;
+  #pieces: Buffer[] = [];
+  #pieceBytes = 0;
   #held: Buffer = Buffer.alloc(0);
   #expected: { bytes: number; signature: string } | null = null;
   #isEnded = false;
@@ -33,8 +35,10 @@ export class ChunkDecoder extends Transform {
 
   override _transform(data: Buffer, _encoding: BufferEncoding, done: TransformCallback): void {
     try {
-      this.#held = this.#held.length === 0 ? data : Buffer.concat([this.#held, data]);
-      while (this.#readOne());
+      this.#pieces.push(data);
+      this.#pieceBytes += data.length;
+      // Put together only when a chunk is whole: each time would copy a large one over and over.
+      if (this.#expected === null || this.#pieceBytes >= this.#expected.bytes + CRLF.length) this.#readAll();
       done();
     } catch (error) {
       done(error instanceof Error ? error : new Error(String(error)));
@@ -42,8 +46,15 @@ export class ChunkDecoder extends Transform {
   }
 
   override _flush(done: TransformCallback): void {
-    const isWhole = this.#isEnded && this.#held.length === 0;
+    const isWhole = this.#isEnded && this.#pieceBytes === 0;
     done(isWhole ? null : invalidParameter('The aws-chunked body ends before its last chunk.'));
+  }
+
+  #readAll(): void {
+    this.#held = Buffer.concat(this.#pieces);
+    while (this.#readOne());
+    this.#pieces = [this.#held];
+    this.#pieceBytes = this.#held.length;
   }
 
   /** Takes a header or a chunk from what is held; false when more has to come first. */

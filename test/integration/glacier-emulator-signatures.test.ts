@@ -2,6 +2,7 @@ import { createHash, createHmac } from 'node:crypto';
 import { Sha256 } from '@aws-crypto/sha256-js';
 import { SignatureV4 } from '@smithy/signature-v4';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { treeHash } from '../conformance/proof.ts';
 import { CREDENTIALS, EmulatorProcess } from './glacier-emulator-process.ts';
 
 /**
@@ -99,12 +100,12 @@ describe('a body in signed chunks', () => {
   const hmac = (key: Buffer | string, text: string) => createHmac('sha256', key).update(text).digest();
 
   /** Signs the request, then each chunk over the signature before it. */
-  async function inChunks(chunks: readonly Buffer[]): Promise<{ headers: Headers; frames: Buffer[] }> {
+  async function inChunks(chunks: readonly Buffer[], body = BODY): Promise<{ headers: Headers; frames: Buffer[] }> {
     const { headers, signature } = await sign('POST', ARCHIVES, {
-      ...described,
+      'x-amz-sha256-tree-hash': treeHash(body),
       'content-encoding': 'aws-chunked',
       'x-amz-content-sha256': 'STREAMING-AWS4-HMAC-SHA256-PAYLOAD',
-      'x-amz-decoded-content-length': String(BODY.length),
+      'x-amz-decoded-content-length': String(body.length),
     });
     const longDate = headers['x-amz-date'] ?? '';
     const scope = `${longDate.slice(0, 8)}/eu-west-1/glacier/aws4_request`;
@@ -128,6 +129,19 @@ describe('a body in signed chunks', () => {
 
   test('is stored without its frames', async () => {
     const { headers, frames } = await inChunks(parts);
+    expect(await send('POST', ARCHIVES, headers, Buffer.concat(frames))).toEqual({ status: 201, code: null });
+  });
+
+  test('chunks of any size, however they arrive', async () => {
+    const large = Buffer.alloc(9_000_001, 'chunk ');
+    const sizes = [1, 65_536, 8_388_608];
+    const chunks: Buffer[] = [];
+    for (let at = 0, i = 0; at < large.length; i += 1) {
+      const size = sizes[i % sizes.length] ?? 1;
+      chunks.push(large.subarray(at, at + size));
+      at += size;
+    }
+    const { headers, frames } = await inChunks(chunks, large);
     expect(await send('POST', ARCHIVES, headers, Buffer.concat(frames))).toEqual({ status: 201, code: null });
   });
 
