@@ -12,7 +12,8 @@ import { AuditLog } from './ledger/audit.ts';
 import { type InstallationDocument, openInstallation } from './ledger/installation.ts';
 import { LEDGER_INDEXES } from './ledger/ledger-indexes.ts';
 import { connectMongoStore, type MongoStore } from './ledger/mongo-store.ts';
-import type { ActLog, Context, Progress } from './lifecycle/context.ts';
+import { DEFAULT_IN_FLIGHT } from './ledger/retrieval-orders.ts';
+import type { ActLog, Context, Progress, RetrievalSettings } from './lifecycle/context.ts';
 import { createWay } from './notify/create-ways.ts';
 import type { Notifying } from './notify/port.ts';
 import { Attachments } from './source/attachments.ts';
@@ -24,6 +25,7 @@ import { createVault } from './vault/create-vault.ts';
 import type { VaultPort } from './vault/port.ts';
 
 export interface App {
+import { RetrievalFolder } from './vault/retrieval-folder.ts';
   readonly config: Config;
   readonly installation: InstallationDocument;
   readonly keys: Keys;
@@ -70,6 +72,7 @@ export async function openApp(config: Config, options: AppOptions): Promise<App>
     const installation = await openInstallation(store, clock, config.environment);
     const keys = createKeys({
       stores: keyStores,
+    const retrievals = openRetrievals(config);
       clock,
       environment: config.environment,
       administratorsOf: (owner) => config.owners.get(owner) ?? [],
@@ -117,6 +120,7 @@ export async function openApp(config: Config, options: AppOptions): Promise<App>
       },
       close: async () => closeAll(closing),
     };
+          retrievals,
   } catch (error) {
     await closeAll(closing);
     throw error;
@@ -141,7 +145,19 @@ export async function openSource(
     attachments.close();
     await client.close();
   };
-  return { source: new MongoSource(client), attachments, productionLedgers: () => productionLedgers(client), close };
+  return {
+    source: new MongoSource(client),
+    attachments,
+    productionLedgers: () => productionLedgers(client),
+    dropScratch: (database) => dropScratch(client, database),
+    close,
+  };
+}
+
+function openRetrievals({ retrievals }: Config): RetrievalSettings {
+  if (retrievals === undefined) return { files: null, inFlight: DEFAULT_IN_FLIGHT };
+  const { folder, keepMs, inFlight } = retrievals;
+  return { files: folder === null ? null : new RetrievalFolder({ folder, keepMs }), inFlight };
 }
 
 function openWays(config: Config, clock: Clock, closing: (() => Promise<void>)[]): Notifying {

@@ -27,6 +27,13 @@ export interface DatabaseAddress {
   readonly database: string;
 }
 
+export interface RetrievalsConfig {
+  /** Absolute; null: finished retrievals stay in the vault until they are read. */
+  readonly folder: string | null;
+  readonly keepMs: number;
+  readonly inFlight: number;
+}
+
 export interface Config {
   /** As it was named, for messages. */
   readonly file: string;
@@ -60,6 +67,8 @@ export interface Config {
   readonly placement: Placement;
   /** Null: owners are not told. */
   readonly notify: NotifyConfig | null;
+  /** Absent: nothing is fetched, and the defaults hold. */
+  readonly retrievals?: RetrievalsConfig;
   readonly console: { readonly host: string; readonly port: number; readonly bullBoardWritable: boolean };
 }
 
@@ -110,7 +119,16 @@ export function loadConfig(
     approvals: approvalRules(config.approvals),
     placement: placementOf(config),
     notify: config.notify ?? null,
+    retrievals: retrievalsConfig(config.retrievals, directory),
     console: config.console,
+  };
+}
+
+function retrievalsConfig({ folder, keep, inFlight }: ConfigText['retrievals'], directory: string): RetrievalsConfig {
+  return {
+    folder: folder === undefined ? null : resolve(directory, folder),
+    keepMs: addPeriod(0, periodOf(keep), 'UTC'),
+    inFlight,
   };
 }
 

@@ -92,6 +92,11 @@ export const ERROR_KINDS = {
   },
   EXCEPTION_UNKNOWN: { class: 'usage', meaning: 'No exception has that id.', hint: 'Run `moraine exception list`.' },
   // A person is needed
+  RETRIEVAL_NOT_ALLOWED: {
+    class: 'person',
+    meaning: "Only a designated administrator of an archive's owner may ask for it.",
+    hint: 'Let an administrator of that owner ask: with --identity FILE, or under the account that moraine.yaml names.',
+  },
   OWNER_WITHOUT_ADMINISTRATOR: {
     class: 'person',
     meaning:
@@ -319,6 +324,26 @@ export const ERROR_KINDS = {
     meaning: 'No finished retrieval of this archive is there to restore from.',
     hint: 'Run `moraine retrieve <archive>`.',
   },
+  RETRIEVAL_ORDER_UNKNOWN: {
+    class: 'usage',
+    meaning: 'No retrieval order has that id.',
+    hint: 'Run `moraine retrieve list`.',
+  },
+  RETRIEVAL_OVER_LIMIT: {
+    class: 'failed',
+    meaning: 'No tier brings all of it back within the deadline and for the most that it may cost.',
+    hint: 'Allow what the message says is possible with --deadline or --max-cost, or select less.',
+  },
+  RETRIEVAL_SET_CHANGED: {
+    class: 'failed',
+    meaning: 'The archives that were selected are not the same any more as when their cost was shown.',
+    hint: 'Run the command again and look at the cost again.',
+  },
+  RETRIEVAL_ELSEWHERE: {
+    class: 'failed',
+    meaning: 'The output was fetched into the folder for retrievals of another machine, and the vault has dropped it.',
+    hint: 'Run the command where `retrievals.folder` of moraine.yaml names that folder, or cancel it and retrieve anew.',
+  },
   RETRIEVAL_NOT_READY: {
     class: 'later',
     meaning: 'The retrieval has not finished.',
@@ -333,6 +358,11 @@ export const ERROR_KINDS = {
     class: 'usage',
     meaning: 'The folder to restore or export into holds files already.',
     hint: 'Name an empty or new folder.',
+  },
+  RESTORE_CONFLICT: {
+    class: 'person',
+    meaning: 'Other documents stand where records would be restored, and `--on-conflict fail` was said.',
+    hint: 'Look at them with `--preview`; then choose keep, newest or replace, or restore elsewhere with --nsFrom and --nsTo.',
   },
   CUSTOMER_UNKNOWN: {
     class: 'usage',

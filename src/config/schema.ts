@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { ENVIRONMENTS } from '../environment.ts';
 import { recipientProblem } from '../keys/recipients.ts';
 import { APPROVAL_KINDS, personKey } from '../ledger/approval-document.ts';
+import { DEFAULT_IN_FLIGHT } from '../ledger/retrieval-orders.ts';
 import { notifyConfigSchema } from '../notify/notify-config.ts';
 import { isoPeriod, parsePeriod } from '../policy/period.ts';
 import { attachmentStoreSchema } from '../source/attachment-store.ts';
@@ -37,6 +38,10 @@ const administrator = z.strictObject({
     })
     .meta({ description: 'age1… as `moraine administrator new` printed it.' }),
   recovery: z.boolean().default(false).meta({ description: 'Its identity is kept offline.' }),
+  account: z.string().trim().min(1).optional().meta({
+    description:
+      'Account of the administrator, as `moraine audit show` writes it after "person:": it may ask for retrievals.',
+  }),
 });
 
 /** A port from the environment arrives as text. */
@@ -157,6 +162,21 @@ export const configSchema = z.strictObject({
     .meta({ description: 'Policy files: names or globs, relative to this file.' }),
   notify: notifyConfigSchema.optional().meta({ description: 'How owners are told what is in force and what will go.' }),
   approvals: approvals.prefault({}).meta({ description: 'What a second person has to approve, and who may.' }),
+  retrievals: z
+    .strictObject({
+      folder: z.string().min(1).optional().meta({
+        description: 'Where finished retrievals are fetched to, encrypted as they are, before the vault drops them.',
+      }),
+      keep: period.default('P7D').meta({ description: 'How long a fetched file waits to be read.' }),
+      inFlight: z
+        .int()
+        .min(1)
+        .max(100_000)
+        .default(DEFAULT_IN_FLIGHT)
+        .meta({ description: 'How many retrievals of one order the vaults work on at once.' }),
+    })
+    .prefault({})
+    .meta({ description: 'How retrieval orders are followed.' }),
   console: z
     .strictObject({
       host: z.string().min(1).default('127.0.0.1'),

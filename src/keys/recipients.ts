@@ -15,6 +15,8 @@ export interface Administrator {
   readonly recipient: string;
   /** Kept offline, for the day when the others are lost. */
   readonly recovery: boolean;
+  /** The account under which this administrator may ask for retrievals without showing an identity. */
+  readonly account?: string | undefined;
 }
 
 /** A production owner needs this many different recipients: one lost key must not be the end of its archives. */

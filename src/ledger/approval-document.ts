@@ -22,6 +22,7 @@ export const APPROVAL_KINDS = [
   'purge',
   'reschedule',
   'offboard',
+  'retrieve',
 ] as const;
 export type ApprovalKind = (typeof APPROVAL_KINDS)[number];
 

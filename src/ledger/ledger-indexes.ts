@@ -23,6 +23,7 @@ import { RECORD_INDEX_INDEXES } from './record-index.ts';
 import { RECORD_MARKS_INDEXES } from './record-marks.ts';
 import { RETRIEVALS_INDEXES } from './retrievals.ts';
 import { ROSTERS_INDEXES } from './rosters.ts';
+import { RETRIEVAL_ORDERS_INDEXES } from './retrieval-orders.ts';
 import { RUNS_INDEXES } from './runs.ts';
 import { UNIT_PAGES_INDEXES } from './unit-pages.ts';
 
@@ -53,3 +54,4 @@ export const LEDGER_INDEXES: readonly LedgerIndex[] = [
   ...RUNS_INDEXES,
   ...UNIT_PAGES_INDEXES,
 ];
+  ...RETRIEVAL_ORDERS_INDEXES,

@@ -1,25 +1,40 @@
 /**
- * Retrievals: what was asked of a vault so that an archive can be read.
+ * Retrievals: what is asked of a vault so that an archive, or a part of one, can be read. One document for each.
  *
- * - `requested`: the vault has the job; its output is not there yet. A crash between the vault's answer and this
- *   document leaves a job that nobody reads: it costs money, and its output expires by itself.
+ * - `wanted`: part of an order (retrieval-orders.ts); the vault was not asked yet.
+ * - `asking`: written before the vault is asked, with whoever asks. After a crash the vault's own jobs are looked at
+ *   first (each carries the retrieval's id), so that nothing is paid for twice.
+ * - `requested`: the vault has the job; its output is not there yet.
  * - `ready`: the output is there until `expiresAt`.
+ * - `fetched`: the output, sealed as it is, lies in the folder for retrievals until `keepUntil`; the vault may drop its own.
  * - `read`: a restore has read it to the end.
  * - `cancelled`: a person no longer wants it; the vault goes on, nobody reads it.
- * - `expired`: the vault dropped the job or its output before anyone read it to the end.
+ * - `expired`: the vault dropped the job or its output, or the fetched file was kept long enough, before anyone read it.
+ * - `failed`: it cannot be asked for; `failure` says why.
  *
- * `requested` and `ready` are live: while one is live its archive is not purged.
+ * All up to `fetched` are live: while one is live its archive is not purged.
  */
 import type { Clock } from '../clock.ts';
 import { MoraineError } from '../errors.ts';
-import type { ArchiveId } from '../ids.ts';
+import type { ArchiveId, WorkerId } from '../ids.ts';
 import type { ByteRange, Tier, VaultLocation } from '../vault/port.ts';
 import type { LedgerIndex } from './indexes.ts';
 import type { Filter, LedgerDocument, Store, StoreCollection } from './store.ts';
 import { update } from './update.ts';
 import { LEDGER_VERSION, readableCollection } from './versions.ts';
 
-export type RetrievalState = 'requested' | 'ready' | 'read' | 'cancelled' | 'expired';
+export const RETRIEVAL_STATES = [
+  'wanted',
+  'asking',
+  'requested',
+  'ready',
+  'fetched',
+  'read',
+  'cancelled',
+  'expired',
+  'failed',
+] as const;
+export type RetrievalState = (typeof RETRIEVAL_STATES)[number];
 
 export interface RetrievalDocument extends LedgerDocument {
   readonly archive: ArchiveId;
@@ -28,9 +43,23 @@ export interface RetrievalDocument extends LedgerDocument {
   readonly tier: Tier;
   /** Part of the file; null for all of it. */
   readonly range: ByteRange | null;
+  /** Empty until the vault has accepted the job. */
   readonly jobId: string;
   readonly state: RetrievalState;
+  /** When it was asked of us. */
   readonly requestedAt: Date;
+  /** The order that it is part of. Absent: none. */
+  readonly order?: string;
+  /** Only of a part of the file: the segments that it is wanted for. */
+  readonly segments?: readonly number[];
+  /** From `asking` on: who asks the vault, and since when. */
+  readonly askedBy?: WorkerId;
+  readonly askedAt?: Date;
+  /** From `fetched` on. */
+  readonly fetchedAt?: Date;
+  readonly keepUntil?: Date;
+  /** Code of the error; only in `failed`. */
+  readonly failure?: string;
   readonly expectedAt: Date | null;
   /** Both by the vault's time, from `ready` on. */
   readonly readyAt: Date | null;
@@ -44,43 +73,112 @@ const RETRIEVALS = 'retrievals';
 export const RETRIEVALS_INDEXES: readonly LedgerIndex[] = [
   { collection: RETRIEVALS, keys: { archive: 1, state: 1 } },
   { collection: RETRIEVALS, keys: { state: 1 } },
+  { collection: RETRIEVALS, keys: { order: 1, state: 1 } },
 ];
 
 /** Every legal move. A state without moves is an end. */
 export const RETRIEVAL_MOVES: Readonly<Record<RetrievalState, readonly RetrievalState[]>> = {
+  wanted: ['asking', 'cancelled', 'failed'],
+  // Back to `wanted`: the vault refused for now, and nothing was begun.
+  asking: ['wanted', 'requested', 'cancelled', 'failed'],
   // `read` straight from `requested`: the reader may be the first to see that the output is there.
   requested: ['ready', 'read', 'cancelled', 'expired'],
-  ready: ['read', 'cancelled', 'expired'],
+  ready: ['fetched', 'read', 'cancelled', 'expired'],
+  fetched: ['read', 'cancelled', 'expired'],
   read: [],
   cancelled: [],
   expired: [],
+  failed: [],
 };
 
-const LIVE: readonly RetrievalState[] = ['requested', 'ready'];
+export const LIVE_RETRIEVAL_STATES = [
+  'wanted',
+  'asking',
+  'requested',
+  'ready',
+  'fetched',
+] as const satisfies readonly RetrievalState[];
 
-/** Remembers a job that the vault accepted. `id` is chosen by the caller; the same id again changes nothing. */
-export async function rememberRetrieval(
+export function isLiveRetrieval({ state }: Pick<RetrievalDocument, 'state'>): boolean {
+  return LIVE_RETRIEVAL_STATES.some((live) => live === state);
+}
+
+export type WantedRetrieval = Pick<
+  RetrievalDocument,
+  'archive' | 'location' | 'vaultArchiveId' | 'tier' | 'range' | 'order' | 'segments'
+> & { readonly id: string };
+
+/** Writes down what is wanted before the vault is asked. Ids are chosen by the caller; one that is there stays as it is. */
+export async function wantRetrievals(store: Store, clock: Clock, wanted: readonly WantedRetrieval[]): Promise<void> {
+  const requestedAt = clock.now();
+  await retrievals(store).insertMany(
+    wanted.map(({ id, ...facts }) => ({
+      _id: id,
+      v: LEDGER_VERSION,
+      ...facts,
+      jobId: '',
+      expectedAt: null,
+      state: 'wanted' as const,
+      requestedAt,
+      readyAt: null,
+      expiresAt: null,
+      endedAt: null,
+    })),
+  );
+}
+
+/** Before the vault is asked. Idempotent for the same worker; throws ILLEGAL_MOVE for one that was asked for or has ended. */
+export async function markAsking(store: Store, clock: Clock, id: string, by: WorkerId): Promise<RetrievalDocument> {
+  return await update(retrievals(store), id, (document) => {
+    assertMove(document, 'asking', ['wanted', 'asking']);
+    return { ...document, state: 'asking', askedBy: by, askedAt: clock.now() };
+  });
+}
+
+/** The vault has accepted it. Idempotent. A retrieval that was cancelled meanwhile stays cancelled. */
+export async function markRequested(
+  store: Store,
+  id: string,
+  job: { readonly jobId: string; readonly expectedAt: Date | null },
+): Promise<RetrievalDocument> {
+  return await update(retrievals(store), id, (document) =>
+    document.state === 'asking' ? { ...document, state: 'requested', ...job } : null,
+  );
+}
+
+/** The vault has begun nothing: it is asked again later. */
+export async function markNotAsked(store: Store, id: string): Promise<RetrievalDocument> {
+  return await update(retrievals(store), id, (document) =>
+    document.state === 'asking' ? { ...document, state: 'wanted' } : null,
+  );
+}
+
+/** It cannot be asked for: `failure` is the code of the error. Idempotent. */
+export async function failRetrieval(
   store: Store,
   clock: Clock,
-  retrieval: Pick<
-    RetrievalDocument,
-    'archive' | 'location' | 'vaultArchiveId' | 'tier' | 'range' | 'jobId' | 'expectedAt'
-  > & {
-    readonly id: string;
-  },
+  id: string,
+  failure: string,
 ): Promise<RetrievalDocument> {
-  const { id, ...facts } = retrieval;
-  await retrievals(store).insert({
-    _id: id,
-    v: LEDGER_VERSION,
-    ...facts,
-    state: 'requested',
-    requestedAt: clock.now(),
-    readyAt: null,
-    expiresAt: null,
-    endedAt: null,
-  });
-  return await getRetrieval(store, id);
+  return await move(store, id, 'failed', (document) => ({
+    ...document,
+    state: 'failed',
+    failure,
+    endedAt: clock.now(),
+  }));
+}
+
+/** Its output lies in the folder for retrievals. Idempotent. */
+export async function markFetched(
+  store: Store,
+  id: string,
+  file: { readonly fetchedAt: Date; readonly keepUntil: Date },
+): Promise<RetrievalDocument> {
+  return await move(store, id, 'fetched', (document) => ({ ...document, state: 'fetched', ...file }));
+}
+
+export async function countRetrievals(store: Store, filter: Filter): Promise<number> {
+  return await retrievals(store).count(filter);
 }
 
 export async function getRetrieval(store: Store, id: string): Promise<RetrievalDocument> {
@@ -116,7 +214,8 @@ export async function endRetrieval(
 /** Retrievals of the archive that forbid its purge, oldest first. */
 export async function liveRetrievals(store: Store, archive: ArchiveId): Promise<readonly RetrievalDocument[]> {
   const live: RetrievalDocument[] = [];
-  for await (const document of findRetrievals(store, { archive, state: { $in: LIVE } })) live.push(document);
+  for await (const document of findRetrievals(store, { archive, state: { $in: LIVE_RETRIEVAL_STATES } }))
+    live.push(document);
   return live;
 }
 
@@ -133,12 +232,19 @@ function move(
 ): Promise<RetrievalDocument> {
   return update(retrievals(store), id, (document) => {
     if (document.state === to) return null;
-    if (!RETRIEVAL_MOVES[document.state]?.includes(to)) {
-      throw new MoraineError('ILLEGAL_MOVE', `Retrieval ${id} is ${document.state} and cannot become ${to}.`, {
-        ids: { retrieval: id, archive: document.archive },
-      });
-    }
+    assertMove(document, to);
     return change(document);
+  });
+}
+
+function assertMove(
+  { _id, archive, state }: RetrievalDocument,
+  to: RetrievalState,
+  from: readonly RetrievalState[] = [],
+): void {
+  if (from.includes(state) || RETRIEVAL_MOVES[state]?.includes(to)) return;
+  throw new MoraineError('ILLEGAL_MOVE', `Retrieval ${_id} is ${state} and cannot become ${to}.`, {
+    ids: { retrieval: _id, archive },
   });
 }
 

@@ -4,7 +4,8 @@
  * done; the same act goes on then.
  *
  * Always needed, whatever moraine.yaml says: exceptions, for they do nothing without, purges before their due date,
- * earlier purge dates, and the end of a customer. In production everything else, too; the review before every purge only where it is configured, or listed.
+ * earlier purge dates, and the end of a customer. In production everything else, too; the review before every purge only where it is configured, or listed, and retrievals
+ * where they are listed.
  */
 import type { Json } from '../canonical-json.ts';
 import { MoraineError } from '../errors.ts';
@@ -19,6 +20,8 @@ import {
 import { approvalHash, askApproval, liveApprovals, newestRound } from '../ledger/approvals.ts';
 import type { Context } from './context.ts';
 
+/** Only where moraine.yaml lists them: what they stand before destroys nothing by surprise, or nothing at all. */
+const ONLY_LISTED: readonly ApprovalKind[] = ['purge', 'retrieve'];
 const ALWAYS: readonly ApprovalKind[] = ['exception', 'early-purge', 'reschedule', 'offboard'];
 
 export interface ApprovalRequest {
@@ -39,7 +42,9 @@ export function isApprovalRequired(context: Context, kind: ApprovalKind): boolea
   const { required, purgeStages } = rulesOf(context);
   if (kind === 'purge' && purgeStages !== null) return true;
   if (required !== null) return required.includes(kind);
-  return context.installation.environment === 'production' && kind !== 'purge' && APPROVAL_KINDS.includes(kind);
+  return (
+    context.installation.environment === 'production' && !ONLY_LISTED.includes(kind) && APPROVAL_KINDS.includes(kind)
+  );
 }
 
 /**

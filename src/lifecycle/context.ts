@@ -9,6 +9,7 @@ import type { Store } from '../ledger/store.ts';
 import type { Notifying } from '../notify/port.ts';
 import type { AttachmentsPort, SourcePort } from '../source/port.ts';
 import type { VaultLocation, VaultPort } from '../vault/port.ts';
+import type { RetrievalFiles } from '../vault/retrieval-files.ts';
 import type { Placement } from './placement.ts';
 
 export type Environment = 'production' | 'non-production' | 'sandbox';
@@ -30,6 +31,13 @@ export interface Progress {
   cleared?(outcome: string, records: number): void;
   /** An archive changed its state. */
   moved?(archive: string, to: string): void;
+}
+
+export interface RetrievalSettings {
+  /** Where outputs are fetched to before they expire; null: they stay in the vault until they are read. */
+  readonly files: RetrievalFiles | null;
+  /** Retrievals that the vaults work on at once, of one order. */
+  readonly inFlight: number;
 }
 
 export interface Context {
@@ -56,6 +64,8 @@ export interface Context {
   readonly placement?: Placement;
   /** How owners are told; absent: they are not. */
   readonly notifying?: Notifying;
+  /** How retrieval orders are followed; absent: the defaults, and nothing is fetched. */
+  readonly retrievals?: RetrievalSettings;
   /** Aborted when the work is to stop; acts look at it before every outside call. */
   readonly signal?: AbortSignal | undefined;
 }

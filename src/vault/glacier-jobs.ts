@@ -4,6 +4,7 @@ import {
   GetJobOutputCommand,
   type GlacierJobDescription,
   InitiateJobCommand,
+  ListJobsCommand,
 } from '@aws-sdk/client-glacier';
 import { MIB, treeHash } from '../archive/tree-hash.ts';
 import { MoraineError } from '../errors.ts';
@@ -32,6 +33,8 @@ const JOB_MS: Readonly<Record<string, number>> = {
 };
 const INVENTORY_JOB_MS = 300 * MINUTE_MS;
 const INVENTORY_CHUNK_BYTES = 4 * MIB;
+/** The most that the service lists at once. */
+const JOBS_A_PAGE = 50;
 
 /** On the way back nothing is sent again by itself, as it is on the way out. */
 const OTHER_BYTES_HINT = 'Run it again. If it happens again, `moraine retrieve cancel` and retrieve the archive anew.';
@@ -58,7 +61,7 @@ export async function requestRetrieval(
   location: VaultLocation,
   vaultArchiveId: string,
   tier: Tier,
-  range: ByteRange | null,
+  { range, mark }: { readonly range: ByteRange | null; readonly mark: string | undefined },
 ): Promise<string> {
   const reply = await translating(
     { what: 'ask for a retrieval', location, effect: 'A retrieval may have been asked for, which costs money.' },
@@ -70,12 +73,36 @@ export async function requestRetrieval(
             Type: 'archive-retrieval',
             ArchiveId: vaultArchiveId,
             Tier: GLACIER_TIERS[tier],
+            ...(mark === undefined ? {} : { Description: mark }),
             ...(range === null ? {} : { RetrievalByteRange: `${range.start}-${range.end - 1}` }),
           },
         }),
       ),
   );
   return required(reply.jobId, 'a job id');
+}
+
+/** Looks through the vault's jobs; the service lists those of about the last day. A failed one is as good as none. */
+export async function findRetrieval(
+  context: GlacierContext,
+  location: VaultLocation,
+  vaultArchiveId: string,
+  mark: string,
+): Promise<string | null> {
+  const asking = { what: 'list the jobs', location, effect: null };
+  for (let marker: string | undefined; ; ) {
+    const page: { readonly limit: number; readonly marker?: string } =
+      marker === undefined ? { limit: JOBS_A_PAGE } : { limit: JOBS_A_PAGE, marker };
+    const { JobList = [], Marker } = await translating(asking, () =>
+      context.client.send(new ListJobsCommand({ ...addressOf(location), ...page })),
+    );
+    const found = JobList.find(
+      (job) => job.JobDescription === mark && job.ArchiveId === vaultArchiveId && job.StatusCode !== 'Failed',
+    );
+    if (found !== undefined) return required(found.JobId, 'a job id');
+    if (Marker == null || Marker === '') return null;
+    marker = Marker;
+  }
 }
 
 export async function jobState(context: GlacierContext, location: VaultLocation, jobId: string): Promise<JobState> {

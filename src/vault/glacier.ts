@@ -90,9 +90,19 @@ export class GlacierVault implements VaultPort {
     return estimateRetrieval('glacier', bytes, tier);
   }
 
-  async requestRetrieval(location: VaultLocation, vaultArchiveId: string, tier: Tier, range: ByteRange | null) {
+  async requestRetrieval(
+    location: VaultLocation,
+    vaultArchiveId: string,
+    tier: Tier,
+    range: ByteRange | null,
+    mark?: string,
+  ) {
     assertRetrievalRange(range);
-    return jobs.requestRetrieval(this.#context, location, vaultArchiveId, tier, range);
+    return jobs.requestRetrieval(this.#context, location, vaultArchiveId, tier, { range, mark });
+  }
+
+  findRetrieval(location: VaultLocation, vaultArchiveId: string, _range: ByteRange | null, mark: string) {
+    return jobs.findRetrieval(this.#context, location, vaultArchiveId, mark);
   }
 
   retrievalState(location: VaultLocation, jobId: string) {

@@ -1,6 +1,6 @@
 /** One vault of the fake: what it holds, what it held, and its jobs. */
 import { randomBytes } from 'node:crypto';
-import { treeHash as treeHashOf } from '../archive/tree-hash.ts';
+import { MIB, treeHash as treeHashOf } from '../archive/tree-hash.ts';
 import { MoraineError } from '../errors.ts';
 import type { ByteRange, JobState, UploadIntent } from './port.ts';
 
@@ -31,6 +31,7 @@ export type MemoryJob =
       readonly readyAt: Date;
       readonly archive: MemoryArchive;
       readonly range: ByteRange | null;
+      readonly mark?: string | undefined;
     };
 
 const DAY_MS = 24 * 3_600_000;
@@ -74,6 +75,27 @@ export class MemoryVaultRecord {
     const jobId = randomBytes(16).toString('base64url');
     this.#jobs.set(jobId, job);
     return jobId;
+  }
+
+  addRetrieval(
+    vaultArchiveId: string,
+    of: { readonly readyAt: Date; readonly range: ByteRange | null; readonly mark: string | undefined },
+  ): string {
+    const archive = this.archive(vaultArchiveId);
+    const bytes = archive.bytes.byteLength;
+    const { range } = of;
+    if (range !== null && (range.end > bytes || (range.end % MIB !== 0 && range.end !== bytes))) {
+      throw new MoraineError('VAULT_REFUSED', `The range ${range.start}-${range.end} is not one of ${bytes} bytes.`);
+    }
+    return this.addJob({ kind: 'retrieval', archive, ...of });
+  }
+
+  findRetrieval(vaultArchiveId: string, mark: string, now: Date): string | null {
+    for (const [jobId, job] of this.#jobs) {
+      const isIt = job.kind === 'retrieval' && job.mark === mark && job.archive.vaultArchiveId === vaultArchiveId;
+      if (isIt && this.jobState(jobId, now).state !== 'gone') return jobId;
+    }
+    return null;
   }
 
   jobState(jobId: string, now: Date): JobState {

@@ -261,26 +261,23 @@ export class MemoryVault implements VaultPort {
     return estimateRetrieval('glacier', bytes, tier);
   }
 
-  requestRetrieval(
-    location: VaultLocation,
-    vaultArchiveId: string,
-    tier: Tier,
-    range: ByteRange | null,
-  ): Promise<string> {
+  requestRetrieval(...asked: Parameters<VaultPort['requestRetrieval']>): Promise<string> {
+    const [location, vaultArchiveId, tier, range, mark] = asked;
     return this.#faults.answer('requestRetrieval', () => {
       assertRetrievalRange(range);
-      const vault = this.#vault(location);
-      const archive = vault.archive(vaultArchiveId);
-      const bytes = archive.bytes.byteLength;
-      if (range !== null && (range.end > bytes || (range.end % MIB !== 0 && range.end !== bytes))) {
-        throw new MoraineError('VAULT_REFUSED', `The range ${range.start}-${range.end} is not one of ${bytes} bytes.`);
-      }
-      return vault.addJob({ kind: 'retrieval', readyAt: this.#later(TIER_MS[tier]), archive, range });
+      return this.#vault(location).addRetrieval(vaultArchiveId, { readyAt: this.#later(TIER_MS[tier]), range, mark });
     });
   }
 
   retrievalState(location: VaultLocation, jobId: string): Promise<JobState> {
     return this.#faults.answer('retrievalState', () => this.#vault(location).jobState(jobId, this.now()));
+  findRetrieval(...asked: Parameters<VaultPort['findRetrieval']>): Promise<string | null> {
+    const [location, vaultArchiveId, , mark] = asked;
+    return this.#faults.answer('findRetrieval', () =>
+      this.#vault(location).findRetrieval(vaultArchiveId, mark, this.now()),
+    );
+  }
+
   }
 
   readRetrieval(location: VaultLocation, jobId: string, range: ByteRange): Promise<Uint8Array> {

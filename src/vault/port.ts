@@ -148,10 +148,19 @@ export interface VaultPort {
     range: ByteRange | null,
   ): Promise<string>;
   retrievalState(location: VaultLocation, jobId: string): Promise<JobState>;
+  /** `mark` is written beside the job where the service can, for {@link findRetrieval}: at most 1,024 printable characters. */
   /** Bytes [start, end) of the retrieval's output (offsets count from the start of the retrieved range). At most 64 MiB at once. RETRIEVAL_NOT_READY before it is ready, VAULT_NOT_FOUND when the output is gone. Verifies the service's checksum of the range where it sends one. */
   readRetrieval(location: VaultLocation, jobId: string, range: ByteRange): Promise<Uint8Array>;
   /** Idempotent. Throws VAULT_VETO when a lock refuses. `at` is the end of the second in the Date header of the reply. */
   deleteArchive(location: VaultLocation, claim: PurgeClaim): Promise<{ readonly at: Date }>;
   /** Removes a complete upload of an attempt that the ledger abandoned. */
+    mark?: string,
   deleteAbandoned(location: VaultLocation, vaultArchiveId: string, proof: AbandonedUpload): Promise<void>;
+  /** A job that was accepted although its reply was lost, by its mark; for S3, which keeps none: by its object. Null: there is none. */
+  findRetrieval(
+    location: VaultLocation,
+    vaultArchiveId: string,
+    range: ByteRange | null,
+    mark: string,
+  ): Promise<string | null>;
 }

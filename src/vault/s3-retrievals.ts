@@ -49,6 +49,17 @@ export async function requestRetrieval(
   return jobId;
 }
 
+/** S3 keeps no job: a restored copy, or one that is under way, serves whoever asked for it. */
+export async function findRetrieval(
+  context: S3Context,
+  location: VaultLocation,
+  vaultArchiveId: string,
+  range: ByteRange | null,
+): Promise<string | null> {
+  const jobId = jobIdOf(vaultArchiveId, range);
+  return (await retrievalState(context, location, jobId)).state === 'gone' ? null : jobId;
+}
+
 export async function retrievalState(context: S3Context, location: VaultLocation, jobId: string): Promise<JobState> {
   const { key, versionId } = jobOf(jobId);
   try {

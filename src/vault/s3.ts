@@ -112,6 +112,10 @@ export class S3Vault implements VaultPort {
     return retrievals.requestRetrieval(this.#context, location, vaultArchiveId, tier, range);
   }
 
+  findRetrieval(location: VaultLocation, vaultArchiveId: string, range: ByteRange | null) {
+    return retrievals.findRetrieval(this.#context, location, vaultArchiveId, range);
+  }
+
   retrievalState(location: VaultLocation, jobId: string) {
     return retrievals.retrievalState(this.#context, location, jobId);
   }

@@ -19,12 +19,13 @@ import { AuditLog } from '../../src/ledger/audit.ts';
 import { partitionId } from '../../src/ledger/partitions.ts';
 import { publishPolicy } from '../../src/ledger/policies.ts';
 import { quarantineArchiveEntry, quarantineRecords } from '../../src/ledger/quarantine.ts';
-import { markRetrievalReady, rememberRetrieval } from '../../src/ledger/retrievals.ts';
+import { markRetrievalReady } from '../../src/ledger/retrievals.ts';
 import { endRun, startRun } from '../../src/ledger/runs.ts';
 import { ARCHIVE_STATES, type ArchiveState } from '../../src/ledger/states.ts';
 import { certify } from '../../src/lifecycle/certificate.ts';
 import { loadPolicy } from '../../src/policy/load.ts';
 import { type Policy, policyVersion } from '../../src/policy/policy.ts';
+import { askedRetrieval } from '../harness/a-retrieval.ts';
 import { seedAgreements } from './seeded-agreements.ts';
 
 const DAY_MS = 86_400_000;
@@ -435,6 +436,6 @@ async function fillRetrievals(app: App, all: readonly ArchiveDocument[], now: Da
     range: null,
     expectedAt: chain.at(0).now(),
   } as const;
-  await rememberRetrieval(store, chain.at(-0.2), { id: 'seeded-ready', jobId: 'job-1', ...asked });
+  await askedRetrieval(store, chain.at(-0.2), { id: 'seeded-ready', jobId: 'job-1', ...asked });
   await markRetrievalReady(store, 'seeded-ready', { readyAt: chain.at(-0.05).now(), expiresAt: chain.at(0.95).now() });
 }

@@ -10,10 +10,9 @@ import {
   dropInventoryJob,
   getInventory,
   needInventory,
-  openInventories,
+  pagedVaults,
   rememberInventoryJob,
   takeInventory,
-  wantedInventories,
 } from '../../src/ledger/inventories.ts';
 import { LEDGER_INDEXES } from '../../src/ledger/ledger-indexes.ts';
 import {
@@ -46,14 +45,14 @@ import {
 import {
   endRetrieval,
   liveRetrievals,
+  markFetched,
   markRetrievalReady,
   RETRIEVAL_MOVES,
-  type RetrievalState,
-  rememberRetrieval,
 } from '../../src/ledger/retrievals.ts';
 import { endRun, latestRuns, startRun } from '../../src/ledger/runs.ts';
 import type { LedgerDocument } from '../../src/ledger/store.ts';
 import type { VaultLocation } from '../../src/vault/port.ts';
+import { askedRetrieval } from '../harness/a-retrieval.ts';
 import { MovableClock } from '../simulation/memory-world.ts';
 
 const HOUR_MS = 3_600_000;
@@ -296,7 +295,7 @@ export function ledgerDocumentsContract(name: string, open: () => Promise<Prepar
 
     describe('retrievals', () => {
       const ask = (retrieval = 'r1') =>
-        rememberRetrieval(store, clock, {
+        askedRetrieval(store, clock, {
           id: retrieval,
           archive: id.archive('a1'),
           location: LOCATION,
@@ -322,16 +321,19 @@ export function ledgerDocumentsContract(name: string, open: () => Promise<Prepar
         expect(await liveRetrievals(store, id.archive('a2'))).toEqual([]);
       });
 
-      const states: RetrievalState[] = ['requested', 'ready', 'read', 'cancelled', 'expired'];
+      const states = ['requested', 'ready', 'fetched', 'read', 'cancelled', 'expired'] as const;
       it('every move between two states is what the table says', async () => {
         for (const from of states) {
           for (const to of states.slice(1)) {
             const retrieval = `${from} ${to}`;
             await ask(retrieval);
-            const go = (state: RetrievalState) =>
-              state === 'ready'
-                ? ready(retrieval)
-                : endRetrieval(store, clock, retrieval, state === 'requested' ? 'read' : state);
+            const go = async (state: (typeof states)[number]) => {
+              if (state === 'ready') return await ready(retrieval);
+              const file = { fetchedAt: clock.now(), keepUntil: clock.now() };
+              if (state === 'fetched') return await markFetched(store, retrieval, file);
+              return await endRetrieval(store, clock, retrieval, state === 'requested' ? 'read' : state);
+            };
+            if (from === 'fetched') await go('ready');
             if (from !== 'requested') await go(from);
             const outcome = await go(to).then(
               ({ state }) => state,
@@ -375,7 +377,7 @@ export function ledgerDocumentsContract(name: string, open: () => Promise<Prepar
 
     describe('inventories', () => {
       const event = new Date('2026-05-01T10:00:00Z');
-      const wanted = async () => (await all(wantedInventories(store, clock))).length;
+      const wanted = async () => (await all(pagedVaults(store, { neededSince: { $ne: null }, state: 'none' }))).length;
 
       it('ten workers want one: one asks; taken when later than the event, which then waits no more', async () => {
         await Promise.all(Array.from({ length: 10 }, () => needInventory(store, LOCATION, event)));
@@ -384,7 +386,7 @@ export function ledgerDocumentsContract(name: string, open: () => Promise<Prepar
         );
         expect(claims.filter(Boolean)).toHaveLength(1);
         await rememberInventoryJob(store, clock, LOCATION, 'j1');
-        expect((await all(openInventories(store))).map(({ jobId }) => jobId)).toEqual(['j1']);
+        expect(await all(pagedVaults(store, { state: 'requested' }))).toEqual([LOCATION]);
         expect(await wanted()).toBe(0);
         await takeInventory(store, LOCATION, { jobId: 'j1', inventoryDate: new Date(event.getTime() + 1) });
         expect(await wanted()).toBe(0);

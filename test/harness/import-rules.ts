@@ -67,6 +67,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'src/source/port.ts',
     'src/source/bson-order.ts',
     'src/vault/port.ts',
+    'src/vault/retrieval-files.ts',
     'src/keys/port.ts',
     ...NOTIFY_WORDS,
   ],
@@ -75,7 +76,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 const ADAPTERS = [
   /^src\/(source|ledger|vault)\/(mongo|memory|glacier|s3)\b[\w-]*\.ts$/,
   /^src\/source\/(raw-command|guarded-delete)\.ts$/,
-  /^src\/vault\/(create-vault|aws-client)\.ts$/,
+  /^src\/vault\/(create-vault|aws-client|retrieval-folder)\.ts$/,
   /^src\/keys\/(keys|key-store)\.ts$/,
   /^src\/notify\/(smtp|ses|sns|webhook|memory-way|create-ways)\.ts$/,
 ];

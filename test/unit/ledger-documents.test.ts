@@ -57,10 +57,10 @@ import {
   getRetrieval,
   liveRetrievals,
   markRetrievalReady,
-  rememberRetrieval,
 } from '../../src/ledger/retrievals.ts';
 import { endRun, latestRuns, startRun } from '../../src/ledger/runs.ts';
 import { type LedgerDocument, MAX_CLASHES } from '../../src/ledger/store.ts';
+import { ASKING_WORKER, askedRetrieval } from '../harness/a-retrieval.ts';
 import { ACME } from '../harness/a-hold.ts';
 import { LOCATION } from '../harness/an-archive.ts';
 import { LedgerWorld, watched } from '../harness/ledger-world.ts';
@@ -409,7 +409,7 @@ describe('marks of records', () => {
 describe('retrievals', () => {
   const facts = { location: LOCATION, vaultArchiveId: 'va1', tier: 'bulk', range: null, jobId: 'j1' } as const;
   const ask = (name: string, archive = 'a1') =>
-    rememberRetrieval(world.store, world.clock, {
+    askedRetrieval(world.store, world.clock, {
       id: name,
       archive: id.archive(archive),
       ...facts,
@@ -419,7 +419,8 @@ describe('retrievals', () => {
   test('all of it, from its request to its end', async () => {
     const requestedAt = now();
     const open = { state: 'requested', requestedAt, readyAt: null, expiresAt: null, endedAt: null };
-    const expected = { _id: 'r1', v: 1, rev: 0, archive: 'a1', ...facts, expectedAt: after(9), ...open };
+    const asked = { askedBy: ASKING_WORKER, askedAt: now() };
+    const expected = { _id: 'r1', v: 1, rev: 2, archive: 'a1', ...facts, expectedAt: after(9), ...open, ...asked };
     expect(await ask('r1')).toEqual(expected);
     world.advance(1_000);
     // The same id again changes nothing.
@@ -427,12 +428,12 @@ describe('retrievals', () => {
     const output = { readyAt: after(1), expiresAt: after(2) };
     expect(await markRetrievalReady(world.store, 'r1', output)).toEqual({
       ...expected,
-      rev: 1,
+      rev: 3,
       state: 'ready',
       ...output,
     });
     const ended = await endRetrieval(world.store, world.clock, 'r1', 'read');
-    expect(ended).toEqual({ ...expected, rev: 2, state: 'read', ...output, endedAt: now() });
+    expect(ended).toEqual({ ...expected, rev: 4, state: 'read', ...output, endedAt: now() });
     world.advance(1_000);
     expect(await endRetrieval(world.store, world.clock, 'r1', 'read')).toEqual(ended);
   });

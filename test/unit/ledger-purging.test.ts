@@ -16,9 +16,10 @@ import {
   stepBack,
   takeBackAsking,
 } from '../../src/ledger/purging.ts';
-import { endRetrieval, rememberRetrieval } from '../../src/ledger/retrievals.ts';
+import { endRetrieval } from '../../src/ledger/retrievals.ts';
 import { PurgeClaim } from '../../src/ledger/warrants.ts';
 import { ACME, aHold } from '../harness/a-hold.ts';
+import { askedRetrieval } from '../harness/a-retrieval.ts';
 import { anArchive, LOCATION } from '../harness/an-archive.ts';
 import { LedgerWorld, watched } from '../harness/ledger-world.ts';
 
@@ -50,7 +51,7 @@ async function purge(lease: ArchiveLease, asOf = DUE): Promise<ClaimResult> {
 }
 
 async function retrieve(retrieval = 'r1', archive: ArchiveId = A1): Promise<void> {
-  await rememberRetrieval(world.store, world.clock, {
+  await askedRetrieval(world.store, world.clock, {
     id: retrieval,
     archive,
     location: LOCATION,

@@ -1,13 +1,16 @@
 /** Retrievals, call by call: one is paid for once, a purge that comes in between is seen, and one that ended keeps no archive. */
 import { beforeEach, expect, test } from 'vitest';
+import { MoraineError } from '../../src/errors.ts';
 import { id } from '../../src/ids.ts';
 import type { ArchiveDocument } from '../../src/ledger/archive-document.ts';
 import { archives, getArchive } from '../../src/ledger/archives.ts';
 import { auditEntries } from '../../src/ledger/audit.ts';
-import { findRetrievals, liveRetrievals } from '../../src/ledger/retrievals.ts';
+import { findRetrievals, getRetrieval, liveRetrievals, wantRetrievals } from '../../src/ledger/retrievals.ts';
 import type { ArchiveState } from '../../src/ledger/states.ts';
 import type { Context } from '../../src/lifecycle/context.ts';
 import {
+  ASKING_ENDS_MS,
+  askVault,
   cancelRetrieval,
   estimateRetrieval,
   refreshRetrieval,
@@ -97,17 +100,44 @@ test('asked for twice: the vault is asked once; ready, it is the same still; end
   expect((await ask(counting))._id).toBe(first._id);
   world.vault.advance(6);
   expect(await ask(counting)).toMatchObject({ _id: first._id, state: 'ready', readyAt: expect.any(Date) });
-  expect(asked).toEqual([[archive.vault, archive.stored?.vaultArchiveId, 'standard', null]]);
+  expect(asked).toEqual([[archive.vault, archive.stored?.vaultArchiveId, 'standard', null, first._id]]);
   await cancelRetrieval(context, first._id);
   expect((await ask(counting))._id).not.toBe(first._id);
   expect(asked).toHaveLength(2);
 });
 
-test('the vault refuses: the intent is told, and nothing is remembered', async () => {
+test('the vault is away: the intent is told, and what nobody follows is given up', async () => {
   world.vault.failNext('requestRetrieval', 'unavailable');
   await expect(ask()).rejects.toMatchObject({ code: 'VAULT_UNAVAILABLE' });
-  expect(await states()).toEqual([]);
+  expect(await states()).toEqual(['cancelled']);
   expect(await told()).toMatchObject([{ phase: 'intent' }]);
+});
+
+test('the reply of the vault is lost: asked again, its job is found and not paid for twice', async () => {
+  world.vault.failNext('requestRetrieval', 'lost-reply');
+  await expect(ask()).rejects.toMatchObject({ code: 'VAULT_OUTCOME_UNKNOWN' });
+  expect(await states()).toEqual(['asking']);
+  const asked: unknown[] = [];
+  const counting = withVault({
+    requestRetrieval: async (...args) => {
+      asked.push(args);
+      return 'another';
+    },
+  });
+  expect(await ask(counting)).toMatchObject({ state: 'requested', jobId: expect.not.stringMatching(/^$|another/) });
+  expect(asked).toEqual([]);
+  expect(await states()).toEqual(['requested']);
+});
+
+test('the reply is lost and nothing had arrived: it is asked for once more; while another may still ask it is left alone', async () => {
+  const away = withVault({
+    requestRetrieval: async () => Promise.reject(new MoraineError('VAULT_OUTCOME_UNKNOWN', 'cut')),
+  });
+  await expect(ask(away)).rejects.toMatchObject({ code: 'VAULT_OUTCOME_UNKNOWN' });
+  const other = { ...context, worker: id.worker('another') };
+  expect(await ask(other)).toMatchObject({ state: 'asking' });
+  world.clock.advance(ASKING_ENDS_MS);
+  expect(await ask(other)).toMatchObject({ state: 'requested', askedBy: 'another' });
 });
 
 test('it is there at once: no time is expected', async () => {
@@ -116,16 +146,20 @@ test('it is there at once: no time is expected', async () => {
   expect(await ask(quick)).toMatchObject({ state: 'ready', expectedAt: null, ...at });
 });
 
-test('a purge took the archive while the vault was asked: the retrieval is cancelled, so that nobody waits for it', async () => {
-  const racing = withVault({
-    requestRetrieval: async (...args) => {
-      const now = await getArchive(world.store, archive._id);
-      await archives(world.store).replace({ ...now, state: 'purging' });
-      return await world.vault.requestRetrieval(...args);
-    },
-  });
-  await expect(ask(racing)).rejects.toMatchObject({ code: 'ARCHIVE_NOT_RETRIEVABLE' });
-  expect(await states()).toEqual(['cancelled']);
+test('a purge took the archive before the vault was asked: it has failed, and nobody waits for it', async () => {
+  const wanted = {
+    archive: archive._id,
+    location: archive.vault,
+    vaultArchiveId: 'va',
+    tier: 'bulk',
+    range: null,
+  } as const;
+  await wantRetrievals(world.store, world.clock, [{ id: 'r1', ...wanted }]);
+  await archives(world.store).replace({ ...(await getArchive(world.store, archive._id)), state: 'purging' });
+  const silent = withVault({ requestRetrieval: async () => Promise.reject(new Error('not to be asked')) });
+  const retrieval = await getRetrieval(world.store, 'r1');
+  await expect(askVault(silent, retrieval)).rejects.toMatchObject({ code: 'ARCHIVE_NOT_RETRIEVABLE' });
+  expect(await getRetrieval(world.store, 'r1')).toMatchObject({ state: 'failed', failure: 'ARCHIVE_NOT_RETRIEVABLE' });
   expect(await liveRetrievals(world.store, archive._id)).toEqual([]);
 });
 

@@ -111,8 +111,10 @@ export function vaultPort(process: SimulatedProcess, servers: Servers): VaultPor
         });
         return inventory;
       }),
-    requestRetrieval: (location, vaultArchiveId, tier, range) =>
-      call('requestRetrieval', () => real.requestRetrieval(location, vaultArchiveId, tier, range)),
+    requestRetrieval: (location, vaultArchiveId, tier, range, mark) =>
+      call('requestRetrieval', () => real.requestRetrieval(location, vaultArchiveId, tier, range, mark)),
+    findRetrieval: (location, vaultArchiveId, range, mark) =>
+      call('findRetrieval', () => real.findRetrieval(location, vaultArchiveId, range, mark)),
     retrievalState: (location, jobId) => call('retrievalState', () => real.retrievalState(location, jobId)),
     readRetrieval: (location, jobId, range) =>
       call(
