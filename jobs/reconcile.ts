@@ -1,21 +1,21 @@
 /** The repeated looks at the vaults: inventories, with what waited for them, and retrievals. */
 import { endRun, startRun } from '../src/ledger/runs.ts';
 import { reconcile as reconcileVaults } from '../src/lifecycle/reconcile.ts';
+import { tellProofs } from '../src/lifecycle/proofs.ts';
 import { refreshRetrievals } from '../src/lifecycle/retrieve.ts';
 import type { Act } from './act.ts';
 
 export const reconcile: Act<'reconcile'> = async ({ context, put }, { by }) => {
   const { clock, store } = context;
+  await tellProofs(context);
   // The whole comparison with every vault and the source is a person's: `moraine reconcile`.
   const report = await reconcileVaults(context, { all: false, source: false });
+  // What is not named here (there may be millions) the sweep after this one finds, as it finds what was lost.
   for (const archive of report.verified) await put('clear', { archive });
+  const { verified, confirmed, missing, quarantined, strays, findings } = report.counts;
   const totals = {
     vaults: report.vaults.length,
-    verified: report.verified.length,
-    confirmed: report.confirmed.length,
-    missing: report.missing.length,
-    quarantined: report.quarantined.length,
-    strays: report.strays.length,
+    ...{ verified, confirmed, missing, quarantined, strays, findings },
     removedUploads: report.removedUploads,
   };
   if (report.vaults.some(({ state }) => state === 'compared' || state === 'failed')) {

@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { errorClass } from '../errors.ts';
 import { type Context, dueNow } from '../lifecycle/context.ts';
 import { type ReconcileReport, reconcile } from '../lifecycle/reconcile.ts';
+import { joinReports } from '../lifecycle/reconcile-report.ts';
 import { acting, EXIT, newCommand, type Session } from './command.ts';
 import { worst } from './exit-code.ts';
 import { waitForNextLook, waitingUntil } from './follow.ts';
@@ -51,15 +52,10 @@ export function reconcileCommand(): Command {
             );
             await waitForNextLook(context, look);
             // Asking for all again would never end: each look would need an inventory later than itself.
-            value = joined(value, await reconcile(context, { all: false, source: false }));
+            value = joinReports(value, await reconcile(context, { all: false, source: false }));
           }
-          const { verified, confirmed, missing, quarantined } = value;
-          const totals = {
-            verified: verified.length,
-            confirmed: confirmed.length,
-            missing: missing.length,
-            quarantined: quarantined.length,
-          };
+          const { verified, confirmed, missing, quarantined, findings } = value.counts;
+          const totals = { verified, confirmed, missing, quarantined, findings };
           const failed = value.vaults.some(({ state }) => state === 'failed');
           return { value, totals, error: failed ? 'VAULT_UNAVAILABLE' : null };
         });
@@ -87,25 +83,16 @@ function isWaiting({ vaults }: ReconcileReport): boolean {
   return vaults.some(({ state }) => state === 'waiting');
 }
 
-function needsPerson({ missing, quarantined, strays, reappeared }: ReconcileReport): boolean {
-  return missing.length + quarantined.length + strays.length + reappeared.length > 0;
+/** Something that no earlier look has told. */
+function needsPerson({ counts, findings, quarantined }: ReconcileReport): boolean {
+  const told = new Set<string>(findings.map(({ archive }) => archive));
+  const isOther = quarantined.some((archive) => !told.has(archive));
+  return isOther || findings.some(({ isNew }) => isNew) || counts.findings > findings.length;
 }
 
-/** What several looks found together; how the vaults stand is what the last one said of each. */
-function joined(before: ReconcileReport, after: ReconcileReport): ReconcileReport {
-  const looked = new Set(after.vaults.map(({ vault }) => vault));
-  return {
-    vaults: [...before.vaults.filter(({ vault }) => !looked.has(vault)), ...after.vaults],
-    verified: [...before.verified, ...after.verified],
-    cleared: [...before.cleared, ...after.cleared],
-    confirmed: [...before.confirmed, ...after.confirmed],
-    missing: [...before.missing, ...after.missing],
-    quarantined: [...before.quarantined, ...after.quarantined],
-    strays: [...before.strays, ...after.strays],
-    reappeared: [...before.reappeared, ...after.reappeared],
-    foreign: before.foreign + after.foreign,
-    removedUploads: before.removedUploads + after.removedUploads,
-  };
+function doneLine(report: ReconcileReport, of: 'verified' | 'cleared' | 'confirmed', what: string): readonly string[] {
+  const done = report.counts[of];
+  return done === 0 ? [] : [`✓ ${counted(done, 'archive')} ${what}: ${named(report[of])}`];
 }
 
 function reportText(report: ReconcileReport): readonly string[] {
@@ -121,26 +108,17 @@ function reportText(report: ReconcileReport): readonly string[] {
             text ?? (date === null ? '' : `expected by ${instant(date)}`),
           ]),
         ),
-    ...(report.verified.length > 0
-      ? [`✓ ${counted(report.verified.length, 'archive')} verified by inventory: ${named(report.verified)}`]
-      : []),
-    ...(report.cleared.length > 0
-      ? [`✓ ${counted(report.cleared.length, 'archive')} cleared from the source: ${named(report.cleared)}`]
-      : []),
-    ...(report.confirmed.length > 0
-      ? [
-          `✓ ${counted(report.confirmed.length, 'archive')} confirmed as gone, certificates signed: ${named(report.confirmed)}`,
-        ]
-      : []),
-    ...report.missing.map((id) => `✗ ${id} should be in its vault and is not, or with other bytes.`),
+    ...doneLine(report, 'verified', 'verified by inventory'),
+    ...doneLine(report, 'cleared', 'cleared from the source'),
+    ...doneLine(report, 'confirmed', 'confirmed as gone, certificates signed'),
     ...report.quarantined.map((id) => `! ${id} went into quarantine: \`moraine archive ${id}\`.`),
-    ...report.strays.map(
-      ({ vault, vaultArchiveId }) => `! Stray in ${vault}, kept: ${vaultArchiveId} is unknown to the ledger.`,
+    ...report.findings.map(
+      ({ id, kind, vault, text, next, isNew }) =>
+        `${kind === 'missing' || kind === 'differs' ? '✗' : '!'} ${text} (${id} in ${vault}${isNew ? '' : ', told before'}) Next: \`${next}\`.`,
     ),
-    ...report.reappeared.map(
-      ({ archive, namespace, records }) =>
-        `! ${count(records)} of the records that ${archive} holds are in ${namespace} again.`,
-    ),
+    ...(report.counts.findings > report.findings.length
+      ? [`! ${count(report.counts.findings - report.findings.length)} more findings are in the ledger.`]
+      : []),
     ...(report.foreign > 0 ? [`  ${count(report.foreign)} archives of others were left alone.`] : []),
     ...(report.removedUploads > 0 ? [`  ${count(report.removedUploads)} uploads of abandoned attempts removed.`] : []),
     ...(isWaiting(report)

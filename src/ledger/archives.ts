@@ -25,6 +25,7 @@ export const ARCHIVES_INDEXES: readonly LedgerIndex[] = [
   { collection: ARCHIVES, keys: { policy: 1, state: 1, dueAt: 1 } },
   { collection: ARCHIVES, keys: { state: 1, dueAt: 1 } },
   { collection: ARCHIVES, keys: { 'vault.name': 1, 'vault.prefix': 1, state: 1 } },
+  { collection: ARCHIVES, keys: { 'vault.name': 1, 'vault.prefix': 1, 'stored.vaultArchiveId': 1 } },
   { collection: ARCHIVES, keys: { partition: 1, sequence: 1 }, unique: true },
   { collection: ARCHIVES, keys: { 'unaudited.key': 1 } },
   { collection: ARCHIVES, keys: { addendumTo: 1 } },
@@ -45,6 +46,45 @@ export async function getArchive(store: Store, archive: ArchiveId): Promise<Arch
 
 export function findArchives(store: Store, filter: Filter, options?: FindOptions): AsyncIterable<ArchiveDocument> {
   return archives(store).find(filter, options);
+}
+
+/** States in which the vault has the file, or had it once. */
+const IN_VAULT: ReadonlySet<string> = new Set([
+  ...['stored', 'verified', 'cleared', 'purging', 'purged', 'quarantined', 'confirmed'],
+]);
+/** Archives read at once: a cursor would end while what it gave is worked on. */
+const PAGE = 1_000;
+
+/** What the ledger has in a vault, by the bytes of the vault's ids; of two under one id, at the edge of a page, one. */
+export async function* archivesInVault(
+  store: Store,
+  { name, prefix }: { readonly name: string; readonly prefix: string },
+): AsyncIterable<ArchiveDocument> {
+  for (let after = ''; ; ) {
+    const page: ArchiveDocument[] = [];
+    const filter = { 'vault.name': name, 'vault.prefix': prefix, 'stored.vaultArchiveId': { $gt: after } };
+    const options = { sort: { 'stored.vaultArchiveId': 1 }, limit: PAGE } as const;
+    for await (const archive of findArchives(store, filter, options)) page.push(archive);
+    for (const archive of page) {
+      after = archive.stored?.vaultArchiveId ?? after;
+      if (IN_VAULT.has(archive.state)) yield archive;
+    }
+    if (page.length < PAGE) return;
+  }
+}
+
+/** Archives by their ids, a page at a time: for work that takes longer than a cursor lives. */
+export async function* pagedArchives(store: Store, filter: Filter): AsyncIterable<ArchiveDocument> {
+  for (let after = ''; ; ) {
+    const page: ArchiveDocument[] = [];
+    const options = { sort: { _id: 1 }, limit: PAGE } as const;
+    for await (const archive of findArchives(store, { ...filter, _id: { $gt: after } }, options)) page.push(archive);
+    for (const archive of page) {
+      after = archive._id;
+      yield archive;
+    }
+    if (page.length < PAGE) return;
+  }
 }
 
 /** The uncleared archive of a partition that lies highest: the next plan starts above its bound. Null when all are cleared. */

@@ -13,7 +13,7 @@ import type { Clock } from '../clock.ts';
 import { MoraineError } from '../errors.ts';
 import type { VaultLocation } from '../vault/port.ts';
 import type { LedgerIndex } from './indexes.ts';
-import type { LedgerDocument, Store, StoreCollection } from './store.ts';
+import type { Filter, LedgerDocument, Store, StoreCollection } from './store.ts';
 import { update } from './update.ts';
 import { LEDGER_VERSION, readableCollection } from './versions.ts';
 
@@ -116,15 +116,20 @@ export async function getInventory(store: Store, location: VaultLocation): Promi
   return await inventories(store).get(inventoryId(location));
 }
 
-/** Vaults with a job to look after. */
-export function openInventories(store: Store): AsyncIterable<InventoryDocument> {
-  return inventories(store).find({ state: 'requested' }, { sort: { _id: 1 } });
-}
+/** Vaults read at once: what is done for one may take longer than a cursor lives. */
+const PAGE = 100;
 
-/** Vaults that need an inventory and for which it may be asked now. */
-export async function* wantedInventories(store: Store, clock: Clock): AsyncIterable<InventoryDocument> {
-  for await (const inventory of inventories(store).find({ neededSince: { $ne: null } }, { sort: { _id: 1 } })) {
-    if (mayAsk(inventory, clock.now())) yield inventory;
+/** The vaults of which this holds, in the order of their ids. What changes meanwhile may come or not, nothing twice. */
+export async function* pagedVaults(store: Store, filter: Filter): AsyncIterable<VaultLocation> {
+  for (let after = ''; ; ) {
+    const page: InventoryDocument[] = [];
+    const options = { sort: { _id: 1 }, limit: PAGE } as const;
+    for await (const one of inventories(store).find({ ...filter, _id: { $gt: after } }, options)) page.push(one);
+    for (const { _id, location } of page) {
+      after = _id;
+      yield location;
+    }
+    if (page.length < PAGE) return;
   }
 }
 

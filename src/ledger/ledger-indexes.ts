@@ -9,9 +9,11 @@ import { CLEARING_INDEXES } from './clearing.ts';
 import { DELETED_ROOTS_INDEXES } from './deleted-roots.ts';
 import { DISPOSALS_INDEXES } from './disposals.ts';
 import { FACET_INDEXES } from './facet-codes.ts';
+import { FINDINGS_INDEXES } from './findings.ts';
 import { HOLDS_INDEXES } from './holds.ts';
 import type { LedgerIndex } from './indexes.ts';
 import { INVENTORIES_INDEXES } from './inventories.ts';
+import { INVENTORY_SPOOL_INDEXES } from './inventory-spool.ts';
 import { NOTIFICATIONS_INDEXES } from './notifications.ts';
 import { OFFBOARDINGS_INDEXES } from './offboardings.ts';
 import { ORPHAN_LOOKS_INDEXES } from './orphan-looks.ts';
@@ -37,11 +39,13 @@ export const LEDGER_INDEXES: readonly LedgerIndex[] = [
   ...DELETED_ROOTS_INDEXES,
   ...DISPOSALS_INDEXES,
   ...FACET_INDEXES,
+  ...FINDINGS_INDEXES,
   ...HOLDS_INDEXES,
   ...RECORD_INDEX_INDEXES,
   ...ROSTERS_INDEXES,
   ...CERTIFICATES_INDEXES,
   ...INVENTORIES_INDEXES,
+  ...INVENTORY_SPOOL_INDEXES,
   ...NOTIFICATIONS_INDEXES,
   ...OFFBOARDINGS_INDEXES,
   ...ORPHAN_LOOKS_INDEXES,

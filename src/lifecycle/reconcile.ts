@@ -4,53 +4,40 @@
  * that the ledger itself names abandoned.
  */
 import { isMoraineError } from '../errors.ts';
-import type { ArchiveId, Namespace } from '../ids.ts';
 import { raiseAlarm } from '../ledger/alarms.ts';
 import type { ArchiveDocument } from '../ledger/archive-document.ts';
-import { findArchives, settleUnaudited } from '../ledger/archives.ts';
+import { findArchives, pagedArchives, settleUnaudited } from '../ledger/archives.ts';
 import { attempts, attemptsToCleanUp, proveAbandoned } from '../ledger/attempts.ts';
 import { auditHead } from '../ledger/audit.ts';
 import { removeEndedAnnouncements } from '../ledger/in-flight.ts';
-import { needInventory, openInventories, wantedInventories } from '../ledger/inventories.ts';
+import { needInventory, pagedVaults } from '../ledger/inventories.ts';
+import { removeLeftSpools } from '../ledger/inventory-spool.ts';
 import { segmentsOf } from '../ledger/record-index.ts';
 import { removeSpentMarks } from '../ledger/record-marks.ts';
+import type { FindOptions } from '../ledger/store.ts';
 import { toShape } from '../policy/policy.ts';
 import type { VaultLocation } from '../vault/port.ts';
 import { carryOn } from './carry-on.ts';
 import { assertNotStopped, type Context, dueNow, locationKey, vaultOf } from './context.ts';
 import { followInventory } from './follow-inventory.ts';
+import { closeReappeared, noteReappeared } from './note-finding.ts';
 import { pinnedPolicy } from './published.ts';
 import { marksOf } from './read-marks.ts';
+import {
+  addFindings,
+  addNamed,
+  addReappeared,
+  newReport,
+  type ReconcileReport,
+  type Report,
+} from './reconcile-report.ts';
 import { removeLeftPages } from './remove-left-pages.ts';
 import { refreshRetrievals } from './retrieve.ts';
 import { settleAttempts } from './settle-attempts.ts';
-import { settleVault, type VaultFindings } from './settle-vault.ts';
+import { settleVault } from './settle-vault.ts';
 import { unansweredSince } from './unanswered-purge.ts';
 
-export interface ReconcileReport {
-  readonly vaults: readonly {
-    readonly vault: string;
-    /** `waiting`: an inventory was asked for, also where an earlier one was compared just now and was not late enough. */
-    readonly state: 'compared' | 'waiting' | 'not-needed' | 'failed';
-    readonly until: Date | null;
-    readonly text: string | null;
-  }[];
-  readonly verified: readonly ArchiveId[];
-  /** Verified by an inventory, by this or an earlier look, and cleared now. */
-  readonly cleared: readonly ArchiveId[];
-  readonly confirmed: readonly ArchiveId[];
-  readonly missing: readonly ArchiveId[];
-  readonly quarantined: readonly ArchiveId[];
-  readonly strays: VaultFindings['strays'];
-  readonly foreign: number;
-  readonly removedUploads: number;
-  /** Records that a cleared archive holds as deleted and that are in the source again. */
-  readonly reappeared: readonly {
-    readonly archive: ArchiveId;
-    readonly namespace: Namespace;
-    readonly records: number;
-  }[];
-}
+export type { ReconcileReport } from './reconcile-report.ts';
 
 export interface ReconcileOptions {
   /** Ask for the inventory of every vault, not only of those with something to verify or confirm. */
@@ -60,113 +47,104 @@ export interface ReconcileOptions {
 }
 
 export async function reconcile(context: Context, options: ReconcileOptions): Promise<ReconcileReport> {
-  const report = {
-    vaults: [] as {
-      vault: string;
-      state: 'compared' | 'waiting' | 'not-needed' | 'failed';
-      until: Date | null;
-      text: string | null;
-    }[],
-    verified: [] as ArchiveId[],
-    cleared: [] as ArchiveId[],
-    confirmed: [] as ArchiveId[],
-    missing: [] as ArchiveId[],
-    quarantined: [] as ArchiveId[],
-    strays: [] as { vault: string; vaultArchiveId: string; archive: string }[],
-    foreign: 0,
-    removedUploads: 0,
-    reappeared: [] as { archive: ArchiveId; namespace: Namespace; records: number }[],
-  };
+  const report = newReport();
   await settleAttempts(context);
-  for (const location of await knownVaults(context, options)) {
+  await removeLeftSpools(context.store, context.clock);
+  await needInventories(context, options);
+  for await (const location of vaultsToLookAt(context)) {
     assertNotStopped(context);
     try {
-      report.removedUploads += await abortAbandonedUploads(context, location);
-      const answer = await followInventory(context, location);
-      if (answer.state !== 'ready') {
-        const until = answer.state === 'pending' ? answer.expectedAt : null;
-        report.vaults.push({
-          vault: location.name,
-          state: answer.state === 'pending' ? 'waiting' : 'not-needed',
-          until,
-          text: null,
-        });
-        continue;
-      }
-      const findings = await settleVault(context, location, answer.jobId, answer.inventory);
-      // One that was not late enough for everything that waits is followed by the next at once.
-      const next = await followInventory(context, location);
-      report.vaults.push({
-        vault: location.name,
-        state: next.state === 'not-needed' ? 'compared' : 'waiting',
-        until: next.state === 'pending' ? next.expectedAt : null,
-        text: null,
-      });
-      report.verified.push(...findings.verified);
-      report.confirmed.push(...findings.confirmed);
-      report.missing.push(...findings.missing);
-      report.quarantined.push(...findings.quarantined);
-      report.strays.push(...findings.strays);
-      report.foreign += findings.foreign;
-      report.removedUploads += findings.removed;
-      await watchForRestoredLedger(context, findings.newestAt);
+      await lookAt(context, location, report);
     } catch (error) {
+      if (isMoraineError(error, 'WORK_STOPPED')) throw error;
       const text = error instanceof Error ? error.message : String(error);
       context.log.error({ vault: location.name }, text);
       report.vaults.push({ vault: location.name, state: 'failed', until: null, text });
     }
   }
-  report.cleared.push(...(await clearVerified(context)));
+  await clearVerified(context, report);
   await settleUnaudited(context.store, context.audit);
   await refreshRetrievals(context);
   await removeEndedAnnouncements(context.store);
   await removeLeftPages(context);
   await removeSpentMarks(context.store, dueNow(context));
-  if (options.source) report.reappeared.push(...(await findReappeared(context)));
+  if (options.source) await findReappeared(context, report);
   return report;
 }
 
+async function lookAt(context: Context, location: VaultLocation, report: Report): Promise<void> {
+  report.removedUploads += await abortAbandonedUploads(context, location);
+  const answer = await followInventory(context, location);
+  if (answer.state !== 'ready') {
+    const until = answer.state === 'pending' ? answer.expectedAt : null;
+    const state = answer.state === 'pending' ? 'waiting' : 'not-needed';
+    report.vaults.push({ vault: location.name, state, until, text: null });
+    return;
+  }
+  const findings = await settleVault(context, location, answer.jobId, answer.inventory);
+  // One that was not late enough for everything that waits is followed by the next at once.
+  const next = await followInventory(context, location);
+  report.vaults.push({
+    vault: location.name,
+    state: next.state === 'not-needed' ? 'compared' : 'waiting',
+    until: next.state === 'pending' ? next.expectedAt : null,
+    text: null,
+  });
+  addFindings(report, findings);
+  await watchForRestoredLedger(context, findings.newestAt);
+}
+
 /** What waited for an inventory goes on. One that fails, or that another worker is busy with, is carried on by the next run. */
-async function clearVerified(context: Context): Promise<ArchiveId[]> {
-  const cleared: ArchiveId[] = [];
-  const waiting: ArchiveDocument[] = [];
-  for await (const archive of findArchives(context.store, { state: 'verified', verifyLevel: 'inventory' }))
-    waiting.push(archive);
-  for (const { _id, policyVersion } of waiting) {
+async function clearVerified(context: Context, report: Report): Promise<void> {
+  for await (const archive of pagedArchives(context.store, { state: 'verified', verifyLevel: 'inventory' })) {
+    const { _id, policyVersion } = archive;
     assertNotStopped(context);
     try {
       const { state } = await carryOn(context, _id, await pinnedPolicy(context.store, policyVersion));
-      if (state === 'cleared') cleared.push(_id);
+      if (state === 'cleared') addNamed(report, 'cleared', [_id], 1);
     } catch (error) {
       if (isMoraineError(error, 'WORK_STOPPED')) throw error;
       context.log.warn({ archive: _id }, `It could not be cleared now: ${String(error)}`);
     }
   }
-  return cleared;
 }
 
-/** Vaults with something to verify, to confirm or to clean up; with `all` every vault that holds an archive. Says what each needs. */
-async function knownVaults(context: Context, options: ReconcileOptions): Promise<readonly VaultLocation[]> {
-  const needed = new Map<string, { readonly location: VaultLocation; since: Date }>();
-  const need = (location: VaultLocation, since: Date) => {
-    const known = needed.get(locationKey(location));
-    if (known === undefined) needed.set(locationKey(location), { location, since });
-    else if (known.since < since) known.since = since;
+/** Vaults of which is remembered that their need is written, so that ten million archives in turn do not write it ten million times. */
+const VAULTS_IN_HAND = 1_000;
+
+/** Says of vaults with something to verify, to confirm or to clean up that they need an inventory; with `all` of every vault that holds an archive. */
+async function needInventories(context: Context, options: ReconcileOptions): Promise<void> {
+  const hand = new Map<string, { readonly location: VaultLocation; since: Date }>();
+  const write = async (key: string) => {
+    const need = hand.get(key);
+    if (need !== undefined) await needInventory(context.store, need.location, need.since);
+    hand.delete(key);
+  };
+  const need = async (location: VaultLocation, since: Date) => {
+    const key = locationKey(location);
+    const known = hand.get(key);
+    if (known !== undefined && known.since < since) known.since = since;
+    if (known !== undefined) return;
+    const [oldest] = hand.keys();
+    if (hand.size >= VAULTS_IN_HAND && oldest !== undefined) await write(oldest);
+    hand.set(key, { location, since });
   };
   const states = options.all ? ['stored', 'verified', 'cleared', 'purging', 'purged'] : ['stored', 'purging', 'purged'];
-  for await (const archive of findArchives(context.store, { state: { $in: states } })) {
+  // All of them vault by vault: then each vault is in hand once.
+  const order: FindOptions = options.all ? { sort: { 'vault.name': 1, 'vault.prefix': 1 } } : {};
+  for await (const archive of findArchives(context.store, { state: { $in: states } }, order)) {
     const since = neededSince(archive, options, context.clock.now());
-    if (since !== null) need(archive.vault, since);
+    if (since !== null) await need(archive.vault, since);
   }
   for await (const { location, endedAt } of attemptsToCleanUp(context.store, context.clock))
-    if (endedAt !== null) need(location, endedAt);
-  for (const { location, since } of needed.values()) await needInventory(context.store, location, since);
-  const vaults = new Map([...needed].map(([key, { location }]) => [key, location]));
-  // What an earlier look asked for is followed to its end, whatever this one asks for.
-  for await (const { location } of openInventories(context.store)) vaults.set(locationKey(location), location);
-  for await (const { location } of wantedInventories(context.store, context.clock))
-    vaults.set(locationKey(location), location);
-  return [...vaults.values()];
+    if (endedAt !== null) await need(location, endedAt);
+  for (const key of [...hand.keys()]) await write(key);
+}
+
+/** Those that need an inventory now, and what an earlier look asked for: that is followed to its end, whatever this one asks for. */
+async function* vaultsToLookAt(context: Context): AsyncGenerator<VaultLocation> {
+  yield* pagedVaults(context.store, { neededSince: { $ne: null } });
+  yield* pagedVaults(context.store, { neededSince: null, state: 'requested' });
 }
 
 function neededSince(archive: ArchiveDocument, options: ReconcileOptions, now: Date): Date | null {
@@ -204,18 +182,19 @@ async function watchForRestoredLedger(context: Context, newestAt: Date | null): 
 }
 
 /** Looks in the source, by index, in the range of each cleared archive, for records that it holds as deleted. Restored ones are known and left out. */
-async function findReappeared(
-  context: Context,
-): Promise<{ archive: ArchiveId; namespace: Namespace; records: number }[]> {
-  const found: { archive: ArchiveId; namespace: Namespace; records: number }[] = [];
-  for await (const archive of findArchives(context.store, { state: 'cleared', rosterShrunk: true })) {
+async function findReappeared(context: Context, report: Report): Promise<void> {
+  for await (const archive of pagedArchives(context.store, { state: 'cleared', rosterShrunk: true })) {
     assertNotStopped(context);
     const records = await countReappeared(context, archive);
-    if (records === 0) continue;
-    found.push({ archive: archive._id, namespace: archive.namespace, records });
-    context.log.warn({ archive: archive._id, records }, 'Records that the archive holds are in the source again.');
+    const { _id, namespace, policy, vault: location, stored } = archive;
+    if (records === 0) {
+      await closeReappeared(context, _id);
+      continue;
+    }
+    const subject = { location, archive: _id, vaultArchiveId: stored?.vaultArchiveId ?? '', policy, records };
+    addReappeared(report, { archive: _id, namespace, records }, await noteReappeared(context, subject));
+    context.log.warn({ archive: _id, records }, 'Records that the archive holds are in the source again.');
   }
-  return found;
 }
 
 async function countReappeared(context: Context, archive: ArchiveDocument): Promise<number> {

@@ -7,36 +7,24 @@
  * foreign and never touched. Only an upload whose attempt the ledger itself names abandoned, after a margin, is removed.
  */
 import { isMoraineError } from '../errors.ts';
-import type { ArchiveId, AttemptId } from '../ids.ts';
+import type { ArchiveId } from '../ids.ts';
 import type { ArchiveDocument } from '../ledger/archive-document.ts';
 import { amendArchive, archives, claimArchive, findArchives, moveArchive, settleAudit } from '../ledger/archives.ts';
 import { attempts, attemptsToCleanUp, proveAbandoned } from '../ledger/attempts.ts';
+import type { FindingKind } from '../ledger/findings.ts';
 import { takeInventory } from '../ledger/inventories.ts';
 import { purgeOf } from '../ledger/purging.ts';
 import type { Inventory, InventoryEntry, VaultLocation } from '../vault/port.ts';
 import { certifyPurge } from './certificate.ts';
-import { markAttemptsCleanedUp } from './clean-up-attempts.ts';
-import { type Context, locationKey, vaultOf } from './context.ts';
+import { LeftThere, markAttemptsCleanedUp } from './clean-up-attempts.ts';
+import { assertNotStopped, type Context, locationKey, vaultOf } from './context.ts';
+import { joinInventory } from './join-inventory.ts';
+import { closeSpentFindings, noteVaultFinding } from './note-finding.ts';
 import { ensureSafeToDestroy } from './preflight.ts';
 import { outlives } from './quiet-vault.ts';
 import { answerOf, settleUnanswered } from './unanswered-purge.ts';
+import { type Findings, name, newFindings, seen, tell, tellStray, type VaultFindings } from './vault-findings.ts';
 import { putAside, verifyByInventory } from './verify.ts';
-
-export interface VaultFindings {
-  readonly verified: ArchiveId[];
-  readonly confirmed: ArchiveId[];
-  /** Should be listed by now and are not, or with other bytes. */
-  readonly missing: ArchiveId[];
-  readonly quarantined: ArchiveId[];
-  /** Complete archives of this installation that the ledger does not know: kept. */
-  readonly strays: { readonly vault: string; readonly vaultArchiveId: string; readonly archive: string }[];
-  /** What others left in the vault: never touched. */
-  readonly foreign: number;
-  /** Uploads of abandoned attempts that were removed. */
-  readonly removed: number;
-  /** The newest archive of this installation, by the vault's time. */
-  readonly newestAt: Date | null;
-}
 
 /** Uses up the inventory: afterwards the vault is free for the next job. */
 export async function settleVault(
@@ -45,82 +33,68 @@ export async function settleVault(
   jobId: string,
   inventory: Inventory,
 ): Promise<VaultFindings> {
-  const known = await knownArchives(context, location);
-  const listed = new Map<string, InventoryEntry>();
-  const findings = { ...EMPTY(), foreign: 0, removed: 0, newestAt: null as Date | null };
-  /** Attempts of which something is listed and was not removed: not yet, or not now. */
-  const leftThere = new Set<AttemptId>();
-  for await (const entry of inventory.entries()) {
-    if (known.has(entry.vaultArchiveId)) {
-      listed.set(entry.vaultArchiveId, entry);
-      if (findings.newestAt === null || entry.createdAt > findings.newestAt) findings.newestAt = entry.createdAt;
+  const findings = newFindings();
+  const begunAt = context.clock.now();
+  const left = new LeftThere();
+  const { inventoryDate } = inventory;
+  let isSettled = true;
+  let now: Date | null = null;
+  for await (const { archive, entry } of joinInventory(context, location, inventory)) {
+    assertNotStopped(context);
+    // The ledger's clock: by that of a worker years ahead, the inventory from before a purge would be its last word.
+    now ??= await context.store.serverTime();
+    findings.compared += 1;
+    if (archive === null) {
+      await noteUnknown(context, location, entry, findings, left);
       continue;
     }
-    const kind = await settleUnknown(context, location, entry);
-    if (kind === 'waiting' && entry.intent !== null) leftThere.add(entry.intent.attempt);
-    if (kind === 'foreign') findings.foreign += 1;
-    if (kind === 'removed') findings.removed += 1;
-    if (kind === 'stray') {
-      findings.strays.push({
-        vault: location.name,
-        vaultArchiveId: entry.vaultArchiveId,
-        archive: entry.intent?.archive ?? 'unknown',
-      });
-      if (findings.newestAt === null || entry.createdAt > findings.newestAt) findings.newestAt = entry.createdAt;
-    }
+    if (entry !== null) seen(findings, entry);
+    const isTouched = await settleKnown(context, archive, entry, { inventoryDate, now }, findings);
+    const after = isTouched ? await archives(context.store).get(archive._id) : archive;
+    if (after !== null && waitsForAnother(after, inventoryDate)) isSettled = false;
   }
-  // The ledger's clock: by that of a worker years ahead, the inventory from before a purge would be its last word.
-  const now = await context.store.serverTime();
-  await markAttemptsCleanedUp(context, location, { inventoryDate: inventory.inventoryDate, now }, leftThere);
-  for (const [vaultArchiveId, archive] of known) {
-    await settleKnown(
-      context,
-      archive,
-      listed.get(vaultArchiveId) ?? null,
-      { inventoryDate: inventory.inventoryDate, now },
-      findings,
-    );
-  }
-  const { inventoryDate } = inventory;
-  await takeInventory(context.store, location, {
-    jobId,
-    inventoryDate,
-    isEnough: await isEverythingSettled(context, location, inventoryDate),
-  });
+  now ??= await context.store.serverTime();
+  await markAttemptsCleanedUp(context, location, { inventoryDate, now }, left);
+  await closeSpentFindings(context, location, begunAt);
+  const isEnough = isSettled && (await isNothingWaiting(context, location));
+  await takeInventory(context.store, location, { jobId, inventoryDate, isEnough });
   return findings;
 }
 
-const EMPTY = () =>
-  ({ verified: [], confirmed: [], missing: [], quarantined: [], strays: [] }) as Pick<
-    VaultFindings,
-    'verified' | 'confirmed' | 'missing' | 'quarantined' | 'strays'
-  >;
-
-/** States in which the vault has the file, or had it a moment ago. */
-const IN_VAULT = ['stored', 'verified', 'cleared', 'purging', 'purged', 'quarantined'] as const;
-
-/** By vault archive id: a vault is one customer's, so this holds thousands at most, a few hundred bytes each. */
-async function knownArchives(context: Context, location: VaultLocation): Promise<Map<string, ArchiveDocument>> {
-  const known = new Map<string, ArchiveDocument>();
-  const filter = {
-    'vault.name': location.name,
-    'vault.prefix': location.prefix,
-    state: { $in: [...IN_VAULT, 'confirmed'] },
-  };
-  for await (const archive of findArchives(context.store, filter)) {
-    if (archive.stored !== null && locationKey(archive.vault) === locationKey(location))
-      known.set(archive.stored.vaultArchiveId, archive);
-  }
-  return known;
+async function noteUnknown(
+  context: Context,
+  location: VaultLocation,
+  entry: InventoryEntry,
+  findings: Findings,
+  left: LeftThere,
+): Promise<void> {
+  const kind = await settleUnknown(context, location, entry);
+  if (kind === 'waiting' && entry.intent !== null) left.add(entry.intent.attempt);
+  if (kind === 'foreign') findings.foreign += 1;
+  if (kind === 'removed') findings.removed += 1;
+  if (kind !== 'stray' || entry.intent === null) return;
+  const { vaultArchiveId, intent } = entry;
+  tellStray(findings, { vault: location.name, vaultArchiveId, archive: intent.archive });
+  seen(findings, entry);
+  tell(
+    findings,
+    await noteVaultFinding(context, 'stray', { location, archive: intent.archive, vaultArchiveId }, entry),
+  );
 }
 
-/** Nothing in the vault waits for an inventory any more, so none is asked for, whatever the date of this one. */
-async function isEverythingSettled(context: Context, location: VaultLocation, inventoryDate: Date): Promise<boolean> {
-  for (const { state, verifyLevel, stored } of (await knownArchives(context, location)).values()) {
-    if (state === 'purged' || (state === 'stored' && verifyLevel === 'inventory')) return false;
-    if (state === 'purging') return false;
-    // Not compared yet. It came after this inventory, so there will be another.
-    if (state !== 'confirmed' && stored !== null && stored.at >= inventoryDate) return false;
+/** It will be compared again: with a later inventory. */
+function waitsForAnother({ state, verifyLevel, stored }: ArchiveDocument, inventoryDate: Date): boolean {
+  if (state === 'purged' || state === 'purging' || (state === 'stored' && verifyLevel === 'inventory')) return true;
+  // Not compared yet. It came after this inventory, so there will be another.
+  return state !== 'confirmed' && stored !== null && stored.at >= inventoryDate;
+}
+
+/** Also of what changed since it was compared: nothing in the vault waits for an inventory, so none is asked for. */
+async function isNothingWaiting(context: Context, location: VaultLocation): Promise<boolean> {
+  const here = { 'vault.name': location.name, 'vault.prefix': location.prefix };
+  const isHere = ({ vault }: ArchiveDocument) => locationKey(vault) === locationKey(location);
+  for (const filter of [{ state: { $in: ['purged', 'purging'] } }, { state: 'stored', verifyLevel: 'inventory' }]) {
+    for await (const archive of findArchives(context.store, { ...here, ...filter })) if (isHere(archive)) return false;
   }
   for await (const attempt of attemptsToCleanUp(context.store, context.clock)) {
     if (locationKey(attempt.location) === locationKey(location)) return false;
@@ -128,19 +102,30 @@ async function isEverythingSettled(context: Context, location: VaultLocation, in
   return true;
 }
 
+/** True when it was claimed and may have changed. */
 async function settleKnown(
   context: Context,
   archive: ArchiveDocument,
   entry: InventoryEntry | null,
   { inventoryDate, now }: { readonly inventoryDate: Date; readonly now: Date },
-  findings: VaultFindings,
-): Promise<void> {
-  const { stored } = archive;
-  if (stored === null) return;
+  findings: Findings,
+): Promise<boolean> {
+  const { stored, vault: location } = archive;
+  if (stored === null) return false;
   const act = actFor(archive, entry, inventoryDate, now);
-  if (act === 'none') return;
+  if (act === 'none') return false;
+  const note = async (kind: FindingKind) => {
+    const of = { location, archive: archive._id, vaultArchiveId: stored.vaultArchiveId };
+    tell(findings, await noteVaultFinding(context, kind, of, entry, archive.state === 'confirmed'));
+  };
+  const notAsStored = entry === null ? 'missing' : 'differs';
+  if (act === 'listed-again') {
+    await note('still-there');
+    return false;
+  }
   if (act === 'missing') {
-    findings.missing.push(archive._id);
+    name(findings, 'missing', archive._id);
+    await note(notAsStored);
     context.log.error(
       { archive: archive._id, vault: archive.vault.name },
       'An archive that should be in the vault is not in its inventory.',
@@ -151,10 +136,11 @@ async function settleKnown(
       if (lease.document.state !== archive.state) return;
       if (act === 'verify') {
         const after = await verifyByInventory(context, lease, entry, inventoryDate);
-        (after.state === 'verified' ? findings.verified : findings.quarantined).push(archive._id);
+        name(findings, after.state === 'verified' ? 'verified' : 'quarantined', archive._id);
+        if (after.quarantineReason === 'ARCHIVE_NOT_IN_INVENTORY') await note(notAsStored);
       } else if (act === 'confirm') {
         await confirm(context, lease, inventoryDate);
-        findings.confirmed.push(archive._id);
+        name(findings, 'confirmed', archive._id);
       } else if (act === 'gone' || act === 'not-deleted') {
         await settleUnanswered(context, lease, act, inventoryDate);
       } else {
@@ -162,13 +148,15 @@ async function settleKnown(
         const listed =
           act === 'missing' ? 'does not list it as it was stored' : 'still lists it after the accepted delete';
         await putAside(context, lease, code, `The inventory of ${inventoryDate.toISOString()} ${listed}.`);
-        findings.quarantined.push(archive._id);
+        name(findings, 'quarantined', archive._id);
+        if (act === 'still-there') await note('still-there');
       }
     });
   } catch (error) {
     // Another worker is busy with it: the next inventory looks again.
     if (!isMoraineError(error, 'LEASE_HELD')) throw error;
   }
+  return true;
 }
 
 function actFor(
@@ -176,7 +164,7 @@ function actFor(
   entry: InventoryEntry | null,
   inventoryDate: Date,
   now: Date,
-): 'none' | 'verify' | 'confirm' | 'still-there' | 'missing' | 'gone' | 'not-deleted' {
+): 'none' | 'verify' | 'confirm' | 'still-there' | 'listed-again' | 'missing' | 'gone' | 'not-deleted' {
   const { stored, state } = archive;
   if (stored === null) return 'none';
   if (state === 'purging') return answerOf(archive, entry, inventoryDate, now);
@@ -186,6 +174,11 @@ function actFor(
     if (entry !== null) return inventoryDate > acceptedAt || outlives(acceptedAt, now) ? 'still-there' : 'none';
     const isLater = inventoryDate.getTime() >= beginOfSecond(acceptedAt);
     return isLater || showsEarlierDelete(inventoryDate, stored.at, askedAt) ? 'confirm' : 'none';
+  }
+  // Its certificate says that it is gone, and nothing is purged twice: a person looks.
+  if (state === 'confirmed') {
+    const confirmedAt = archive.purge?.confirmedByInventoryAt ?? null;
+    return entry !== null && confirmedAt !== null && inventoryDate > confirmedAt ? 'listed-again' : 'none';
   }
   // An entry that fits proves that the file is there, whatever the date: a reply that was lost and asked for again makes
   // `at` later than the upload, and a vault in which nothing changes any more gets no later inventory.

@@ -16,10 +16,9 @@ import {
   dropInventoryJob,
   getInventory,
   needInventory,
-  openInventories,
+  pagedVaults,
   rememberInventoryJob,
   takeInventory,
-  wantedInventories,
 } from '../../src/ledger/inventories.ts';
 import {
   changeComing,
@@ -557,23 +556,29 @@ describe('inventories', () => {
     expect(await inventory()).toMatchObject({ state: 'none', jobId: null, since: null, neededSince: now() });
   });
 
-  test('wanted: those that are needed and may be asked for; open: those with a job', async () => {
-    const wanted = async () => (await list(wantedInventories(world.store, world.clock))).length;
-    const open = async () => (await list(openInventories(world.store))).length;
+  test('wanted: those that are needed and nobody asks for; open: those with a job', async () => {
+    const needed = { neededSince: { $ne: null }, state: 'none' } as const;
+    const wanted = async () => (await list(pagedVaults(world.store, needed))).length;
+    const open = async () => (await list(pagedVaults(world.store, { state: 'requested' }))).length;
     expect([await wanted(), await open()]).toEqual([0, 0]);
     await need(now());
     expect([await wanted(), await open()]).toEqual([1, 0]);
     await claim();
     expect([await wanted(), await open()]).toEqual([0, 0]);
     world.advance(ASKING_MARGIN_MS);
-    expect([await wanted(), await open()]).toEqual([1, 0]);
-    await claim();
+    expect(await claim()).toBe(true);
     await remember();
     world.advance(10 * ASKING_MARGIN_MS);
     expect([await wanted(), await open()]).toEqual([0, 1]);
     expect(await claim()).toBe(false);
     await takeInventory(world.store, LOCATION, { jobId: 'j1', inventoryDate: after(1) });
     expect([await wanted(), await open()]).toEqual([0, 0]);
+  });
+
+  test('vaults come page by page, each once, in the order of their ids', async () => {
+    const names = Array.from({ length: 250 }, (_, at) => `v${String(at).padStart(3, '0')}`);
+    for (const name of names.toReversed()) await needInventory(world.store, { ...LOCATION, name }, now());
+    expect((await list(pagedVaults(world.store, { state: 'none' }))).map(({ name }) => name)).toEqual(names);
   });
 
   test.each([

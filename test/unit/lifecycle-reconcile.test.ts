@@ -244,7 +244,7 @@ describe('what it finds', () => {
     expect([...report.missing].sort()).toEqual(['missing0', 'missing1']);
     expect([...report.quarantined].sort()).toEqual(['missing0', 'missing1']);
     expect(report.strays.map(({ vault, archive }) => [vault, archive])).toEqual(
-      [LOCATION.name, OTHER.name].map((name) => [name, 'lost']),
+      [OTHER.name, LOCATION.name].map((name) => [name, 'lost']),
     );
     expect(report).toMatchObject({ foreign: 2, removedUploads: 0, verified: [], cleared: [], reappeared: [] });
     expect(report.vaults.map(({ state, until, text }) => ({ state, until, text }))).toEqual([

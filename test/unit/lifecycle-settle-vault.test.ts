@@ -226,7 +226,7 @@ describe('what the ledger knows', () => {
     });
     const [certificate] = await world.all('certificates');
     expect(JSON.parse(String(Reflect.get(certificate ?? {}, 'body')))).toMatchObject({
-      purge: { inventoryWithoutIt: LATER.toISOString(), vaultDeletedAt: ACCEPTED.toISOString() },
+      copies: [{ deleted: { confirmedByInventoryOf: LATER.toISOString(), acceptedAt: ACCEPTED.toISOString() } }],
     });
     const told = [];
     for await (const { act, details } of auditEntries(world.store)) told.push([act, details['certificate']]);
@@ -246,11 +246,15 @@ describe('what the ledger knows', () => {
     expect((await read()).state).toBe('purged');
   });
 
-  test('it went on while the inventory was read: left alone', async () => {
+  test('it went on between the reading and the claim: left alone', async () => {
     await put({ state: 'stored', verifyLevel: 'inventory', rosterShrunk: false });
-    const findings = await settle([], LATER, context, async () => {
-      await archives(world.store).replace({ ...(await read()), state: 'verified' });
-    });
+    const collection: Context['store']['collection'] = (name) => world.store.collection(name);
+    const serverTime = async () => {
+      if ((await read()).state === 'stored')
+        await archives(world.store).replace({ ...(await read()), state: 'verified' });
+      return await world.store.serverTime();
+    };
+    const findings = await settle([], LATER, { ...context, store: overlay(context.store, { collection, serverTime }) });
     expect(findings).toMatchObject({ quarantined: [], verified: [] });
     expect((await read()).state).toBe('verified');
   });
