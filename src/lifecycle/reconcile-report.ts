@@ -74,8 +74,8 @@ export function newReport(): Report {
 }
 
 export function addFindings(report: Report, found: VaultFindings): void {
-  for (const of of ['verified', 'confirmed', 'missing', 'quarantined'] as const)
-    addNamed(report, of, found[of], found.counts[of]);
+  for (const kind of ['verified', 'confirmed', 'missing', 'quarantined'] as const)
+    addNamed(report, kind, found[kind], found.counts[kind]);
   pushSome(report.strays, found.strays);
   pushSome(report.findings, found.findings);
   report.counts.strays += found.counts.strays;
