@@ -108,12 +108,12 @@ export function joinReports(before: ReconcileReport, after: ReconcileReport): Re
   const looked = new Set(after.vaults.map(({ vault }) => vault));
   joined.vaults.push(...before.vaults.filter(({ vault }) => !looked.has(vault)), ...after.vaults);
   for (const one of [before, after]) {
-    for (const of of ['verified', 'cleared', 'confirmed', 'missing', 'quarantined'] as const)
-      addNamed(joined, of, one[of], one.counts[of]);
+    for (const kind of ['verified', 'cleared', 'confirmed', 'missing', 'quarantined'] as const)
+      addNamed(joined, kind, one[kind], one.counts[kind]);
     pushSome(joined.strays, one.strays);
     pushSome(joined.findings, one.findings);
     pushSome(joined.reappeared, one.reappeared);
-    for (const of of ['strays', 'findings', 'reappeared'] as const) joined.counts[of] += one.counts[of];
+    for (const kind of ['strays', 'findings', 'reappeared'] as const) joined.counts[of] += one.counts[of];
     joined.compared += one.compared;
     joined.foreign += one.foreign;
     joined.removedUploads += one.removedUploads;
