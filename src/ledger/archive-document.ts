@@ -11,6 +11,7 @@ import type {
 } from '../ids.ts';
 import type { VaultLocation } from '../vault/port.ts';
 import type { AuditEntryBody } from './audit.ts';
+import type { RuleCount } from './decided.ts';
 import type { ArchiveState } from './states.ts';
 import type { LedgerDocument } from './store.ts';
 
@@ -88,6 +89,10 @@ export interface StoredFacts {
   readonly oldestDueAt: Date;
   readonly triggerFrom: Date;
   readonly triggerTo: Date;
+  /** When the first of its records was to be purged, by its policy. */
+  readonly firstPurgeAt?: Date;
+  /** Which rules decided that its records go. Absent: of an addendum, whose records go with others. */
+  readonly rules?: readonly RuleCount[];
 }
 
 /** Why an archive is due before the date that its policy gave it. */
@@ -111,12 +116,26 @@ export interface Reschedule {
   readonly at: Date;
 }
 
+/** That the holds were looked at, and none was found to cover what goes. Those that name its owner, customer and dataset, or any. */
+export interface HoldsLooked {
+  /** The database server's time. */
+  readonly at: Date;
+  /** How many of them were in force. */
+  readonly count: number;
+  /** The ids of the first of them. */
+  readonly holds: readonly string[];
+}
+
 export interface PurgeFacts {
   /** The due date that the claim read. */
   readonly claimedDueAt: Date;
   readonly asOf: Date;
   /** Written before the vault is asked to delete: from here on a hold comes too late. */
   readonly askedAt: Date | null;
+  /** Of the vault's reply to the delete, where it gives one. */
+  readonly requestId?: string;
+  /** The look at the holds before the vault was asked. */
+  readonly looked?: HoldsLooked;
   /** The vault's time of the accepted delete. */
   readonly acceptedAt: Date | null;
   readonly keyDestroyedAt: Date | null;
@@ -176,6 +195,14 @@ export interface ArchiveDocument extends LedgerDocument {
   readonly changedAt: Date;
   /** Audit entries of moves that were made and may not be in the chain yet; whoever claims the archive next sees to it. */
   readonly unaudited: readonly AuditEntryBody[];
+}
+
+/** Ids that are remembered of a look: enough to be asked about, and a document stays small. */
+const HOLDS_NAMED = 50;
+
+export function holdsLooked(at: Date, holds: readonly { readonly _id: string }[]): HoldsLooked {
+  const ids = holds.map(({ _id }) => _id).sort();
+  return { at, count: ids.length, holds: ids.slice(0, HOLDS_NAMED) };
 }
 
 /** The collection that an archive's records come from and go back to. */

@@ -13,7 +13,8 @@
 import type { Clock } from '../clock.ts';
 import { MoraineError } from '../errors.ts';
 import type { CustomerId, Namespace, OwnerId, PartitionId, PolicyVersion, WorkerId } from '../ids.ts';
-import type { LeaseField, Outcomes } from './archive-document.ts';
+import type { HoldsLooked, LeaseField, Outcomes } from './archive-document.ts';
+import type { Decided } from './decided.ts';
 import type { LedgerIndex } from './indexes.ts';
 import { claimLease, type HeldLease } from './leases.ts';
 import type { LedgerDocument, Store, StoreCollection } from './store.ts';
@@ -57,6 +58,12 @@ export interface DisposalDocument extends LedgerDocument {
   readonly leftOut?: readonly string[];
   /** Quarantined instead of taken: their bytes cannot be guarded or treated. */
   readonly unfit: number;
+  /** By which rules the records in its pages go, and between which dates. Absent: no page yet. */
+  readonly decided?: Decided;
+  /** When the holds of {@link leftOut} were looked at, and how many were in force. */
+  readonly looked?: HoldsLooked;
+  /** What a person approved before it was ordered. */
+  readonly approvals?: readonly string[];
   /** Set when it was certified: what is left is to remove its pages. */
   readonly outcomes: Outcomes | null;
   /** Also the instant in the markers of records that it treats. */
@@ -124,7 +131,7 @@ export async function startDisposal(
     | 'mostRecords'
     | 'after'
   > &
-    Pick<Partial<DisposalDocument>, 'exceptions' | 'branch'> & { readonly kind: DisposalKind },
+    Pick<Partial<DisposalDocument>, 'exceptions' | 'branch' | 'approvals'> & { readonly kind: DisposalKind },
 ): Promise<string | null> {
   const sequence = (previous?.sequence ?? 0) + 1;
   const _id = `${DISPOSAL_PREFIX}${disposal.partition}n${sequence}`;

@@ -28,14 +28,23 @@ export interface ActScope extends Party {
 
 /** The holds in force that cover the scope. Read on the primary after the announcement was written. */
 export async function holdsCovering(store: Store, scope: ActScope): Promise<readonly HoldDocument[]> {
+  return (await lookAtHolds(store, scope)).covering;
+}
+
+/** As {@link holdsCovering}, with all in force that name the party, whatever they cover of it. */
+export async function lookAtHolds(
+  store: Store,
+  scope: ActScope,
+): Promise<{ readonly covering: readonly HoldDocument[]; readonly naming: readonly HoldDocument[] }> {
   const covering: HoldDocument[] = [];
-  for (const hold of await holdsInForce(store)) {
-    if (!namesParty(hold, scope) || scope.leftOut?.includes(hold._id)) continue;
+  const naming = (await holdsInForce(store)).filter((hold) => namesParty(hold, scope));
+  for (const hold of naming) {
+    if (scope.leftOut?.includes(hold._id)) continue;
     if (isWhole(hold) || scope.archive === null || (await coversArchiveWithId(store, hold, scope.archive))) {
       covering.push(hold);
     }
   }
-  return covering;
+  return { covering, naming };
 }
 
 async function coversArchiveWithId(store: Store, hold: HoldDocument, archiveId: ArchiveId): Promise<boolean> {

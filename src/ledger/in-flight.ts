@@ -11,8 +11,9 @@
 import { randomUUID } from 'node:crypto';
 import type { Clock } from '../clock.ts';
 import type { WorkerId } from '../ids.ts';
+import { type HoldsLooked, holdsLooked } from './archive-document.ts';
 import { ANNOUNCEMENT_SKEW_MS } from './holds.ts';
-import { type ActScope, holdsCovering } from './holds-covering.ts';
+import { type ActScope, lookAtHolds } from './holds-covering.ts';
 import { assertNotPaused } from './pauses.ts';
 import type { LedgerDocument, Store, StoreCollection } from './store.ts';
 
@@ -42,7 +43,7 @@ export interface Announcement {
 }
 
 export type LookResult =
-  | { readonly held: false; readonly announcement: Announcement }
+  | { readonly held: false; readonly announcement: Announcement; readonly looked: HoldsLooked }
   | { readonly held: true; readonly holds: readonly string[] };
 
 export function inFlight(store: Store): StoreCollection<InFlightDocument> {
@@ -61,15 +62,17 @@ export async function announceAndLook(
   scope: AnnouncedScope,
 ): Promise<LookResult> {
   const endsAtMs = clock.monotonicMs() + ANNOUNCEMENT_MS;
-  const until = new Date((await store.serverTime()).getTime() + ANNOUNCEMENT_MS);
+  const at = await store.serverTime();
+  const until = new Date(at.getTime() + ANNOUNCEMENT_MS);
   const entry = randomUUID();
   const { policy, owner, customer, namespace, archive } = scope;
   await inFlight(store).insert({ _id: entry, v: 1, act, worker, until, policy, owner, customer, namespace, archive });
   const announcement = { entry, until, endsAtMs };
   try {
     await assertNotPaused(store, scope);
-    const covering = await holdsCovering(store, scope);
-    if (covering.length === 0) return { held: false, announcement };
+    const { covering, naming } = await lookAtHolds(store, scope);
+    const looked = holdsLooked(at, naming);
+    if (covering.length === 0) return { held: false, announcement, looked };
     await withdraw(store, announcement);
     return { held: true, holds: covering.map(({ _id }) => _id) };
   } catch (error) {

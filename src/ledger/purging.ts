@@ -11,19 +11,25 @@
 import type { Clock } from '../clock.ts';
 import { isMoraineError, MoraineError } from '../errors.ts';
 import type { WorkerId } from '../ids.ts';
-import type { ArchiveDocument, PurgeFacts } from './archive-document.ts';
+import type { ArchiveDocument, HoldsLooked, PurgeFacts } from './archive-document.ts';
 import { type ArchiveLease, amendArchive, moveArchive, settleAudit } from './archives.ts';
 import type { AuditLog } from './audit.ts';
 import { scopeOf } from './clearing.ts';
 import { holdsCovering } from './holds-covering.ts';
 import { type Announcement, announceAndLook, withdraw } from './in-flight.ts';
 import { assertNotPaused } from './pauses.ts';
+import { isBeingRead } from './restoring.ts';
 import { liveRetrievals } from './retrievals.ts';
 import type { Store } from './store.ts';
 import { PurgeClaim } from './warrants.ts';
 
 export type ClaimResult =
-  | { readonly claimed: true; readonly claim: PurgeClaim; readonly announcement: Announcement }
+  | {
+      readonly claimed: true;
+      readonly claim: PurgeClaim;
+      readonly announcement: Announcement;
+      readonly looked: HoldsLooked;
+    }
   | { readonly claimed: false; readonly why: 'held' | 'not-due' | 'retrieval-open'; readonly text: string };
 
 interface ClaimContext {
@@ -65,7 +71,8 @@ export async function claimPurge(context: ClaimContext, lease: ArchiveLease, asO
     }
     // Whoever claimed it before may have been cut before the chain said so: nothing goes that it does not name.
     await settleAudit(audit, lease);
-    return { claimed: true, announcement: look.announcement, claim: issueClaim(clock, lease, look.announcement) };
+    const { announcement, looked } = look;
+    return { claimed: true, announcement, looked, claim: issueClaim(clock, lease, announcement) };
   } catch (error) {
     await withdraw(store, look.announcement);
     throw error;
@@ -79,10 +86,12 @@ async function stepBackFromRetrieval(
   announcement: Announcement,
 ): Promise<Extract<ClaimResult, { claimed: false }> | null> {
   const [open] = await liveRetrievals(context.store, lease.document._id);
-  if (open === undefined || hasBegun(lease.document)) return null;
+  const isRead = open === undefined && (await isBeingRead(context.store, lease.document._id));
+  if ((open === undefined && !isRead) || hasBegun(lease.document)) return null;
   await withdraw(context.store, announcement);
-  await stepBack(context, lease, 'a retrieval is open');
-  return { claimed: false, why: 'retrieval-open', text: `retrieval ${open._id} is open` };
+  await stepBack(context, lease, isRead ? 'a restore is reading it' : 'a retrieval is open');
+  const text = open === undefined ? 'a restore is reading it' : `retrieval ${open._id} is open`;
+  return { claimed: false, why: 'retrieval-open', text };
 }
 
 const UNTOUCHED: Omit<PurgeFacts, 'claimedDueAt' | 'asOf'> = {
@@ -122,12 +131,17 @@ export async function takeBackAsking(context: ClaimContext, lease: ArchiveLease,
 /**
  * Says in the ledger that the vault is about to be asked, then looks at the pauses and holds once more. Returns the holds
  * that were found, after the claim was given back; none: from here on a hold comes too late. Throws PAUSED, with the claim
- * given back.
+ * given back. `looked`: what the claim saw of the holds.
  */
-export async function markAsked(context: ClaimContext, lease: ArchiveLease): Promise<readonly string[]> {
+export async function markAsked(
+  context: ClaimContext,
+  lease: ArchiveLease,
+  looked?: HoldsLooked,
+): Promise<readonly string[]> {
   // Asked before, by this or another worker: nothing can be taken back any more.
   if (hasBegun(lease.document)) return [];
-  await amendArchive(lease, { purge: { ...purgeOf(lease.document), askedAt: context.clock.now() } });
+  const asked = { askedAt: context.clock.now(), ...(looked === undefined ? {} : { looked }) };
+  await amendArchive(lease, { purge: { ...purgeOf(lease.document), ...asked } });
   const scope = scopeOf(lease.document);
   try {
     await assertNotPaused(context.store, scope);
@@ -140,8 +154,10 @@ export async function markAsked(context: ClaimContext, lease: ArchiveLease): Pro
   return holds;
 }
 
-export async function markAccepted(lease: ArchiveLease, at: Date): Promise<void> {
-  await amendArchive(lease, { purge: { ...purgeOf(lease.document), acceptedAt: at } });
+/** `requestId`: of the vault's reply, where it gives one. */
+export async function markAccepted(lease: ArchiveLease, at: Date, requestId?: string): Promise<void> {
+  const accepted = { acceptedAt: at, ...(requestId === undefined ? {} : { requestId }) };
+  await amendArchive(lease, { purge: { ...purgeOf(lease.document), ...accepted } });
 }
 
 export function purgeOf(archive: ArchiveDocument): PurgeFacts {

@@ -1,11 +1,11 @@
-/** Certificates of destruction: what was destroyed, by which rule, how it was proved, signed and kept for ever. */
-import { Temporal } from 'temporal-polyfill';
-import { canonicalJson } from '../canonical-json.ts';
+/** Certificates of destruction: what was destroyed, by which rule, how it was proved, numbered, signed and kept for ever. */
+import { canonicalJson, type Json } from '../canonical-json.ts';
 import { MoraineError } from '../errors.ts';
-import { type ArchiveDocument, collectionOfArchive } from '../ledger/archive-document.ts';
+import type { ArchiveDocument } from '../ledger/archive-document.ts';
 import { auditHead } from '../ledger/audit.ts';
 import { type CertificateDocument, keepCertificate } from '../ledger/certificates.ts';
-import { purgeOf } from '../ledger/purging.ts';
+import type { DisposalDocument } from '../ledger/disposals.ts';
+import { type Facts, factsOfDisposal, factsOfPurge } from './certificate-facts.ts';
 import type { Context } from './context.ts';
 
 export const CERTIFICATE_FORMAT = 'moraine-certificate';
@@ -16,52 +16,21 @@ export async function certifyPurge(
   archive: ArchiveDocument,
   inventoryDate: Date,
 ): Promise<CertificateDocument> {
-  const { stored } = archive;
-  const purge = purgeOf(archive);
-  if (stored === null || purge.acceptedAt === null || purge.keyDestroyedAt === null) {
-    throw new MoraineError('INTERNAL', `Archive ${archive._id} was not purged; it cannot be certified.`, {
-      ids: { archive: archive._id },
-    });
-  }
-  return await certify(context, archive, {
-    what: 'archive purged',
-    archive: archive._id,
-    records: archive.outcomes,
-    ...(stored.children === undefined ? {} : { children: stored.children }),
-    ...(stored.attachments === undefined ? {} : { attachments: stored.attachments }),
-    ...(archive.addendumTo === undefined
-      ? {}
-      : { addendumTo: archive.addendumTo, collection: collectionOfArchive(archive) }),
-    merkleRoot: stored.merkleRoot,
-    manifestSha256: stored.manifestSha256,
-    file: {
-      bytes: stored.bytes,
-      treeHash: stored.treeHash,
-      vault: archive.vault.name,
-      region: archive.vault.region,
-      vaultArchiveId: stored.vaultArchiveId,
-    },
-    triggers: { from: stored.triggerFrom.toISOString(), to: stored.triggerTo.toISOString() },
-    storedAt: stored.at.toISOString(),
-    verified: { level: archive.verifyLevel, at: archive.verifiedAt?.toISOString() ?? null },
-    dueAt: purge.claimedDueAt.toISOString(),
-    ...(archive.rescheduled === undefined
-      ? {}
-      : {
-          rescheduled: archive.rescheduled.map(({ from, to, by, reason, approval, at }) => ({
-            ...{ from: from.toISOString(), to: to.toISOString(), by, reason, approval, at: at.toISOString() },
-          })),
-        }),
-    purge: {
-      vaultDeletedAt: purge.acceptedAt.toISOString(),
-      keyDestroyedAt: purge.keyDestroyedAt.toISOString(),
-      inventoryWithoutIt: inventoryDate.toISOString(),
-    },
-    finalOn: finalOn(purge.keyDestroyedAt, context.keys.backupMaxAge),
-  });
+  const facts = await factsOfPurge(context, archive, inventoryDate);
+  return await certify(context, archive, { ...facts, archive: archive._id });
 }
 
-interface CertifiedSubject {
+/** Signs and keeps the certificate of records that were deleted or treated without an archive. Idempotent by disposal. */
+export async function certifyDisposal(
+  context: Context,
+  disposal: DisposalDocument,
+  done: Parameters<typeof factsOfDisposal>[2],
+): Promise<CertificateDocument> {
+  const facts = await factsOfDisposal(context, disposal, done);
+  return await certify(context, disposal, { ...facts, archive: null });
+}
+
+export interface CertifiedSubject {
   readonly _id: string;
   readonly owner: ArchiveDocument['owner'];
   readonly customer: ArchiveDocument['customer'];
@@ -70,51 +39,41 @@ interface CertifiedSubject {
   readonly policyVersion: string;
 }
 
-/** Signs a body and keeps it under the id of what it certifies. */
+/** Numbers a body, signs it and keeps it under the id of what it certifies. */
 export async function certify(
   context: Context,
   subject: CertifiedSubject,
-  facts: Readonly<Record<string, unknown>> & { readonly archive: ArchiveDocument['_id'] | null },
+  facts: Facts & { readonly archive: ArchiveDocument['_id'] | null },
 ): Promise<CertificateDocument> {
   const { environment, id: installation } = context.installation;
-  const head = await auditHead(context.store);
-  const body = canonicalJson({
-    format: CERTIFICATE_FORMAT,
-    version: 1,
-    id: subject._id,
-    installation,
-    environment,
-    ...(environment === 'sandbox'
-      ? { note: 'Made in a sandbox, where time may be moved. It proves nothing about real data.' }
-      : {}),
-    owner: subject.owner,
-    customer: subject.customer,
-    dataset: subject.namespace,
-    policy: subject.policy,
-    policyVersion: subject.policyVersion,
-    issuedAt: context.clock.now().toISOString(),
-    asOf: context.asOf?.toISOString() ?? null,
-    audit: head === null ? null : { seq: head.seq, hash: head.hash },
-    ...facts,
+  const { _id, owner, customer, policy, policyVersion } = subject;
+  const about = { id: _id, archive: facts.archive, policy, owner, customer };
+  return await keepCertificate(context.store, context.clock, about, async (number) => {
+    const head = await auditHead(context.store);
+    const text: Record<string, Json> = {
+      format: CERTIFICATE_FORMAT,
+      version: 1,
+      number,
+      id: _id,
+      installation,
+      environment,
+      ...(environment === 'sandbox'
+        ? { note: 'Made in a sandbox, where time may be moved. It proves nothing about real data.' }
+        : {}),
+      owner,
+      customer,
+      dataset: subject.namespace,
+      policy,
+      policyVersion,
+      issuedAt: context.clock.now().toISOString(),
+      asOf: context.asOf?.toISOString() ?? null,
+      audit: head === null ? null : { seq: head.seq, hash: head.hash },
+      ...facts,
+    };
+    const body = canonicalJson(text);
+    const signature = await context.keys.sign(Buffer.from(body, 'utf8'));
+    return { body, signature: signature.bytes, keyId: signature.keyId };
   });
-  const signature = await context.keys.sign(Buffer.from(body, 'utf8'));
-  return await keepCertificate(context.store, context.clock, {
-    id: subject._id,
-    archive: facts.archive,
-    policy: subject.policy,
-    owner: subject.owner,
-    customer: subject.customer,
-    body,
-    signature: signature.bytes,
-    keyId: signature.keyId,
-  });
-}
-
-/** Backups of the key store may hold the key until they have reached their greatest age; null when none was declared. */
-function finalOn(destroyedAt: Date, backupMaxAge: string | null): string | null {
-  if (backupMaxAge === null) return null;
-  const destroyed = Temporal.Instant.fromEpochMilliseconds(destroyedAt.getTime()).toZonedDateTimeISO('UTC');
-  return destroyed.add(Temporal.Duration.from(backupMaxAge)).toInstant().toString();
 }
 
 /** Checks the signature of a certificate over the very text that was signed. Throws CERTIFICATE_INVALID. */
@@ -123,8 +82,21 @@ export async function verifyCertificate(
   certificate: CertificateDocument,
 ): Promise<void> {
   const signature = { keyId: certificate.keyId, bytes: certificate.signature };
-  if (await context.keys.verify(Buffer.from(certificate.body, 'utf8'), signature)) return;
-  throw new MoraineError('CERTIFICATE_INVALID', `The signature of certificate ${certificate._id} does not hold.`, {
+  const isSigned = await context.keys.verify(Buffer.from(certificate.body, 'utf8'), signature);
+  if (isSigned && isAbout(certificate)) return;
+  const why = isSigned
+    ? 'The ledger gives certificate ID another number or name.'
+    : 'The signature of certificate ID does not hold.';
+  throw new MoraineError('CERTIFICATE_INVALID', why.replace('ID', certificate._id), {
     ids: { certificate: certificate._id },
   });
+}
+
+/** What lists show stands beside the signed text, and is not signed: it must say the same. */
+function isAbout({ _id, number, owner, customer, body }: CertificateDocument): boolean {
+  const text: unknown = JSON.parse(body);
+  if (typeof text !== 'object' || text === null) return false;
+  const said = new Map(Object.entries(text));
+  const beside = { id: _id, number, owner, customer };
+  return Object.entries(beside).every(([name, value]) => said.get(name) === value);
 }

@@ -8,7 +8,7 @@ import { MerkleTree } from '../archive/merkle.ts';
 import { MoraineError } from '../errors.ts';
 import type { CustomerId } from '../ids.ts';
 import { id, type OwnerId } from '../ids.ts';
-import { NO_OUTCOMES, type Outcomes } from '../ledger/archive-document.ts';
+import { holdsLooked, NO_OUTCOMES, type Outcomes } from '../ledger/archive-document.ts';
 import { highestUncleared } from '../ledger/archives.ts';
 import { getCertificate } from '../ledger/certificates.ts';
 import {
@@ -19,6 +19,7 @@ import {
   settlePage,
   writePageIntent,
 } from '../ledger/clearing.ts';
+import { addDecided, NOTHING_DECIDED } from '../ledger/decided.ts';
 import {
   claimDisposal,
   type DisposalDocument,
@@ -38,7 +39,7 @@ import { readRosterPage, removeRoster, removeRosterFrom, writeRosterPage } from 
 import { childrenSubject } from '../ledger/unit-pages.ts';
 import { type Policy, policyVersion, toShape } from '../policy/policy.ts';
 import type { DatasetShape, Position, Treatment } from '../source/port.ts';
-import { certify } from './certificate.ts';
+import { certifyDisposal } from './certificate.ts';
 import { changedAttachments } from './changed-attachments.ts';
 import { clearUnits } from './clear-children.ts';
 import { type ClearingSubject, clearPage } from './clear-page.ts';
@@ -74,6 +75,8 @@ export interface DisposalOrder {
   readonly records: number;
   /** The person, or the policy, that orders it. */
   readonly saidBy: string;
+  /** What another person approved before. */
+  readonly approvals?: readonly string[] | undefined;
 }
 
 /** What is done, in the words of audit and certificate. */
@@ -113,7 +116,7 @@ export async function carryOnDisposal(context: Context, disposal: string): Promi
 async function beginDisposal(
   context: Context,
   policy: Policy,
-  { kind, owner, customer, branch, records, saidBy }: DisposalOrder,
+  { kind, owner, customer, branch, records, saidBy, approvals = [] }: DisposalOrder,
 ): Promise<string> {
   const namespace = policy.dataset.collection;
   const partition = partitionId(namespace, owner, customer);
@@ -132,6 +135,7 @@ async function beginDisposal(
         partition,
         ...(branch === undefined ? {} : { branch }),
         saidBy,
+        ...(approvals.length === 0 ? {} : { approvals }),
         asOf: dueNow(context),
         mostRecords: records,
         exceptions: (await compileInForce(context, policy)).given.exceptions.map(({ id: exception }) => exception),
@@ -195,7 +199,7 @@ async function dispose(context: Context, lease: DisposalLease, policy: Policy): 
   await removeRosterFrom(store, _id, lease.document.pages);
   for (let page = 0; page < lease.document.pages; page++) await clearOne(context, subject, _id, page);
   if (!lease.document.scanned) {
-    for await (const { records, units, after } of orderedPages(context, lease, policy, treatment)) {
+    for await (const { records, units, after, decided } of orderedPages(context, lease, policy, treatment)) {
       const { pages: page, records: first } = lease.document;
       await writePageUnits(store, { archive: _id, attempt: _id, epoch: lease.epoch }, { page, first }, units);
       await writeRosterPage(store, { archive: _id, attempt: _id, epoch: lease.epoch }, page, records);
@@ -204,6 +208,7 @@ async function dispose(context: Context, lease: DisposalLease, policy: Policy): 
         pages: page + 1,
         records: document.records + records.length,
         after,
+        decided: addDecided(document.decided ?? NOTHING_DECIDED, decided),
       }));
       await clearOne(context, subject, _id, page);
     }
@@ -258,7 +263,11 @@ async function holdsLeftOut(context: Context, lease: DisposalLease, policy: Poli
   const { owner, customer, pages, leftOut: written } = lease.document;
   if (written !== undefined || pages > 0) return written ?? [];
   const { ids } = await partitionHolds(context, { dataset: toShape(policy), owner, customer });
-  await lease.write((document) => ({ ...document, leftOut: ids }));
+  const looked = holdsLooked(
+    await context.store.serverTime(),
+    ids.map((_id) => ({ _id })),
+  );
+  await lease.write((document) => ({ ...document, leftOut: ids, looked }));
   return ids;
 }
 
@@ -278,7 +287,7 @@ async function clearOne(context: Context, subject: ClearingSubject, disposal: st
 async function finish(context: Context, lease: DisposalLease, treatment: Treatment | null): Promise<DisposalReport> {
   const { store } = context;
   const { document } = lease;
-  const { _id, owner, customer, pages, records, policy, namespace, saidBy, asOf } = document;
+  const { _id, pages, records } = document;
   const outcomes = await countOutcomes(store, _id, records);
   const merkle = new MerkleTree();
   for (let page = 0; page < pages; page++) {
@@ -288,17 +297,9 @@ async function finish(context: Context, lease: DisposalLease, treatment: Treatme
       if (settled[at] === 'deleted' || settled[at] === 'treated') merkle.add(record.sha256);
     });
   }
-  const subject = { _id, owner, customer, namespace, policy, policyVersion: document.policyVersion };
   if (outcomes.deleted + outcomes.treated > 0) {
-    await certify(context, subject, {
-      what: WORDS[kindOf(document)].what,
-      archive: null,
-      records: outcomes,
-      ...(treatment === null ? {} : { fields: treatment.fields }),
-      merkleRoot: merkle.root(),
-      saidBy,
-      dueBy: asOf.toISOString(),
-    });
+    const done = { what: WORDS[kindOf(document)].what, records: outcomes, merkleRoot: merkle.root() };
+    await certifyDisposal(context, document, { ...done, fields: treatment?.fields ?? null });
   }
   await context.audit.appendOnce([outcomeEntry(document, outcomes)]);
   await lease.write((before) => ({ ...before, outcomes }));

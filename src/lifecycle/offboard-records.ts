@@ -10,7 +10,8 @@
 import { hash } from 'node:crypto';
 import { MoraineError } from '../errors.ts';
 import { id, type PartitionId } from '../ids.ts';
-import { NO_OUTCOMES, type Outcomes } from '../ledger/archive-document.ts';
+import { holdsLooked, NO_OUTCOMES, type Outcomes } from '../ledger/archive-document.ts';
+import { addDecided, type Decided, DecidedTally, NOTHING_DECIDED } from '../ledger/decided.ts';
 import {
   claimDisposal,
   type DisposalLease,
@@ -114,6 +115,9 @@ export async function countRecords(context: Context, partition: Partition): Prom
   return records;
 }
 
+/** Due or not: in certificates it stands where otherwise a rule of the policy does. */
+const ORDERED = 'the order to offboard';
+
 interface Ordered {
   /** Null where nothing may go. */
   readonly disposal: string | null;
@@ -144,6 +148,7 @@ async function orderDeletion(
       assertNotStopped(context);
       await reader.expect(records);
       const page: RawRecord[] = [];
+      const tally = new DecidedTally();
       const units: PageUnit[] = [];
       for (const { record, stays } of await sort(context, offboarding, shape, holds, records)) {
         const unit = stays === null ? await reader.prepare(record) : null;
@@ -151,6 +156,7 @@ async function orderDeletion(
         if (unit?.kind === 'held') sorted.held += 1;
         else if (unit !== null && unit.kind !== 'unfit') {
           page.push(record);
+          tally.add(ORDERED, source.facts(shape, record.raw).trigger ?? Number.NaN, Number.NaN);
           // A file that is missing does not keep its record.
           units.push(pageUnit(source, shape, record, unit.kind === 'whole' ? unit : ALONE));
         } else if (stays === 'unfit' || unit !== null) {
@@ -160,7 +166,7 @@ async function orderDeletion(
       }
       if (page.length === 0) continue;
       lease ??= await begin(context, offboarding, policy, of.records, holds.ids);
-      await writePage(context, lease, page, units);
+      await writePage(context, lease, page, units, tally.take());
     }
     // Only now is the file known to be the one that was exported: nothing acts on what was ordered before this.
     await lease?.write((document) => ({ ...document, scanned: true }));
@@ -225,6 +231,7 @@ async function begin(
     customer,
     partition,
     saidBy: orderedBy(offboarding),
+    approvals: [offboarding.approval],
     asOf: dueNow(context),
     mostRecords,
     after: null,
@@ -239,7 +246,11 @@ async function begin(
     );
   }
   const lease = await claimDisposal(store, begun, context);
-  await lease.write((document) => ({ ...document, leftOut }));
+  const looked = holdsLooked(
+    await store.serverTime(),
+    leftOut.map((_id) => ({ _id })),
+  );
+  await lease.write((document) => ({ ...document, leftOut, looked }));
   return lease;
 }
 
@@ -248,6 +259,7 @@ async function writePage(
   lease: DisposalLease,
   records: readonly RawRecord[],
   units: readonly PageUnit[],
+  decided: Decided,
 ): Promise<void> {
   await lease.keep();
   const { store } = context;
@@ -256,7 +268,12 @@ async function writePage(
   const roster = records.map(({ idBytes, raw }): RosterRecord => ({ id: idBytes, sha256: sha256(raw), segment: 0 }));
   await writePageUnits(store, of, { page, first }, units);
   await writeRosterPage(store, of, page, roster);
-  await lease.write((document) => ({ ...document, pages: page + 1, records: first + records.length }));
+  await lease.write((document) => ({
+    ...document,
+    pages: page + 1,
+    records: first + records.length,
+    decided: addDecided(document.decided ?? NOTHING_DECIDED, decided),
+  }));
 }
 
 /** Of all disposals of this offboarding in the partition: how many records they deleted, and the outcomes of the last. */

@@ -28,16 +28,12 @@ import { closeQuarantine, findQuarantine } from '../ledger/quarantine.ts';
 import { toShape } from '../policy/policy.ts';
 import { type ApprovalRequest, requireApproval } from './approval.ts';
 import { certify } from './certificate.ts';
+import { approvalFacts } from './certificate-facts.ts';
 import { assertNotStopped, type Context } from './context.ts';
 import { type ExportSubject, partitionOf } from './export-customer.ts';
 import type { ExportedCollection, ExportManifest } from './export-manifest.ts';
 import { type OffboardedArchive, offboardArchives } from './offboard-archives.ts';
-import {
-  countChildren,
-  countRecords,
-  type OffboardedCollection,
-  offboardCollection,
-} from './offboard-records.ts';
+import { countChildren, countRecords, type OffboardedCollection, offboardCollection } from './offboard-records.ts';
 import { ensureSafeToDestroy } from './preflight.ts';
 import { policiesToRun } from './published.ts';
 import type { VerifiedExport } from './verified-export.ts';
@@ -255,7 +251,7 @@ async function certifyOffboarding(
   offboarding: OffboardingDocument,
   { collections, archives }: Pick<OffboardReport, 'collections' | 'archives'>,
 ): Promise<string> {
-  const { _id, owner, customer, saidBy, reason, approval, manifestSha256 } = offboarding;
+  const { _id, owner, customer, saidBy, approval, manifestSha256, startedAt } = offboarding;
   const certificates: string[] = [];
   for (const { collection } of collections) {
     const partition = partitionId(id.namespace(collection), owner, customer);
@@ -268,6 +264,8 @@ async function certifyOffboarding(
     { _id, owner, customer, namespace: id.namespace('*'), policy: '*', policyVersion: '*' },
     {
       what: 'customer offboarded',
+      rules: [],
+      copies: [],
       archive: null,
       records: { deleted: collections.reduce((total, { deleted }) => total + deleted, 0) },
       collections: collections.map(({ collection, deleted }) => ({ collection, deleted })),
@@ -275,8 +273,8 @@ async function certifyOffboarding(
       certificates,
       export: { id: offboarding.export, manifestSha256 },
       saidBy,
-      approval,
-      reason,
+      approvals: await approvalFacts(context.store, [approval]),
+      done: { from: startedAt.toISOString(), to: context.clock.now().toISOString() },
     },
   );
   return certificate._id;

@@ -1,6 +1,7 @@
 /** What a disposal takes, a page at a time: the records that its policy decides so, as they are in the source now. */
 import { createHash } from 'node:crypto';
 import { id } from '../ids.ts';
+import { type Decided, DecidedTally } from '../ledger/decided.ts';
 import { type DisposalLease, isOfExpired, kindOf } from '../ledger/disposals.ts';
 import { ROSTER_PAGE_BYTES, ROSTER_PAGE_RECORDS, type RosterRecord } from '../ledger/rosters.ts';
 import type { Policy } from '../policy/policy.ts';
@@ -21,6 +22,8 @@ export interface OrderedPage {
   readonly units: readonly PageUnit[];
   /** The position of its last record. */
   readonly after: Position;
+  /** By which rules its records go. */
+  readonly decided: Decided;
 }
 
 /** Pages of what is to go, as it is in the source now, from where an earlier worker stopped: what its pages could not take is not taken again. */
@@ -50,7 +53,10 @@ export async function* orderedPages(
   let units: PageUnit[] = [];
   let bytes = 0;
   let last: RawRecord | null = null;
-  const taken = (record: RawRecord) => ({ records: page, units, after: source.position(shape, record.raw) });
+  const tally = new DecidedTally();
+  const taken = (record: RawRecord) => {
+    return { records: page, units, after: source.position(shape, record.raw), decided: tally.take() };
+  };
   for await (const batch of source.scan(partition, range, context.signal)) {
     await lease.keep();
     assertNotStopped(context);
@@ -93,6 +99,9 @@ export async function* orderedPages(
         units = [];
         bytes = 0;
       }
+      const known = { ...facts, ...markOf(record) };
+      const { dueAt } = compiled.times(known, asOf.getTime());
+      tally.add(compiled.ruleOf(known, asOf.getTime()), facts.trigger ?? Number.NaN, dueAt);
       last = record;
       page.push({ id: record.idBytes, sha256: createHash('sha256').update(record.raw).digest(), segment: 0 });
       units.push(pageUnit(source, shape, record, unit));

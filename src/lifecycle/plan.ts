@@ -51,6 +51,8 @@ export interface PartitionPlan {
   readonly latestPurgeAt?: Date | null;
   /** Ids of the exceptions that it was made with. */
   readonly exceptions?: readonly string[];
+  /** What a person approved so that it may be taken. */
+  readonly approvals?: readonly string[];
   /** The pauses that stop it: nothing of it is taken. */
   readonly paused: readonly string[];
   readonly seal: SealDecision;

@@ -124,11 +124,11 @@ async function askVault(
   const result = await claimPurge(context, lease, asOf);
   if (!result.claimed) return { done: false, why: result.why, text: result.text };
   try {
-    const holds = await markAsked(context, lease);
+    const holds = await markAsked(context, lease, result.looked);
     if (holds.length > 0) return { done: false, why: 'held', text: `held by ${holds.join(', ')}` };
     await lease.keep();
-    const { at } = await vaultOf(context, archive.vault.key).deleteArchive(archive.vault, result.claim);
-    await markAccepted(lease, at);
+    const { at, requestId } = await vaultOf(context, archive.vault.key).deleteArchive(archive.vault, result.claim);
+    await markAccepted(lease, at, requestId);
     return null;
   } catch (error) {
     if (isMoraineError(error, 'VAULT_VETO')) await takeBackAsking(context, lease, error.message);

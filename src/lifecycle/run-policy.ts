@@ -17,7 +17,7 @@ import { type Policy, policyVersion } from '../policy/policy.ts';
 import { archivePartition } from './archive-partition.ts';
 import { carryOn } from './carry-on.ts';
 import type { Context } from './context.ts';
-import { carryOnDisposal, type DisposalReport, disposePartition } from './dispose.ts';
+import { carryOnDisposal, type DisposalOrder, type DisposalReport, disposePartition } from './dispose.ts';
 import { eachOf } from './each-of.ts';
 import { assertOwnerKnown } from './known-owner.ts';
 import { lookForOrphans } from './orphans.ts';
@@ -27,7 +27,7 @@ import { pinnedPolicy } from './published.ts';
 import { quarantineUnfit } from './quarantine-record.ts';
 import { describe, type Met, type RunProblem } from './run-problems.ts';
 import { branchOf } from './treatment.ts';
-import { amountOf, isApproved, underCaps } from './under-caps.ts';
+import { amountOf, approvalsFor, underCaps } from './under-caps.ts';
 
 export interface RunOptions {
   /** Seal what waits for more records. */
@@ -187,9 +187,10 @@ export async function takeDue(
     return null;
   }
   assertOwnerKnown(context, plan);
-  const { owner, customer, branch, due: records } = plan;
+  const { owner, customer, branch, due: records, approvals } = plan;
   const saidBy = `policy ${policy.name}`;
-  return await disposePartition(context, policy, { kind: disposition, owner, customer, branch, records, saidBy });
+  const order = { kind: disposition, owner, customer, branch, records, saidBy, approvals };
+  return await disposePartition(context, policy, order);
 }
 
 async function expireAll(
@@ -204,14 +205,16 @@ async function expireAll(
   if (plan.totals.expired === 0) return reports;
   const partitions = plan.partitions.filter((partition) => partition.expired > 0);
   const amounts = partitions.map((partition) => amountOf(partition, partition.expired));
-  if (!(await isApproved(context, policy, { act: 'run --expired', caps, amounts }, saidBy, met))) return reports;
+  const approvals = await approvalsFor(context, policy, { act: 'run --expired', caps, amounts }, saidBy, met);
+  if (approvals === null) return reports;
   await eachPartition(context, partitions, met, async (partition) => {
     assertOwnerKnown(context, partition);
     const { owner, customer, branch, expired: records } = partition;
     // What such a policy would have kept in the source, treated, is not deleted for having been found late.
     const { treat } = branchOf(policy, context.installation.environment, partition);
     const kind = treat === null ? 'expired' : 'treat-expired';
-    reports.push(await disposePartition(context, policy, { kind, owner, customer, branch, records, saidBy }));
+    const order: DisposalOrder = { kind, owner, customer, branch, records, saidBy, approvals };
+    reports.push(await disposePartition(context, policy, order));
   });
   return reports;
 }

@@ -38,6 +38,7 @@ export async function selectLate(
   const selection = (): Selection => ({
     records,
     unfit: 0,
+    rules: [],
     firstDueAt: stored.oldestDueAt,
     firstPurgeAt: dueAt,
     lastPurgeAt: dueAt,

@@ -6,6 +6,7 @@
 import { MoraineError } from '../errors.ts';
 import type { ArchivePlan } from '../ledger/archive-document.ts';
 import type { ArchiveLease } from '../ledger/archives.ts';
+import { DecidedTally, type RuleCount } from '../ledger/decided.ts';
 import { assertNotPaused } from '../ledger/pauses.ts';
 import { MAX_ARCHIVE_BYTES, MAX_ARCHIVE_RECORDS } from '../policy/limits.ts';
 import type { Policy } from '../policy/policy.ts';
@@ -30,6 +31,8 @@ export interface Selection {
   readonly lastPurgeAt: Date;
   readonly triggerFrom: Date;
   readonly triggerTo: Date;
+  /** Which rules decided that its records go; empty: they go with others. */
+  readonly rules: readonly RuleCount[];
   /** The last record that was looked at, taken or not; null when there was none. */
   readonly bound: Position | null;
   /** Nothing that is due lies above the bound. */
@@ -61,13 +64,15 @@ export async function selectRecords(
   units?.heed(holds);
   const now = archive.plan.asOf.getTime();
   const room = new Room(policy, archive.plan, compiled.uniform === null, holds.ids);
+  const decided = new DecidedTally();
   let unfit = 0;
   let last: RawRecord | null = null;
   let lookedAtMs = Number.NEGATIVE_INFINITY;
   const selection = (reachedEnd: boolean): Selection => {
     const bound = last === null ? null : source.position(shape, last.raw);
     // A pass has looked at all up to its bound, for all of its archives.
-    return room.selection(unfit, archive.plan.pass === undefined ? bound : archive.plan.bound, reachedEnd);
+    const reached = archive.plan.pass === undefined ? bound : archive.plan.bound;
+    return { ...room.selection(unfit, reached, reachedEnd), rules: decided.take().rules };
   };
 
   for await (const batch of plannedBatches(context, archive, partition)) {
@@ -115,6 +120,7 @@ export async function selectRecords(
           return selection(false);
         }
         await take(record, unit);
+        decided.add(compiled.ruleOf(facts, now), trigger, times.dueAt);
         context.progress.archived?.(1, record.raw.length);
       }
       last = record;
@@ -190,7 +196,7 @@ class Room {
     return true;
   }
 
-  selection(unfit: number, bound: Position | null, reachedEnd: boolean): Selection {
+  selection(unfit: number, bound: Position | null, reachedEnd: boolean): Omit<Selection, 'rules'> {
     return {
       records: this.#records,
       unfit,

@@ -196,6 +196,8 @@ async function acknowledge(
     oldestDueAt: selection.firstDueAt,
     triggerFrom: selection.triggerFrom,
     triggerTo: selection.triggerTo,
+    firstPurgeAt: selection.firstPurgeAt,
+    ...(selection.rules.length === 0 ? {} : { rules: selection.rules }),
   };
   await moveArchive(context.audit, context.clock, lease, {
     to: 'stored',

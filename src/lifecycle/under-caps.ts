@@ -18,31 +18,32 @@ export async function underCaps(
   if (plan.caps.ok || plan.totals.due === 0) return plan;
   const due = plan.partitions.filter((partition) => partition.seal.seal && partition.due > 0);
   const amounts = due.map((partition) => amountOf(partition, partition.due));
-  const isLifted = await isApproved(context, policy, { act: 'run', caps: plan.caps, amounts }, requestedBy, met);
-  return isLifted ? { ...plan, caps: { ok: true } } : plan;
+  const approvals = await approvalsFor(context, policy, { act: 'run', caps: plan.caps, amounts }, requestedBy, met);
+  if (approvals === null) return plan;
+  return { ...plan, caps: { ok: true }, partitions: plan.partitions.map((partition) => ({ ...partition, approvals })) };
 }
 
-/** What stops it goes to the problems: the cap, or the approval that is waited for or was refused. */
-export async function isApproved(
+/** Ids of what was approved; none where nothing is needed. Null: what stops it went to the problems: the cap, or the approval that is waited for or was refused. */
+export async function approvalsFor(
   context: Context,
   policy: Policy,
   what: Pick<Amounts, 'act' | 'caps' | 'amounts'>,
   requestedBy: string | undefined,
   met: Met,
-): Promise<boolean> {
+): Promise<readonly string[] | null> {
   const named = { policy: policy.name, version: policyVersion(policy), limits: policy.limits };
   const amounts: Amounts = { ...what, ...named, withEach: withEach(policy) };
   try {
     const spendFor = `run-${context.newId()}`;
-    if (requestedBy !== undefined && (await approveAmounts(context, amounts, { requestedBy, spendFor })) !== false)
-      return true;
+    const proof = requestedBy === undefined ? false : await approveAmounts(context, amounts, { requestedBy, spendFor });
+    if (proof !== false) return proof === null ? [] : [proof.approval];
   } catch (error) {
     if (errorClass(error) !== 'person') throw error;
     met.problems.push(describe(error));
-    return false;
+    return null;
   }
   if (!what.caps.ok) met.problems.push(capProblem(policy, what.caps.text));
-  return false;
+  return null;
 }
 
 export function amountOf({ owner, customer, branch }: PartitionPlan, records: number): Amount {

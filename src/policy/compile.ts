@@ -3,7 +3,7 @@ import type { CustomerId, OwnerId } from '../ids.ts';
 import type { DatasetShape } from '../source/port.ts';
 import { type Chosen, chooserOf, inTakingOrder, type ReadyBranch, readyBranch } from './choice.ts';
 import { Calendar, endOf } from './ends.ts';
-import { dueOf } from './evaluate.ts';
+import { dueOf, ownRule } from './evaluate.ts';
 import type { ExceptionRule, ValueCoders } from './exception.ts';
 import { Findings, type Note } from './findings.ts';
 import { MAX_INSTANT_MS, periodOf } from './period.ts';
@@ -108,6 +108,11 @@ export interface CompiledPolicy {
   times(facts: DecisionFacts, now: number): Times;
   /** See {@link Decision}; `held` says whether a legal hold covers the record. */
   decision(facts: DecisionFacts, held: boolean, now: number): Decision;
+  /**
+   * What its due date is by: `the active period`, `the record's own date`, `rule <name>` or `exception <id>`. It names parts
+   * of the policy and never a value. Empty: it cannot be told.
+   */
+  ruleOf(facts: DecisionFacts, now: number): string;
   /** As `times`, with everything that was looked at as sentences. */
   explain(facts: DecisionFacts, now: number): Times & { readonly notes: readonly Note[] };
   /** Which triggers may be due, for the query (see superset.ts). Of a policy that is not uniform none are certain. */
@@ -156,6 +161,7 @@ export function compile(policy: Policy, given: Given = NOTHING_GIVEN): CompiledP
     times: (facts, now) => variantOf(facts).times(facts, now),
     decision: (facts, held, now) => variantOf(facts).decision(facts, held, now),
     isTreated: (facts) => variantOf(facts).isTreated(facts),
+    ruleOf: (facts, now) => variantOf(facts).ruleOf(facts, now),
   };
 }
 
@@ -266,6 +272,12 @@ function compileOne(
       const purge = purgeAt(due, chosen, facts, scratch);
       if (scratch.pendingUntil > now) return 'pending';
       return decideTimes(facts, held, now, due, purge);
+    },
+    ruleOf: (facts, now) => {
+      if (fast !== null && (rules.rules ?? []).length === 0) return ownRule(rules);
+      scratch.reset();
+      scratch.by = '';
+      return Number.isNaN(dueAt(facts, now, scratch)) ? '' : scratch.by;
     },
     explain: (facts, now) => {
       const found = new Findings();

@@ -59,6 +59,7 @@ export type Due = (facts: DecisionFacts, now: number, found: Findings) => number
 export function dueOf(policy: Policy, given: Given, calendar: Calendar): Due {
   const { exceptions } = given;
   const start = startOf(policy, calendar);
+  const ownLabel = ownRule(policy);
   const own = policy.active === null ? null : endOf(policy.active, calendar);
   const rules = new ReadyRules(policy, calendar);
   const shorter = exceptionsOf(given, 'shorter', calendar);
@@ -79,6 +80,7 @@ export function dueOf(policy: Policy, given: Given, calendar: Calendar): Due {
     if (chosen === null) {
       const end = own === null ? from : own(from, facts, found);
       chosen = end;
+      found.by = ownLabel;
       found.note('active-period', () => ownText(policy, from, end, now), !(end <= now));
     }
     if (Number.isNaN(chosen)) return chosen;
@@ -91,10 +93,12 @@ export function dueOf(policy: Policy, given: Given, calendar: Calendar): Due {
       found.note('exception', () => shorterText(exception, at, hasEnded, now, calendar), !hasEnded && at < chosen);
       if (hasEnded || !(at < chosen)) continue;
       chosen = at;
+      found.by = exception.label;
       // It does not wait for what the policy's own period waits for.
       found.pendingUntil = waits;
     }
     let due = Math.max(chosen, retainUntil);
+    if (retainUntil > chosen) found.by = rules.retainedBy;
     for (const [index, exception] of longer.entries()) {
       const matches = exception.matches(facts, found);
       if (matches === undefined) return Number.NaN;
@@ -103,6 +107,7 @@ export function dueOf(policy: Policy, given: Given, calendar: Calendar): Due {
       if (!(now >= exception.from || due >= exception.from)) continue;
       const until = Math.min(exception.end(from), lastDays[index] ?? Number.POSITIVE_INFINITY);
       found.note('exception', () => longerText(exception, until, calendar), until > now);
+      if (until > due) found.by = exception.label;
       due = Math.max(due, until);
     }
     if ((policy.rules ?? []).length + exceptions.length > 0) {
@@ -114,6 +119,11 @@ export function dueOf(policy: Policy, given: Given, calendar: Calendar): Due {
     }
     return due;
   };
+}
+
+/** What decides where no rule and no exception does. */
+export function ownRule({ active }: Policy): string {
+  return active === null ? "the record's own date" : 'the active period';
 }
 
 function ownText(policy: Policy, from: number, end: number, now: number): string {
@@ -128,6 +138,7 @@ function ownText(policy: Policy, from: number, end: number, now: number): string
 }
 
 interface ReadyException extends ExceptionRule {
+  readonly label: string;
   matches(facts: DecisionFacts, found: Findings): boolean | undefined;
   readonly end: PeriodAdder;
 }
@@ -146,6 +157,7 @@ function exceptionsOf(
       const hasValue = value === null ? null : matcher({ field: value.field }, namedTexts(exception, value, coders));
       return {
         ...exception,
+        label: `exception ${exception.id}`,
         end: calendar.adder(exception.active),
         matches: (facts, found) => {
           if (owner !== null && owner !== facts.owner) return false;

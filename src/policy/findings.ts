@@ -15,6 +15,8 @@ export class Findings {
   /** It waits for something until then (ms); -Infinity: for nothing; Infinity: for ever, until the data or the policy change. */
   pendingUntil = Number.NEGATIVE_INFINITY;
   notes: Note[] | null = null;
+  /** What the due date is by, see {@link CompiledPolicy.ruleOf}. */
+  by = '';
 
   reset(): void {
     this.pendingUntil = Number.NEGATIVE_INFINITY;

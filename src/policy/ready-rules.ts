@@ -11,6 +11,8 @@ import { conditionWords } from './words.ts';
 interface ReadyRule {
   readonly name: string;
   readonly specificity: string;
+  /** As certificates name it. */
+  readonly label: string;
   readonly about: string;
   /** Undefined: it cannot be told. */
   matches(facts: DecisionFacts, found: Findings): boolean | undefined;
@@ -25,6 +27,8 @@ export class ReadyRules {
   readonly #rules: readonly ReadyRule[];
   /** Those that are about the record that is being looked at. Used again for the next one. */
   readonly #matching: ReadyRule[] = [];
+  /** Which rule retains it the longest; empty: none. */
+  retainedBy = '';
 
   constructor(policy: Policy, calendar: Calendar) {
     this.#calendar = calendar;
@@ -34,6 +38,7 @@ export class ReadyRules {
   /** -Infinity: nothing retains it. NaN: it cannot be told. To be asked before {@link chosen}. */
   retainUntil(from: number, facts: DecisionFacts, now: number, found: Findings): number {
     this.#matching.length = 0;
+    this.retainedBy = '';
     let retainUntil = Number.NEGATIVE_INFINITY;
     for (const rule of this.#rules) {
       const matches = rule.matches(facts, found);
@@ -50,6 +55,7 @@ export class ReadyRules {
       if (rule.retain === null) continue;
       const until = rule.retain(from, facts, found);
       if (Number.isNaN(until)) return until;
+      if (until > retainUntil) this.retainedBy = rule.label;
       retainUntil = Math.max(retainUntil, until);
       found.note(
         'retention-rule',
@@ -84,7 +90,8 @@ export class ReadyRules {
       top = rule;
     }
     found.pendingUntil = waits;
-    const { name } = top;
+    const { name, label } = top;
+    found.by = label;
     found.note('active-period', () => `Rule ${name} takes the place of the policy's own period.`, false);
     return chosen;
   }
@@ -104,6 +111,7 @@ function rulesOf(policy: Policy, calendar: Calendar): readonly ReadyRule[] {
     return {
       name: rule.name,
       specificity: rule.specificity,
+      label: `rule ${rule.name}`,
       about: conditionWords(rule.when),
       matches: (facts, found) => {
         if (owners !== null && !owners.has(facts.owner ?? '')) return false;

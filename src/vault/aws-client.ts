@@ -85,6 +85,14 @@ export class ReplyDates {
   }
 }
 
+/** By which the service knows the request; nothing where the reply does not say. */
+export function requestIdOf(reply: { readonly $metadata: { readonly requestId?: string | undefined } }): {
+  readonly requestId?: string;
+} {
+  const { requestId } = reply.$metadata;
+  return requestId === undefined || requestId === '' ? {} : { requestId };
+}
+
 /** Where the middleware of {@link ReplyDates} stands: right behind the step that reads the reply. */
 export const REMEMBER_DATES = { step: 'deserialize', priority: 'high', name: 'rememberReplyDate' } as const;
 

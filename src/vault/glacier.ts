@@ -4,13 +4,14 @@ import { MIB } from '../archive/tree-hash.ts';
 import { MoraineError } from '../errors.ts';
 import type { CustomerId, OwnerId } from '../ids.ts';
 import type { AbandonedUpload, PurgeClaim } from '../ledger/warrants.ts';
+import { requestIdOf } from './aws-client.ts';
 import { addressOf, type GlacierContext, type GlacierSettings, glacierContext } from './glacier-context.ts';
 import * as jobs from './glacier-jobs.ts';
 import * as uploads from './glacier-uploads.ts';
 import { countVaults, ensureVault } from './glacier-vaults.ts';
 import { defaultVaultPrefix, ownershipTags, vaultName } from './naming.ts';
 import { assertPartBytes, assertReadRange, assertRetrievalRange } from './part-size.ts';
-import type { ByteRange, Tier, UploadHandle, UploadIntent, VaultLocation, VaultPort } from './port.ts';
+import type { AcceptedDelete, ByteRange, Tier, UploadHandle, UploadIntent, VaultLocation, VaultPort } from './port.ts';
 import { estimateRetrieval } from './prices.ts';
 import { deleting, translating } from './translate-error.ts';
 
@@ -114,7 +115,7 @@ export class GlacierVault implements VaultPort {
     return jobs.readRetrieval(this.#context, location, jobId, range);
   }
 
-  async deleteArchive(location: VaultLocation, claim: PurgeClaim): Promise<{ readonly at: Date }> {
+  async deleteArchive(location: VaultLocation, claim: PurgeClaim): Promise<AcceptedDelete> {
     claim.assertGood();
     return this.#delete(location, claim.vaultArchiveId, `archive ${claim.archive}`);
   }
@@ -125,7 +126,7 @@ export class GlacierVault implements VaultPort {
   }
 
   /** The service answers 204 for an archive that is gone already. One try only: the claim was looked at right before. */
-  async #delete(location: VaultLocation, archiveId: string, what: string): Promise<{ readonly at: Date }> {
+  async #delete(location: VaultLocation, archiveId: string, what: string): Promise<AcceptedDelete> {
     const { once, dates } = this.#context;
     const reply = await deleting(
       what,
@@ -133,6 +134,6 @@ export class GlacierVault implements VaultPort {
       { code: 'AccessDeniedException', by: 'A vault lock or the access rights' },
       () => once.send(new DeleteArchiveCommand({ ...addressOf(location), archiveId })),
     );
-    return { at: dates.latestOf(reply) };
+    return { at: dates.latestOf(reply), ...requestIdOf(reply) };
   }
 }

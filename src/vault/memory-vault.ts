@@ -35,6 +35,7 @@ import { ensureMemoryVault, VAULTS_MAX } from './memory-vault-tags.ts';
 import { defaultVaultPrefix, vaultName } from './naming.ts';
 import { assertPartBytes, assertReadRange, assertRetrievalRange } from './part-size.ts';
 import type {
+  AcceptedDelete,
   ByteRange,
   Inventory,
   JobState,
@@ -60,6 +61,7 @@ export class MemoryVault implements VaultPort {
   readonly #environment: Environment;
   #vaults = new Map<string, MemoryVaultRecord>();
   readonly #faults = new MemoryFaults();
+  #deletes = 0;
   #advancedMs = 0;
 
   constructor(options: { readonly key?: VaultKey; readonly clock: Clock; readonly environment?: Environment }) {
@@ -269,8 +271,6 @@ export class MemoryVault implements VaultPort {
     });
   }
 
-  retrievalState(location: VaultLocation, jobId: string): Promise<JobState> {
-    return this.#faults.answer('retrievalState', () => this.#vault(location).jobState(jobId, this.now()));
   findRetrieval(...asked: Parameters<VaultPort['findRetrieval']>): Promise<string | null> {
     const [location, vaultArchiveId, , mark] = asked;
     return this.#faults.answer('findRetrieval', () =>
@@ -278,6 +278,8 @@ export class MemoryVault implements VaultPort {
     );
   }
 
+  retrievalState(location: VaultLocation, jobId: string): Promise<JobState> {
+    return this.#faults.answer('retrievalState', () => this.#vault(location).jobState(jobId, this.now()));
   }
 
   readRetrieval(location: VaultLocation, jobId: string, range: ByteRange): Promise<Uint8Array> {
@@ -294,7 +296,7 @@ export class MemoryVault implements VaultPort {
     });
   }
 
-  deleteArchive(location: VaultLocation, claim: PurgeClaim): Promise<{ readonly at: Date }> {
+  deleteArchive(location: VaultLocation, claim: PurgeClaim): Promise<AcceptedDelete> {
     return this.#faults.answer('deleteArchive', () => {
       claim.assertGood();
       const archive = this.#vault(location).everStored(claim.vaultArchiveId);
@@ -303,7 +305,8 @@ export class MemoryVault implements VaultPort {
         throw new MoraineError('INTERNAL', `The claim for archive ${claim.archive} names the bytes of another one.`);
       }
       archive.deletedAt ??= this.now();
-      return { at: endOfSecond(this.now()) };
+      this.#deletes += 1;
+      return { at: endOfSecond(this.now()), requestId: `memory-${this.#deletes}` };
     });
   }
 

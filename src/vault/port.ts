@@ -100,6 +100,13 @@ export interface OpenUpload {
   readonly createdAt: Date;
 }
 
+export interface AcceptedDelete {
+  /** The end of the second in the Date header of the reply. */
+  readonly at: Date;
+  /** By which the service knows the request, where its reply says so: for certificates. */
+  readonly requestId?: string;
+}
+
 export interface VaultPort {
   readonly backend: VaultLocation['backend'];
   /** The smallest part of a multipart upload: 1 MiB for Glacier, 8 MiB for S3 (whose limit of 5 MiB is no power of two). */
@@ -141,21 +148,14 @@ export interface VaultPort {
   inventoryState(location: VaultLocation, jobId: string): Promise<JobState>;
   readInventory(location: VaultLocation, jobId: string): Promise<Inventory>;
   estimateRetrieval(bytes: number, tier: Tier): RetrievalEstimate;
+  /** `mark` is written beside the job where the service can, for {@link findRetrieval}: at most 1,024 printable characters. */
   requestRetrieval(
     location: VaultLocation,
     vaultArchiveId: string,
     tier: Tier,
     range: ByteRange | null,
-  ): Promise<string>;
-  retrievalState(location: VaultLocation, jobId: string): Promise<JobState>;
-  /** `mark` is written beside the job where the service can, for {@link findRetrieval}: at most 1,024 printable characters. */
-  /** Bytes [start, end) of the retrieval's output (offsets count from the start of the retrieved range). At most 64 MiB at once. RETRIEVAL_NOT_READY before it is ready, VAULT_NOT_FOUND when the output is gone. Verifies the service's checksum of the range where it sends one. */
-  readRetrieval(location: VaultLocation, jobId: string, range: ByteRange): Promise<Uint8Array>;
-  /** Idempotent. Throws VAULT_VETO when a lock refuses. `at` is the end of the second in the Date header of the reply. */
-  deleteArchive(location: VaultLocation, claim: PurgeClaim): Promise<{ readonly at: Date }>;
-  /** Removes a complete upload of an attempt that the ledger abandoned. */
     mark?: string,
-  deleteAbandoned(location: VaultLocation, vaultArchiveId: string, proof: AbandonedUpload): Promise<void>;
+  ): Promise<string>;
   /** A job that was accepted although its reply was lost, by its mark; for S3, which keeps none: by its object. Null: there is none. */
   findRetrieval(
     location: VaultLocation,
@@ -163,4 +163,11 @@ export interface VaultPort {
     range: ByteRange | null,
     mark: string,
   ): Promise<string | null>;
+  retrievalState(location: VaultLocation, jobId: string): Promise<JobState>;
+  /** Bytes [start, end) of the retrieval's output (offsets count from the start of the retrieved range). At most 64 MiB at once. RETRIEVAL_NOT_READY before it is ready, VAULT_NOT_FOUND when the output is gone. Verifies the service's checksum of the range where it sends one. */
+  readRetrieval(location: VaultLocation, jobId: string, range: ByteRange): Promise<Uint8Array>;
+  /** Idempotent. Throws VAULT_VETO when a lock refuses. */
+  deleteArchive(location: VaultLocation, claim: PurgeClaim): Promise<AcceptedDelete>;
+  /** Removes a complete upload of an attempt that the ledger abandoned. */
+  deleteAbandoned(location: VaultLocation, vaultArchiveId: string, proof: AbandonedUpload): Promise<void>;
 }

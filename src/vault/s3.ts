@@ -5,11 +5,11 @@ import type { Clock } from '../clock.ts';
 import { MoraineError } from '../errors.ts';
 import type { CustomerId, OwnerId } from '../ids.ts';
 import type { AbandonedUpload, PurgeClaim } from '../ledger/warrants.ts';
-import { dateHeader } from './aws-client.ts';
+import { dateHeader, requestIdOf } from './aws-client.ts';
 import { readObjectKey } from './intent.ts';
 import { bucketName, customerPrefix, ownershipTags } from './naming.ts';
 import { assertPartBytes, assertReadRange, assertRetrievalRange } from './part-size.ts';
-import type { ByteRange, Tier, UploadHandle, UploadIntent, VaultLocation, VaultPort } from './port.ts';
+import type { AcceptedDelete, ByteRange, Tier, UploadHandle, UploadIntent, VaultLocation, VaultPort } from './port.ts';
 import { estimateRetrieval } from './prices.ts';
 import { ensureBucket } from './s3-buckets.ts';
 import { objectOf, type S3Context, type S3Settings, s3Context } from './s3-context.ts';
@@ -125,7 +125,7 @@ export class S3Vault implements VaultPort {
     return retrievals.readRetrieval(this.#context, location, jobId, range);
   }
 
-  async deleteArchive(location: VaultLocation, claim: PurgeClaim): Promise<{ readonly at: Date }> {
+  async deleteArchive(location: VaultLocation, claim: PurgeClaim): Promise<AcceptedDelete> {
     const named = readObjectKey(location.prefix, objectOf(claim.vaultArchiveId).key);
     if (named?.archive !== claim.archive) throw otherObject(claim.vaultArchiveId, `archive ${claim.archive}`);
     claim.assertGood();
@@ -140,7 +140,7 @@ export class S3Vault implements VaultPort {
   }
 
   /** By version, so that nothing stays behind a delete marker. A version that is gone already is answered with 204 too. */
-  async #delete(location: VaultLocation, vaultArchiveId: string, what: string): Promise<{ readonly at: Date }> {
+  async #delete(location: VaultLocation, vaultArchiveId: string, what: string): Promise<AcceptedDelete> {
     const { once, dates } = this.#context;
     const { key, versionId } = objectOf(vaultArchiveId);
     const reply = await deleting(
@@ -149,7 +149,7 @@ export class S3Vault implements VaultPort {
       { code: 'AccessDenied', by: 'Object Lock or the access rights' },
       () => once.send(new DeleteObjectCommand({ Bucket: location.name, Key: key, VersionId: versionId })),
     );
-    return { at: dates.latestOf(reply) };
+    return { at: dates.latestOf(reply), ...requestIdOf(reply) };
   }
 }
 

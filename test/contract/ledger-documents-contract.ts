@@ -355,24 +355,50 @@ export function ledgerDocumentsContract(name: string, open: () => Promise<Prepar
       });
     });
 
-    it('certificates: kept once, the first stands, found by archive, owner and customer', async () => {
-      const certificate = (body: string) => ({
-        id: 'c1',
-        archive: id.archive('a1'),
-        policy: 'chats',
-        owner: OWNER,
-        customer: CUSTOMER,
-        body,
-        signature: new Uint8Array([1, 2]),
-        keyId: 'k1',
+    describe('certificates', () => {
+      const about = (name: string, archive = name) => {
+        return { id: name, archive: id.archive(archive), policy: 'chats', owner: OWNER, customer: CUSTOMER };
+      };
+      const saying = (body: string) => async () => ({ body, signature: new Uint8Array([1, 2]), keyId: 'k1' });
+
+      it('kept once, the first stands, found by archive, owner and customer', async () => {
+        await keepCertificate(store, clock, about('a1'), saying('{"at":1}'));
+        expect((await keepCertificate(store, clock, about('a1'), saying('{"at":2}'))).body).toBe('{"at":1}');
+        expect((await getCertificate(store, 'a1'))?.body).toBe('{"at":1}');
+        await expect(keepCertificate(store, clock, about('a1', 'a2'), saying('{}'))).rejects.toMatchObject({
+          code: 'INTERNAL',
+        });
+        expect(await all(findCertificates(store, { owner: OWNER, customer: CUSTOMER }))).toHaveLength(1);
+        expect(await all(findCertificates(store, { archive: id.archive('a2') }))).toEqual([]);
       });
-      await keepCertificate(store, clock, certificate('{"at":1}'));
-      expect((await keepCertificate(store, clock, certificate('{"at":2}'))).body).toBe('{"at":1}');
-      expect((await getCertificate(store, 'c1'))?.body).toBe('{"at":1}');
-      const other = { ...certificate('{}'), archive: id.archive('a2') };
-      await expect(keepCertificate(store, clock, other)).rejects.toMatchObject({ code: 'INTERNAL' });
-      expect(await all(findCertificates(store, { owner: OWNER, customer: CUSTOMER }))).toHaveLength(1);
-      expect(await all(findCertificates(store, { archive: id.archive('a2') }))).toEqual([]);
+
+      it('twenty at once, ten of them twice: numbers from 1 without a gap, each in the text that was signed', async () => {
+        const names = Array.from({ length: 10 }, (_, at) => `a${at}`);
+        const write = (number: number) => saying(JSON.stringify({ number }))();
+        await Promise.all([...names, ...names].map((name) => keepCertificate(store, clock, about(name), write)));
+        const kept = await all(findCertificates(store));
+        expect(kept.map(({ number }) => number)).toEqual(names.map((_, at) => at + 1));
+        expect(kept.map(({ body }) => JSON.parse(body).number)).toEqual(kept.map(({ number }) => number));
+        expect(new Set(kept.map(({ _id }) => _id)).size).toBe(10);
+      });
+
+      it('a worker that is cut while it signs takes no number, and one that slept finds its number taken', async () => {
+        const cut = async () => {
+          throw new Error('cut');
+        };
+        await expect(keepCertificate(store, clock, about('a1'), cut)).rejects.toThrow('cut');
+        const numbers: number[] = [];
+        await keepCertificate(store, clock, about('slow'), async (number) => {
+          numbers.push(number);
+          if (numbers.length === 1) await keepCertificate(store, clock, about('fast'), saying('{}'));
+          return await saying('{}')();
+        });
+        expect(numbers).toEqual([1, 2]);
+        expect((await all(findCertificates(store))).map(({ _id, number }) => [_id, number])).toEqual([
+          ['fast', 1],
+          ['slow', 2],
+        ]);
+      });
     });
 
     describe('inventories', () => {

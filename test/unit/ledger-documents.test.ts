@@ -59,8 +59,8 @@ import {
 } from '../../src/ledger/retrievals.ts';
 import { endRun, latestRuns, startRun } from '../../src/ledger/runs.ts';
 import { type LedgerDocument, MAX_CLASHES } from '../../src/ledger/store.ts';
-import { ASKING_WORKER, askedRetrieval } from '../harness/a-retrieval.ts';
 import { ACME } from '../harness/a-hold.ts';
+import { ASKING_WORKER, askedRetrieval } from '../harness/a-retrieval.ts';
 import { LOCATION } from '../harness/an-archive.ts';
 import { LedgerWorld, watched } from '../harness/ledger-world.ts';
 
@@ -828,37 +828,36 @@ describe('runs and certificates', () => {
     policy: 'chats',
     owner: ACME.owner,
     customer: ACME.customer,
-    body: '{}',
-    signature: Buffer.from([1]),
-    keyId: 'k1',
     ...fields,
   });
+  const signed = { body: '{}', signature: Buffer.from([1]), keyId: 'k1' };
+  const keep = (fields?: object) => keepCertificate(world.store, world.clock, certificate(fields), async () => signed);
 
-  test('a certificate: all of it, oldest first', async () => {
-    const kept = await keepCertificate(world.store, world.clock, certificate());
+  test('a certificate: all of it, in the order of the numbers', async () => {
+    const kept = await keep();
     const { id: _id, ...facts } = certificate();
-    expect(kept).toEqual({ _id, v: 1, rev: 0, ...facts, issuedAt: now() });
-    await keepCertificate(world.store, world.clock, certificate({ id: 'b1' }));
+    expect(kept).toEqual({ _id, v: 1, rev: 0, number: 1, ...facts, ...signed, issuedAt: now() });
+    await keep({ id: 'b1' });
     world.advance(1_000);
-    await keepCertificate(world.store, world.clock, certificate({ id: 'a1', policy: 'mails' }));
+    await keep({ id: 'a1', policy: 'mails' });
     const ids = async (...query: [Parameters<typeof findCertificates>[1]?, Parameters<typeof findCertificates>[2]?]) =>
       (await list(findCertificates(world.store, ...query))).map((found) => found._id);
-    expect(await ids()).toEqual(['b1', 'c1', 'a1']);
+    expect(await ids()).toEqual(['c1', 'b1', 'a1']);
     expect(await ids({ policy: 'mails' })).toEqual(['a1']);
     expect(await ids({}, { sort: { issuedAt: -1, _id: 1 }, limit: 2 })).toEqual(['a1', 'b1']);
     expect(await getCertificate(world.store, 'unknown')).toBeNull();
   });
 
   test('of another owner or archive under this id: a bug', async () => {
-    await keepCertificate(world.store, world.clock, certificate());
+    await keep();
     for (const wrong of [{ owner: id.owner('other') }, { archive: null }])
-      await expect(keepCertificate(world.store, world.clock, certificate(wrong))).rejects.toMatchObject({
+      await expect(keep(wrong)).rejects.toMatchObject({
         code: 'INTERNAL',
       });
   });
 
   test('a certificate of a newer Moraine is not read as ours', async () => {
-    await keepCertificate(world.store, world.clock, certificate());
+    await keep();
     const raw = world.store.collection<LedgerDocument>('certificates');
     const document = await raw.get('c1');
     if (document === null) throw new Error('It is not there.');

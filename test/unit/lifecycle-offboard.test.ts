@@ -133,11 +133,19 @@ describe('offboard', () => {
       expect(await world.all(collection), collection).toEqual([]);
     expect(await verifyAudit(world.store)).toMatchObject({ ok: true });
     const bodies = (await world.all('certificates')).map((one) => JSON.parse(String(Reflect.get(one, 'body'))));
+    // What a person wrote, and the records, are in none of them.
+    for (const secret of ['contract ended', '"a"', '"b"']) expect(JSON.stringify(bodies)).not.toContain(secret);
+    expect(bodies.map(({ number }) => number).sort()).toEqual(bodies.map((_, at) => at + 1));
+    const ofChats = bodies.find(({ what, dataset }) => what !== 'customer offboarded' && dataset === 'data.chats');
+    expect(ofChats).toMatchObject({
+      rules: [{ rule: 'the order to offboard', records: 2 }],
+      approvals: [{ kind: 'offboard' }],
+    });
     expect(bodies.find(({ what }) => what === 'customer offboarded')).toMatchObject({
       id: report.certificate,
       records: { deleted: 3 },
       archives: [archive],
-      reason: 'contract ended',
+      approvals: [{ kind: 'offboard', granted: [expect.anything()] }],
       certificates: bodies.filter(({ what }) => what !== 'customer offboarded').map((one) => one.id),
     });
   });

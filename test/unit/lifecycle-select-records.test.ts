@@ -112,6 +112,7 @@ test('all that is due is taken, in order, and the dates of first and last are to
     lastPurgeAt: at('2029-01-10'),
     triggerFrom: at('2020-01-01'),
     triggerTo: at('2020-01-10'),
+    rules: [{ rule: 'the active period', records: 2 }],
     bound: positionOf(record('young', '2023-01-01')),
     reachedEnd: true,
     leftOut: [],

@@ -70,9 +70,9 @@ export const BRAKE_BUGS: readonly PlantedBug[] = [
       },
       {
         file: 'src/ledger/in-flight.ts',
-        find: 'if (covering.length === 0) return { held: false, announcement };',
+        find: 'if (covering.length === 0) return { held: false, announcement, looked };',
         replace:
-          'if (covering.length === 0) {\n      await announce();\n      return { held: false, announcement };\n    }',
+          'if (covering.length === 0) {\n      await announce();\n      return { held: false, announcement, looked };\n    }',
       },
     ],
     caughtBy: ['held-record-deleted'],
@@ -158,7 +158,7 @@ export const BRAKE_BUGS: readonly PlantedBug[] = [
         find: `() => announceAndLook(store, clock, worker, 'purge', scopeOf(archive))`,
         replace: `async () =>
     archive.state === 'purging'
-      ? { held: false, announcement: { entry: 'none', until: clock.now(), endsAtMs: Number.POSITIVE_INFINITY } }
+      ? { held: false, announcement: { entry: 'none', until: clock.now(), endsAtMs: Number.POSITIVE_INFINITY }, looked: { at: clock.now(), count: 0, holds: [] } }
       : await announceAndLook(store, clock, worker, 'purge', scopeOf(archive))`,
       },
       {

@@ -296,8 +296,9 @@ export const CHILD_BUGS: readonly PlantedBug[] = [
     patches: [
       {
         file: 'src/ledger/in-flight.ts',
-        find: 'const covering = await holdsCovering(store, scope);',
-        replace: 'const covering: Awaited<ReturnType<typeof holdsCovering>> = [];',
+        find: 'const { covering, naming } = await lookAtHolds(store, scope);',
+        replace:
+          'const { naming } = await lookAtHolds(store, scope);\n    const covering: readonly { readonly _id: string }[] = [];',
       },
     ],
     caughtBy: ['held-unit-deleted'],

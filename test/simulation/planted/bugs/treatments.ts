@@ -93,8 +93,9 @@ export const TREATMENT_BUGS: readonly PlantedBug[] = [
       },
       {
         file: 'src/ledger/in-flight.ts',
-        find: 'const covering = await holdsCovering(store, scope);',
-        replace: 'const covering: Awaited<ReturnType<typeof holdsCovering>> = [];',
+        find: 'const { covering, naming } = await lookAtHolds(store, scope);',
+        replace:
+          'const { naming } = await lookAtHolds(store, scope);\n    const covering: readonly { readonly _id: string }[] = [];',
       },
     ],
     caughtBy: ['treated-under-brake'],
