@@ -113,7 +113,7 @@ export function joinReports(before: ReconcileReport, after: ReconcileReport): Re
     pushSome(joined.strays, one.strays);
     pushSome(joined.findings, one.findings);
     pushSome(joined.reappeared, one.reappeared);
-    for (const kind of ['strays', 'findings', 'reappeared'] as const) joined.counts[of] += one.counts[of];
+    for (const kind of ['strays', 'findings', 'reappeared'] as const) joined.counts[kind] += one.counts[kind];
     joined.compared += one.compared;
     joined.foreign += one.foreign;
     joined.removedUploads += one.removedUploads;
