@@ -78,6 +78,7 @@ export async function openApp(config: Config, options: AppOptions): Promise<App>
       administratorsOf: (owner) => config.owners.get(owner) ?? [],
       ...(config.signingKeyPem === null ? {} : { signingKeyPem: config.signingKeyPem }),
       ...(config.keys.backupMaxAge === null ? {} : { backupMaxAge: config.keys.backupMaxAge }),
+      proofEvery: config.keys.proofEvery,
     });
     await replayDestroyedKeys(store, keys);
     const worker = newWorkerId();

@@ -49,6 +49,8 @@ export interface Config {
     readonly second: DatabaseAddress | null;
     /** ISO 8601. */
     readonly backupMaxAge: string | null;
+    /** ISO 8601: how long an administrator's proof of possession counts. Absent: for good. */
+    readonly proofEvery?: string;
   };
   /** Text of `signingKey: FILE`, an Ed25519 private key. */
   readonly signingKeyPem: string | null;
@@ -104,7 +106,11 @@ export function loadConfig(
     environment: config.environment,
     mongodb: config.mongodb,
     redis: config.redis ?? null,
-    keys: { ...keys.stores, backupMaxAge: config.keys.backupMaxAge ?? null },
+    keys: {
+      ...keys.stores,
+      backupMaxAge: config.keys.backupMaxAge ?? null,
+      proofEvery: config.keys.proofEvery,
+    },
     signingKeyPem: signingKey.pem,
     vaults: new Map(Object.entries(config.vaults).map(([name, vault]) => [id.vaultKey(name), vault])),
     attachments: new Map(Object.entries(config.attachments)),

@@ -70,6 +70,10 @@ export const METRICS = {
     help: 'Open alarms; what an alarm is about, and whether it stops destructive work, is told by its code',
     labels: [],
   },
+  moraine_proof_ends_timestamp_seconds: {
+    help: 'When the first proof of an administrator of the owner ends; production archives nothing for it afterwards',
+    labels: ['owner'],
+  },
   moraine_notifications: { help: 'Notifications to owners that are not sent yet, by state', labels: ['state'] },
   moraine_audit_entries: { help: 'Entries of the audit chain', labels: [] },
   moraine_queue_up: { help: '1 when Redis answered for this queue', labels: ['queue'] },

@@ -1,15 +1,18 @@
-/** `moraine administrator new|prove|rewrap`: identities, on the administrator's own machine. */
+/** `moraine administrator new|prove|rewrap|report`: identities, on the administrator's own machine. */
 import { existsSync } from 'node:fs';
 import type { Command } from 'commander';
 import { systemClock } from '../clock.ts';
 import { MoraineError } from '../errors.ts';
 import { id } from '../ids.ts';
-import { proveRecipient, rewrapForOwner } from '../keys/administrator.ts';
+import { countKeysOf, proveRecipient, rewrapForOwner } from '../keys/administrator.ts';
 import { newIdentity } from '../keys/identity-file.ts';
+import { tellProofs } from '../lifecycle/proofs.ts';
+import { reportCommand } from './administrator-report.ts';
+import { countBar } from './bar.ts';
 import { acting, EXIT, newCommand } from './command.ts';
 import { IDENTITY_OPTION, type IdentityOptions, newPassphrase, PASSPHRASE_OPTION, readIdentity } from './identity.ts';
 import { SECRET_MODE, writeNewFile } from './new-file.ts';
-import { count, counted, instant } from './words.ts';
+import { count, counted, instant, named } from './words.ts';
 
 export function administratorCommand(): Command {
   return newCommand('administrator', {
@@ -19,12 +22,14 @@ export function administratorCommand(): Command {
     ].join('\n'),
     examples: [
       ['moraine administrator new alice.key', 'make one; prints the recipient'],
-      ['moraine administrator prove --identity alice.key', 'so that it counts in production'],
+      ['moraine administrator prove --identity alice.key', 'so that it counts in production, for a year'],
+      ['moraine administrator report', 'who can open what'],
     ],
   })
     .addCommand(newIdentityCommand())
     .addCommand(proveCommand())
-    .addCommand(rewrapCommand());
+    .addCommand(rewrapCommand())
+    .addCommand(reportCommand());
 }
 
 interface NewOptions {
@@ -70,8 +75,10 @@ function newIdentityCommand(): Command {
 
 function proveCommand(): Command {
   return newCommand('prove', {
-    description:
-      'Decrypt a challenge, so that the recipient counts in production. Its recipient must be in moraine.yaml.',
+    description: [
+      'Decrypt a challenge, so that the recipient counts in production. Its recipient must be in moraine.yaml. It counts',
+      'for `keys.proofEvery` (default: a year); `check` and an alarm say 30 days before when it is to be proven again.',
+    ].join('\n'),
     examples: [['moraine administrator prove --identity alice.key', '']],
   })
     .summary('show that an identity opens what is wrapped for it')
@@ -82,19 +89,18 @@ function proveCommand(): Command {
         const { owners } = session.config;
         const identity = await readIdentity(session, options);
         const app = await session.openApp();
-        const { recipient, provenAt, isRepeated } = await proveRecipient(
+        const { recipient, provenAt, isRepeated, before } = await proveRecipient(
           app.keyStores,
           systemClock,
           identity,
           [...owners.values()].flat(),
         );
-        if (!isRepeated) {
-          await session
-            .contextOf(app)
-            .audit.append([{ act: 'administrator prove', phase: 'outcome', subject: { recipient }, details: {} }]);
-        }
-        session.output.result({ recipient, provenAt, repeated: isRepeated }, () => [
-          isRepeated ? `✓ It was proven on ${instant(provenAt)} already.` : `✓ Proven: ${recipient}`,
+        const context = session.contextOf(app);
+        const details = { before: before?.toISOString() ?? null };
+        await context.audit.append([{ act: 'administrator prove', phase: 'outcome', subject: { recipient }, details }]);
+        await tellProofs(context);
+        session.output.result({ recipient, provenAt, repeated: isRepeated, before }, () => [
+          `✓ Proven: ${recipient}${before === null ? '' : `; before, on ${instant(before)}`}`,
         ]);
         return EXIT.done;
       }),
@@ -123,6 +129,7 @@ function rewrapCommand(): Command {
         const identity = await readIdentity(session, options);
         const app = await session.openApp();
         const { audit } = session.contextOf(app);
+        const bar = countBar(session, owner, 'keys', await countKeysOf(app.keyStores, systemClock, owner));
         const entry = { act: 'administrator rewrap', subject: { owner } };
         await audit.append([
           { ...entry, phase: 'intent', details: { recipients: administrators.map((each) => each.recipient) } },
@@ -135,14 +142,21 @@ function rewrapCommand(): Command {
           administrators,
           identity,
           signal: session.signal,
-        });
-        await audit.append([{ ...entry, phase: 'outcome', details: { ...counts } }]);
+          onProgress: ({ looked }) => bar.at(looked),
+        }).finally(() => bar.end());
+        const { unopenedArchives, ...numbers } = counts;
+        await audit.append([{ ...entry, phase: 'outcome', details: numbers }]);
         session.output.result({ owner, ...counts }, () => [
           `✓ ${counted(counts.rewrapped, 'key')} of ${owner} wrapped again; ${count(counts.unchanged)} were right already.`,
           ...(counts.unopened > 0
-            ? [`✗ ${counted(counts.unopened, 'key')} this identity does not open: use another administrator's.`]
+            ? [
+                `✗ ${counted(counts.unopened, 'key')} this identity does not open, left as they are (archives ${named(unopenedArchives)}): use another administrator's.`,
+              ]
             : []),
-          ...(counts.missing > 0 ? [`✗ ${counted(counts.missing, 'key')} one of the key stores lacks.`] : []),
+          ...(counts.missing > 0
+            ? [`✗ ${counted(counts.missing, 'key')} one of the key stores lacks: moraine keys align.`]
+            : []),
+          'Whoever could open these archives before, and kept copies of keys and archives, still can.',
         ]);
         return counts.unopened + counts.missing > 0 ? EXIT.person : EXIT.done;
       }),

@@ -114,6 +114,9 @@ export const configSchema = z.strictObject({
       region: placeName.optional().meta({ description: 'Where the key store is; without keys.url that of mongodb.' }),
       second: z.strictObject({ url: mongodbUrl, database, region: placeName.optional() }).optional(),
       backupMaxAge: period.optional().meta({ description: 'How long backups of the key store live at most.' }),
+      proofEvery: period
+        .prefault('1 year')
+        .meta({ description: 'How long it counts that an administrator has proven an identity.' }),
     })
     .prefault({})
     .meta({ description: 'The key store; by default in the ledger.' }),

@@ -11,6 +11,7 @@ import { policiesInForce } from '../ledger/policies.ts';
 import { oldestQuarantine, openQuarantine } from '../ledger/quarantine.ts';
 import type { Store } from '../ledger/store.ts';
 import { type OldestRecord, overdueMs } from '../lifecycle/oldest-records.ts';
+import { firstEnd } from '../lifecycle/proofs.ts';
 import type { Sample } from '../metrics.ts';
 import { lastGoodRuns } from './data/runs.ts';
 import type { QueueFigures } from './queues.ts';
@@ -70,6 +71,7 @@ async function ledgerSamples(sight: Sight, now: Date): Promise<readonly Sample[]
       { name: 'moraine_approvals_waiting', value: waiting.length },
       { name: 'moraine_oldest_approval_seconds', value: secondsSince(waiting[0]?.requestedAt ?? null, now) },
       { name: 'moraine_alarms', value: alarms.length },
+      ...(await proofSamples(sight.context)),
       { name: 'moraine_notifications', value: notifications.due, labels: { state: 'due' } },
       { name: 'moraine_notifications', value: notifications.undelivered, labels: { state: 'undelivered' } },
       { name: 'moraine_audit_entries', value: head?.seq ?? 0 },
@@ -78,6 +80,17 @@ async function ledgerSamples(sight: Sight, now: Date): Promise<readonly Sample[]
     log.error({}, `The ledger could not be read for the metrics: ${error instanceof Error ? error.name : 'unknown'}`);
     return [{ name: 'moraine_ledger_up', value: 0 }];
   }
+}
+
+/** Without the owners whose key store does not answer: their figure is missing, and the others are there. */
+async function proofSamples({ keys, owners }: Sight['context']): Promise<readonly Sample[]> {
+  const samples: Sample[] = [];
+  for (const owner of owners) {
+    const ends = firstEnd((await keys.proofsOf?.(owner).catch(() => [])) ?? []);
+    if (ends === null) continue;
+    samples.push({ name: 'moraine_proof_ends_timestamp_seconds', value: ends.getTime() / 1_000, labels: { owner } });
+  }
+  return samples;
 }
 
 async function orphanSamples(store: Store): Promise<readonly Sample[]> {

@@ -9,7 +9,7 @@ import { MoraineError } from '../errors.ts';
 import type { OwnerId } from '../ids.ts';
 import { update } from '../ledger/update.ts';
 import { ARCHIVE_KEY_BYTES, archiveKeyOf } from './archive-key.ts';
-import { type Challenge, KEY_COLLECTIONS, KEY_DOCUMENT_VERSION } from './documents.ts';
+import { type Challenge, KEY_COLLECTIONS, KEY_DOCUMENT_VERSION, type KeptKey } from './documents.ts';
 import type { AdministratorIdentity } from './identity-file.ts';
 import { KeyStore, type KeyStores } from './key-store.ts';
 import type { ArchiveKey, KeysPort, WrappedKey } from './port.ts';
@@ -39,8 +39,10 @@ export async function unwrapArchiveKey(
 export interface Proof {
   readonly recipient: string;
   readonly provenAt: Date;
-  /** It was proven before; nothing was changed. */
+  /** It was proven before: the date is the new one. */
   readonly isRepeated: boolean;
+  /** When it was proven before; null: this is the first time. */
+  readonly before: Date | null;
 }
 
 /**
@@ -82,19 +84,22 @@ export async function proveRecipient(
   if (opened === null || sha256(opened) !== challenge.answerSha256) {
     throw new MoraineError('IDENTITY_WRONG', 'The identity does not open the challenge for its recipient.');
   }
-  const isRepeated = challenge.provenAt !== null;
-  const provenAt = challenge.provenAt ?? store.now();
+  const before = challenge.provenAt;
+  const provenAt = store.now();
   for (const collection of store.all<Challenge>(KEY_COLLECTIONS.challenges)) {
-    await update(collection, digest, (each) => (each.provenAt === null ? { ...each, provenAt } : null));
+    // Of two who prove at once the later date stays.
+    await update(collection, digest, (each) =>
+      each.provenAt === null || each.provenAt < provenAt ? { ...each, provenAt } : null,
+    );
   }
-  return { recipient: identity.recipient, provenAt, isRepeated };
+  return { recipient: identity.recipient, provenAt, isRepeated: before !== null, before };
 }
 
 export interface RewrapOptions {
   readonly stores: KeyStores;
   readonly clock: Clock;
   /** `assertRecipients` of the same configuration: nothing is wrapped for administrators who do not suffice. */
-  readonly keys: Pick<KeysPort, 'assertRecipients'>;
+  readonly keys: Pick<KeysPort, 'assertRecipients' | 'proofsOf'>;
   readonly owner: OwnerId;
   /** The owner's administrators in moraine.yaml now. */
   readonly administrators: readonly Administrator[];
@@ -107,7 +112,7 @@ export interface RewrapOptions {
 export interface RewrapCounts {
   readonly looked: number;
   readonly rewrapped: number;
-  /** Were wrapped for exactly the present recipients already. */
+  /** Were wrapped for exactly the present recipients already, in every store. */
   readonly unchanged: number;
   /** Destroyed while we worked. */
   readonly destroyed: number;
@@ -115,36 +120,44 @@ export interface RewrapCounts {
   readonly unopened: number;
   /** Wrapped again in one store and not in the other, which lacks them: run the alignment of the stores. */
   readonly missing: number;
+  /** Archives of some of those that were not opened, for a person to look at. */
+  readonly unopenedArchives: readonly string[];
 }
 
 /** Entries read at once: a page of keys is small, and a cut loses at most one page of progress. */
 const REWRAP_PAGE = 200;
 const CHALLENGE_BYTES = 32;
+/** As many as a person looks at; the count says how many there are. */
+const MOST_UNOPENED_NAMED = 20;
 
 /**
- * Wraps every kept key of an owner for its present recipients. Resumable: an entry that is wrapped for them already is
- * left, so after a cut it is simply run again. Run it after the daemon has the new configuration, or keys that the
- * daemon makes meanwhile are wrapped for the old recipients. It takes no recipient away from copies made before.
+ * Wraps every kept key of an owner for its present recipients, in every key store. Resumable: an entry that is wrapped
+ * for them everywhere is left, so after a cut it is simply run again. Run it after the daemon has the new configuration,
+ * or keys that the daemon makes meanwhile are wrapped for the old recipients. It takes no recipient away from copies made
+ * before. Throws IDENTITY_WRONG where an identity that is none of the present recipients would hand the keys to
+ * recipients of whom none was ever proven: nobody could say that what replaces the old wrapping opens.
  */
 export async function rewrapForOwner(options: RewrapOptions): Promise<RewrapCounts> {
   const { owner, identity } = options;
   await options.keys.assertRecipients(owner);
+  await assertSomebodyOpens(options);
   const store = new KeyStore(options.stores, options.clock);
   const recipients = distinctRecipients(options.administrators);
   const counts = { looked: 0, rewrapped: 0, unchanged: 0, destroyed: 0, unopened: 0, missing: 0 };
-  for (let after = ''; ; ) {
-    const page = await store.pageOfOwner(owner, after, REWRAP_PAGE);
-    for (const entry of page) {
+  const unopenedArchives: string[] = [];
+  for await (const page of store.pagesOfOwner(owner, REWRAP_PAGE)) {
+    for (const copies of page) {
       options.signal?.throwIfAborted();
-      after = entry._id;
       counts.looked += 1;
-      if (areSame(entry.recipients, recipients)) {
+      if (copies.every((copy) => copy !== null && areSame(copy.recipients, recipients))) {
         counts.unchanged += 1;
         continue;
       }
-      const bytes = await identity.open(entry.wrapped).catch(() => null);
-      if (bytes === null || bytes.length !== ARCHIVE_KEY_BYTES) {
+      const entry = copies.find((copy) => copy !== null);
+      const bytes = await openOneOf(copies, identity);
+      if (bytes === null || entry == null) {
         counts.unopened += 1;
+        if (entry != null && unopenedArchives.length < MOST_UNOPENED_NAMED) unopenedArchives.push(entry.archive);
         continue;
       }
       const wrapped = await wrapFor(recipients, bytes);
@@ -153,9 +166,39 @@ export async function rewrapForOwner(options: RewrapOptions): Promise<RewrapCoun
       const outcome = await store.replaceWrapping(entry._id, wrapped, recipients);
       counts[outcome === 'replaced' ? 'rewrapped' : outcome] += 1;
     }
-    options.onProgress?.({ ...counts });
-    if (page.length < REWRAP_PAGE) return counts;
+    options.onProgress?.({ ...counts, unopenedArchives });
   }
+  return { ...counts, unopenedArchives };
+}
+
+/** How many keys a re-wrapping of the owner will look at. */
+export async function countKeysOf(stores: KeyStores, clock: Clock, owner: OwnerId): Promise<number> {
+  return await new KeyStore(stores, clock).countOfOwner(owner);
+}
+
+/** The key out of whichever store's copy this identity opens: a cut may have left the copies wrapped differently. */
+async function openOneOf(
+  copies: readonly (KeptKey | null)[],
+  identity: AdministratorIdentity,
+): Promise<Uint8Array | null> {
+  for (const copy of copies) {
+    if (copy === null) continue;
+    // Damaged: another copy may open, and where none does it is counted and left.
+    const bytes = await identity.open(copy.wrapped).catch(() => null);
+    if (bytes !== null && bytes.length === ARCHIVE_KEY_BYTES) return bytes;
+  }
+  return null;
+}
+
+async function assertSomebodyOpens({ keys, owner, administrators, identity }: RewrapOptions): Promise<void> {
+  if (administrators.some(({ recipient }) => recipient === identity.recipient)) return;
+  const proofs = (await keys.proofsOf?.(owner)) ?? [];
+  if (proofs.some(({ provenAt }) => provenAt !== null)) return;
+  throw new MoraineError(
+    'IDENTITY_WRONG',
+    `This identity is no administrator of ${owner} any more, and none of its present ones was ever proven: its keys are not handed to recipients whose identity perhaps nobody has.`,
+    { hint: 'Let one of them run `moraine administrator prove --identity FILE` first.', ids: { owner } },
+  );
 }
 
 /** Before the only wrapping of a key is replaced, the new one is opened, where this identity is among its recipients. */

@@ -130,15 +130,60 @@ export class KeyStore {
     });
   }
 
-  /** The kept entries of an owner in one page after `after`, for re-wrapping. */
-  async pageOfOwner(owner: string, after: string, limit: number): Promise<readonly KeptKey[]> {
-    const page: KeptKey[] = [];
-    const seen = archiveKeys(this.#stores[0]).find(
-      { owner, state: 'kept', _id: { $gt: after } },
-      { sort: { _id: 1 }, limit },
-    );
-    for await (const entry of seen) if (entry.state === 'kept') page.push(entry);
-    return page;
+  /**
+   * The kept keys of an owner, each as the copies of the stores in their order; null: that store lacks it. One that any
+   * store holds the tombstone of is left out: it is destroyed. Also what only the second store has.
+   */
+  async *pagesOfOwner(owner: string, limit: number): AsyncIterable<readonly (readonly (KeptKey | null)[])[]> {
+    for (const [at, store] of this.#stores.entries()) {
+      for (let after = ''; ; ) {
+        const page: KeptKey[] = [];
+        const filter = { owner, state: 'kept', _id: { $gt: after } };
+        for await (const entry of archiveKeys(store).find(filter, { sort: { _id: 1 }, limit }))
+          if (entry.state === 'kept') page.push(entry);
+        const keys: (KeptKey | null)[][] = [];
+        for (const entry of page) {
+          after = entry._id;
+          const copies = await this.#copiesOf(entry, at);
+          if (copies !== null) keys.push(copies);
+        }
+        if (keys.length > 0) yield keys;
+        if (page.length < limit) break;
+      }
+    }
+  }
+
+  /** Null: it is destroyed in one of the stores, or an earlier store has given it. */
+  async #copiesOf(entry: KeptKey, foundAt: number): Promise<(KeptKey | null)[] | null> {
+    const copies: (KeptKey | null)[] = [];
+    for (const [at, store] of this.#stores.entries()) {
+      const copy = at === foundAt ? entry : await archiveKeys(store).get(entry._id);
+      if (copy?.state === 'destroyed' || (at < foundAt && copy !== null)) return null;
+      copies.push(copy);
+    }
+    return copies;
+  }
+
+  /** How many keys of an owner are kept, in the store that has the most of them. */
+  async countOfOwner(owner: string): Promise<number> {
+    const counts = this.#stores.map((store) => archiveKeys(store).count({ owner, state: 'kept' }));
+    return Math.max(...(await Promise.all(counts)));
+  }
+
+  /** Every owner of whom a key is kept, also those that moraine.yaml names no more. */
+  async *owners(): AsyncIterable<string> {
+    for (let after = ''; ; ) {
+      let next: string | null = null;
+      for (const store of this.#stores) {
+        const options = { sort: { owner: 1 }, limit: 1 } as const;
+        for await (const entry of archiveKeys(store).find({ owner: { $gt: after } }, options)) {
+          if (entry.state === 'kept' && (next === null || entry.owner < next)) next = entry.owner;
+        }
+      }
+      if (next === null) return;
+      yield next;
+      after = next;
+    }
   }
 
   /** Puts another wrapping of the same key in place, in the first store last: a cut leaves the old one to be found. */

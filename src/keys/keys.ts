@@ -9,16 +9,11 @@ import type { Environment } from '../environment.ts';
 import { MoraineError } from '../errors.ts';
 import type { ArchiveId, AttemptId, OwnerId } from '../ids.ts';
 import { freshArchiveKey } from './archive-key.ts';
-import { type Challenge, type HmacKey, KEY_COLLECTIONS, KEY_DOCUMENT_VERSION } from './documents.ts';
+import { type HmacKey, KEY_COLLECTIONS, KEY_DOCUMENT_VERSION } from './documents.ts';
 import { KeyStore, type KeyStores } from './key-store.ts';
 import type { ArchiveKey, KeysPort, WrappedKey } from './port.ts';
-import {
-  type Administrator,
-  assessAdministrators,
-  distinctRecipients,
-  recipientDigest,
-  wrapFor,
-} from './recipients.ts';
+import { proofsOfAdministrators } from './proofs.ts';
+import { type Administrator, assessAdministrators, distinctRecipients, wrapFor } from './recipients.ts';
 import { SigningKeys } from './signing.ts';
 
 export interface KeysOptions {
@@ -31,6 +26,8 @@ export interface KeysOptions {
   /** The text of `signingKey: FILE`. */
   readonly signingKeyPem?: string | undefined;
   readonly backupMaxAge?: string | undefined;
+  /** ISO 8601: how long a proof of possession counts. Absent: for good. */
+  readonly proofEvery?: string | undefined;
 }
 
 export interface Keys extends KeysPort {
@@ -60,15 +57,22 @@ export function createKeys(options: KeysOptions): Keys {
   });
   const hmacKeys = new Map<OwnerId, Promise<Uint8Array>>();
 
+  const proofsOf = (owner: OwnerId) =>
+    proofsOfAdministrators(store, options.administratorsOf(owner), options.proofEvery ?? null);
   const assertRecipients = async (owner: OwnerId) => {
-    const administrators = options.administratorsOf(owner);
-    const proven = await provenRecipients(store, distinctRecipients(administrators));
-    return assessAdministrators(owner, administrators, options.environment, (recipient) => proven.has(recipient));
+    const proofs = new Map((await proofsOf(owner)).map((proof) => [proof.recipient, proof]));
+    return assessAdministrators(owner, options.administratorsOf(owner), options.environment, (recipient) => {
+      const proof = proofs.get(recipient);
+      if (proof === undefined || proof.state === 'unproven') return false;
+      if (proof.endsAt === null || proof.state === 'proven') return true;
+      return { endsAt: proof.endsAt, hasEnded: proof.state === 'ended' };
+    });
   };
 
   return {
     backupMaxAge: options.backupMaxAge ?? null,
     assertRecipients,
+    proofsOf,
     createArchiveKey: async (owner: OwnerId, archive: ArchiveId, attempt: AttemptId): Promise<ArchiveKey> => {
       await assertRecipients(owner);
       const recipients = distinctRecipients(options.administratorsOf(owner));
@@ -113,17 +117,6 @@ export function createKeys(options: KeysOptions): Keys {
     },
     alignStores: () => store.align(),
   };
-}
-
-/** Of these recipients those whose challenge was decrypted. */
-async function provenRecipients(store: KeyStore, recipients: readonly string[]): Promise<ReadonlySet<string>> {
-  const challenges = store.first<Challenge>(KEY_COLLECTIONS.challenges);
-  const proven = new Set<string>();
-  for (const recipient of recipients) {
-    const challenge = await challenges.get(recipientDigest(recipient));
-    if (challenge?.recipient === recipient && challenge.provenAt !== null) proven.add(recipient);
-  }
-  return proven;
 }
 
 async function loadHmacKey(store: KeyStore, owner: OwnerId): Promise<Uint8Array> {

@@ -32,9 +32,23 @@ export interface SigningPublicKey {
   readonly validTo: Date | null;
 }
 
+/** What is known of one administrator's identity: when it last opened a challenge, and until when that counts. */
+export interface AdministratorProof {
+  readonly name: string;
+  readonly recipient: string;
+  readonly recovery: boolean;
+  readonly provenAt: Date | null;
+  /** Null: it was never proven, or proofs count for good. */
+  readonly endsAt: Date | null;
+  /** Production counts `unproven` and `ended` as nobody. */
+  readonly state: 'unproven' | 'proven' | 'ends-soon' | 'ended';
+}
+
 export interface KeysPort {
   /** Throws OWNER_WITHOUT_ADMINISTRATOR where the owner's administrators do not suffice for the environment; returns warnings otherwise (one unproven recipient in a sandbox). */
   assertRecipients(owner: OwnerId): Promise<readonly string[]>;
+  /** The owner's administrators of moraine.yaml, and their proofs; absent where none are kept. */
+  proofsOf?(owner: OwnerId): Promise<readonly AdministratorProof[]>;
   /** Makes a key, wraps it for the owner's administrators and stores it with majority (and in the second store, where there is one) before it returns. */
   createArchiveKey(owner: OwnerId, archive: ArchiveId, attempt: AttemptId): Promise<ArchiveKey>;
   /** Reads the entry back with majority concern from every store. Throws KEY_MISSING or KEY_DESTROYED. */

@@ -22,6 +22,8 @@ export interface Administrator {
 /** A production owner needs this many different recipients: one lost key must not be the end of its archives. */
 const PRODUCTION_RECIPIENTS = 2;
 
+const PROVE_AGAIN = 'Prove again with `moraine administrator prove --identity FILE`.';
+
 const POST_QUANTUM = 'age1pq1';
 
 /** What is wrong with a recipient, as "expected …" text for a configuration error; null when it can be used. */
@@ -53,18 +55,30 @@ export function nameRecipients(recipients: readonly string[], administrators: re
     .join(', ');
 }
 
+/** Whether a recipient is proven, and of a proof that is about to end, or has, when. */
+export type ProofAnswer = boolean | { readonly endsAt: Date; readonly hasEnded: boolean };
+
 /**
  * Whether an owner's administrators suffice. Returns warnings; throws OWNER_WITHOUT_ADMINISTRATOR with every reason.
- * `isProven` answers for a recipient whether somebody has decrypted a challenge with its identity.
+ * `isProven` answers for a recipient whether somebody has decrypted a challenge with its identity, and not too long ago.
  */
 export function assessAdministrators(
   owner: OwnerId,
   administrators: readonly Administrator[],
   environment: Environment,
-  isProven: (recipient: string) => boolean,
+  isProven: (recipient: string) => ProofAnswer,
 ): readonly string[] {
   const recipients = distinctRecipients(administrators);
-  const unproven = recipients.filter((recipient) => !isProven(recipient));
+  const unproven: string[] = [];
+  const ended: string[] = [];
+  const ending: string[] = [];
+  for (const recipient of recipients) {
+    const answer = isProven(recipient);
+    if (answer === false) unproven.push(recipient);
+    if (typeof answer !== 'object') continue;
+    const named = `${nameRecipients([recipient], administrators)} on ${answer.endsAt.toISOString().slice(0, 10)}`;
+    (answer.hasEnded ? ended : ending).push(named);
+  }
   const reasons: string[] = [];
   const warnings: string[] = [];
   if (recipients.length === 0) {
@@ -75,6 +89,7 @@ export function assessAdministrators(
     }
     if (!administrators.some((each) => each.recovery)) reasons.push('none of them is marked `recovery: true`');
     if (unproven.length > 0) reasons.push(`not proven: ${nameRecipients(unproven, administrators)}`);
+    if (ended.length > 0) reasons.push(`the proof has ended of ${ended.join(', ')}`);
   } else {
     if (recipients.length === 1) {
       warnings.push(`Owner ${owner} has one administrator: when that identity is lost, its archives are lost.`);
@@ -83,6 +98,8 @@ export function assessAdministrators(
       warnings.push(`Owner ${owner} has unproven recipients: ${nameRecipients(unproven, administrators)}.`);
     }
   }
+  if (ended.length > 0) warnings.push(`Owner ${owner}: the proof has ended of ${ended.join(', ')}. ${PROVE_AGAIN}`);
+  if (ending.length > 0) warnings.push(`Owner ${owner}: the proof ends of ${ending.join(', ')}. ${PROVE_AGAIN}`);
   const postQuantum = recipients.filter((recipient) => recipient.startsWith(POST_QUANTUM)).length;
   if (postQuantum > 0 && postQuantum < recipients.length) {
     warnings.push(

@@ -12,6 +12,7 @@ const STOPPING = ['LEDGER_BEHIND_VAULT'] as const;
 const WARNING = {
   DRILL_FAILED: 'moraine drill list',
   DRILL_OVERDUE: 'moraine drill --identity FILE',
+  PROOF_ENDS: 'moraine administrator prove --identity FILE',
 } as const;
 
 type StoppingCode = (typeof STOPPING)[number];

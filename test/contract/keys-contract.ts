@@ -14,7 +14,8 @@ import {
 import { type ArchiveKeyEntry, type HmacKey, KEY_COLLECTIONS, KEY_INDEXES } from '../../src/keys/documents.ts';
 import type { KeyStores } from '../../src/keys/key-store.ts';
 import { createKeys, type KeysOptions } from '../../src/keys/keys.ts';
-import type { Administrator } from '../../src/keys/recipients.ts';
+import { whoCanOpen } from '../../src/keys/openers.ts';
+import { type Administrator, wrapFor } from '../../src/keys/recipients.ts';
 import type { PreparedStore } from '../../src/ledger/indexes.ts';
 import type { Store } from '../../src/ledger/store.ts';
 
@@ -246,7 +247,41 @@ export function keysContract(name: string, storeCount: 1 | 2, open: () => Promis
       await expect(keys.assertRecipients(owner())).rejects.toThrow(/not proven: safe/);
       await proveRecipient(stores, systemClock, safe, administrators);
       expect(await keys.assertRecipients(owner())).toEqual([expect.stringMatching(/mixes post-quantum and classic/)]);
-      expect(await proveRecipient(stores, systemClock, alice, administrators)).toEqual({ ...first, isRepeated: true });
+      const again = await proveRecipient(stores, systemClock, alice, administrators);
+      expect(again).toMatchObject({ recipient: alice.recipient, isRepeated: true, before: first.provenAt });
+      expect(again.provenAt.getTime()).toBeGreaterThanOrEqual(first.provenAt.getTime());
+    });
+
+    it('proofsOf: a year after the proof production counts it no more, warns a month before, and a new proof counts again', async () => {
+      const [carol, dave] = [await identity(), await identity()];
+      const administrators = [as('carol', carol), { ...as('dave', dave), recovery: true }];
+      const acme = owner();
+      let now = new Date('2026-03-01T10:00:00Z');
+      const clock = { ...systemClock, now: () => now };
+      const keys = keysFor(administrators, { environment: 'production', proofEvery: 'P1Y', clock });
+      for (const each of [carol, dave]) await proveRecipient(stores, clock, each, administrators);
+      expect(await keys.assertRecipients(acme)).toEqual([]);
+      expect((await keys.proofsOf?.(acme))?.map(({ state, endsAt }) => [state, endsAt?.toISOString()])).toEqual(
+        Array.from({ length: 2 }, () => ['proven', '2027-03-01T10:00:00.000Z']),
+      );
+      now = new Date('2027-01-30T09:59:59Z');
+      expect(await keys.assertRecipients(acme)).toEqual([]);
+      now = new Date('2027-01-30T10:00:00Z');
+      expect(await keys.assertRecipients(acme)).toEqual([
+        expect.stringMatching(/ends of carol .* on 2027-03-01, dave /),
+      ]);
+      await proveRecipient(stores, clock, dave, administrators);
+      now = new Date('2027-03-01T10:00:00Z');
+      await expect(keys.assertRecipients(acme)).rejects.toThrow(/the proof has ended of carol \(age1/);
+      await expect(keys.createArchiveKey(acme, id.archive('a'), id.attempt(randomUUID()))).rejects.toMatchObject({
+        code: 'OWNER_WITHOUT_ADMINISTRATOR',
+      });
+      await proveRecipient(stores, clock, carol, administrators);
+      expect(await keys.assertRecipients(acme)).toEqual([]);
+      const elsewhere = keysFor(administrators, { environment: 'non-production', proofEvery: 'P1D', clock });
+      now = new Date('2027-03-03T10:00:00Z');
+      expect(await elsewhere.assertRecipients(acme)).toEqual([expect.stringMatching(/has ended of carol/)]);
+      expect(await keysFor(administrators, { environment: 'production', clock }).assertRecipients(acme)).toEqual([]);
     });
 
     it('proveRecipient: an identity that moraine.yaml does not name: IDENTITY_WRONG, nothing recorded', async () => {
@@ -294,6 +329,7 @@ export function keysContract(name: string, storeCount: 1 | 2, open: () => Promis
         destroyed: 0,
         unopened: 0,
         missing: 0,
+        unopenedArchives: [],
       });
       for (const each of old) {
         const wrapped = await keysFor([]).readBack(each.attempt);
@@ -303,6 +339,77 @@ export function keysContract(name: string, storeCount: 1 | 2, open: () => Promis
         code: 'IDENTITY_WRONG',
       });
       await expect(keysFor([]).readBack(destroyed.attempt)).rejects.toMatchObject({ code: 'KEY_DESTROYED' });
+    });
+
+    it('rewrapForOwner: alice goes and bob stays: she opens nothing afterwards; nothing is handed to somebody who was never proven', async () => {
+      const acme = owner();
+      const stranger = await identity();
+      const old = [await newKey(acme, [as('alice', alice)]), await newKey(acme, [as('alice', alice)])];
+      const run = (administrators: readonly Administrator[]) =>
+        rewrapForOwner({
+          stores,
+          clock: systemClock,
+          keys: keysFor(administrators),
+          owner: acme,
+          administrators,
+          identity: alice,
+        });
+      await expect(run([as('stranger', stranger)])).rejects.toMatchObject({ code: 'IDENTITY_WRONG' });
+      const report = async (administrators: readonly Administrator[]) => {
+        const keys = keysFor(administrators);
+        const options = {
+          stores,
+          clock: systemClock,
+          owners: new Map([[acme, administrators]]),
+          proofsOf: async (one: OwnerId) => (await keys.proofsOf?.(one)) ?? [],
+          vaultsOf: async () => new Map([[old[0]!.archive as string, 'north']]),
+          owner: acme,
+        };
+        for await (const openers of whoCanOpen(options)) return openers;
+        throw new Error('no report');
+      };
+      await proveRecipient(stores, systemClock, bob, [as('bob', bob)]);
+      const safekeeper = { ...as('bob', bob), recovery: true };
+      expect(await report([safekeeper])).toMatchObject({
+        archives: 2,
+        toRewrap: 2,
+        withoutRecovery: 2,
+        openedByNobody: 2,
+        storesDiffer: 0,
+        openers: [
+          { name: 'bob', archives: 0, vaults: {}, proof: { state: 'proven' } },
+          { name: null, recipient: alice.recipient, archives: 2, vaults: { north: 1, '-': 1 }, proof: null },
+        ],
+      });
+      expect(await run([safekeeper])).toMatchObject({ rewrapped: 2, unopened: 0 });
+      for (const { attempt, bytes } of old) {
+        const wrapped = await keysFor([]).readBack(attempt);
+        expect((await unwrapArchiveKey(wrapped, bob)).bytes()).toEqual(bytes);
+        await expect(unwrapArchiveKey(wrapped, alice)).rejects.toMatchObject({ code: 'IDENTITY_WRONG' });
+      }
+      expect(await report([safekeeper])).toMatchObject({
+        toRewrap: 0,
+        withoutRecovery: 0,
+        openedByNobody: 0,
+        openers: [{ name: 'bob', archives: 2, vaults: { north: 1, '-': 1 } }],
+      });
+    });
+
+    it('rewrapForOwner: a damaged entry is named and left, and the others are wrapped', async () => {
+      const acme = owner();
+      const [broken, whole] = [await newKey(acme, [as('alice', alice)]), await newKey(acme, [as('alice', alice)])];
+      for (const { store } of opened) {
+        const entry = await archiveKeys(store).get(broken.attempt);
+        if (entry?.state !== 'kept') throw new Error('no entry');
+        await archiveKeys(store).replace({ ...entry, wrapped: entry.wrapped.slice(0, -1) });
+      }
+      const administrators = [as('alice', alice), as('bob', bob)];
+      const keys = keysFor(administrators);
+      expect(
+        await rewrapForOwner({ stores, clock: systemClock, keys, owner: acme, administrators, identity: alice }),
+      ).toMatchObject({ rewrapped: 1, unopened: 1, unopenedArchives: [broken.archive] });
+      expect((await unwrapArchiveKey(await keys.readBack(whole.attempt), bob)).bytes()).toEqual(whole.bytes);
+      expect((await keys.readBack(broken.attempt)).recipients).toEqual([alice.recipient]);
     });
 
     it('rewrapForOwner: a key is destroyed between read and replace: it stays destroyed', async () => {
@@ -349,6 +456,43 @@ export function keysContract(name: string, storeCount: 1 | 2, open: () => Promis
     });
 
     if (storeCount === 2) {
+      it('rewrapForOwner: killed between the two stores: run again, both end the same, and at no moment did nobody open it', async () => {
+        const acme = owner();
+        const { attempt, bytes } = await newKey(acme, [as('alice', alice)]);
+        const administrators = [as('alice', alice), as('bob', bob)];
+        const keys = keysFor(administrators);
+        // Only the second store was written before the kill; and another time only the first (a second one from a backup).
+        for (const written of [1, 0]) {
+          const copies = await Promise.all(opened.map(({ store }) => archiveKeys(store).get(attempt)));
+          const old = copies[1 - written];
+          if (old?.state !== 'kept') throw new Error('no entry');
+          const wrapped = await wrapFor([alice.recipient, bob.recipient], bytes);
+          const there = copies[written];
+          if (there?.state !== 'kept') throw new Error('no entry');
+          await archiveKeys(opened[written]!.store).replace({
+            ...there,
+            wrapped,
+            recipients: [alice.recipient, bob.recipient],
+          });
+          const other = await wrapFor([alice.recipient], bytes);
+          await archiveKeys(opened[1 - written]!.store).replace({
+            ...old,
+            wrapped: other,
+            recipients: [alice.recipient],
+          });
+          expect((await unwrapArchiveKey(await keys.findWrappedKey(attempt), alice)).bytes()).toEqual(bytes);
+          const options = { stores, clock: systemClock, keys, owner: acme, administrators, identity: alice };
+          expect(await rewrapForOwner(options)).toMatchObject({ looked: 1, rewrapped: 1 });
+          expect(await rewrapForOwner(options)).toMatchObject({ looked: 1, unchanged: 1 });
+          for (const { store } of opened) {
+            const entry = await archiveKeys(store).get(attempt);
+            if (entry?.state !== 'kept') throw new Error('no entry');
+            expect(entry.recipients).toEqual([alice.recipient, bob.recipient]);
+            expect(await bob.open(entry.wrapped)).toEqual(bytes);
+          }
+        }
+      });
+
       it('readBack: the second store lost the entry: KEY_MISSING; a restore still finds it; aligning repairs it', async () => {
         const { attempt, bytes } = await newKey(owner(), [as('alice', alice)]);
         const keys = keysFor([]);

@@ -86,6 +86,11 @@ test('rewrap: bob opens the archive only after alice has wrapped its key for him
   await world.emulator.advance('PT6H');
   const early = await world.moraine('restore', archive, '--identity', 'bob.key', '--out', 'out', '--json');
   expect(early.json).toMatchObject({ error: { code: 'IDENTITY_WRONG', hint: expect.stringContaining('alice') } });
+  const before = await world.moraine('administrator', 'report');
+  expect(before.exitCode).toBe(3);
+  expect(before.stdout).toMatch(/alice age1\S+… opens 1 archive: 1 in \S+/);
+  expect(before.stdout).toMatch(/bob age1\S+… opens nothing/);
+  expect(before.stdout).toContain('1 archive not wrapped for exactly the present administrators');
   const byBob = await world.moraine('administrator', 'rewrap', '--identity', 'bob.key', '--owner', 'acme', '--json');
   expect(byBob.exitCode).toBe(3);
   expect(byBob.json).toMatchObject({ rewrapped: 0, unopened: 1 });
@@ -100,6 +105,23 @@ test('rewrap: bob opens the archive only after alice has wrapped its key for him
   );
   expect(byAlice.exitCode).toBe(0);
   expect(byAlice.json).toMatchObject({ looked: 1, rewrapped: 1, unopened: 0 });
+  const after = await world.moraine('administrator', 'report', '--owner', 'acme', '--json');
+  expect(after.exitCode).toBe(0);
+  expect(after.json).toMatchObject({
+    owners: [
+      {
+        owner: 'acme',
+        archives: 1,
+        toRewrap: 0,
+        withoutRecovery: 1,
+        openers: [
+          { name: 'alice', archives: 1 },
+          { name: 'bob', archives: 1 },
+        ],
+      },
+    ],
+    note: expect.stringContaining('does not undo copies'),
+  });
   const restored = await world.moraine('restore', archive, '--identity', 'bob.key', '--out', 'out', '--json');
   expect(restored.json).toMatchObject({ records: 1, inserted: 1 });
   expect((await world.moraine('administrator', 'rewrap', '--identity', 'bob.key', '--owner', 'nobody')).exitCode).toBe(

@@ -110,6 +110,7 @@ describe('a good moraine.yaml', () => {
       first: { url: 'mongodb+srv://db.example', database: 'keys' },
       second: { url: 'mongodb://k2.example', database: 'keys' },
       backupMaxAge: 'P35D',
+      proofEvery: 'P1Y',
     });
   });
 
