@@ -23,9 +23,9 @@ import type { AttachmentsPort, SourcePort } from './source/port.ts';
 import { productionLedgers } from './source/production-ledgers.ts';
 import { createVault } from './vault/create-vault.ts';
 import type { VaultPort } from './vault/port.ts';
+import { RetrievalFolder } from './vault/retrieval-folder.ts';
 
 export interface App {
-import { RetrievalFolder } from './vault/retrieval-folder.ts';
   readonly config: Config;
   readonly installation: InstallationDocument;
   readonly keys: Keys;
@@ -68,11 +68,11 @@ export async function openApp(config: Config, options: AppOptions): Promise<App>
     const vaults = new Map<Parameters<typeof createVault>[0], VaultPort>();
     for (const [key, entry] of config.vaults)
       vaults.set(key, createVault(key, entry, { clock, environment: config.environment }));
+    const retrievals = openRetrievals(config);
     const notifying = openWays(config, clock, closing);
     const installation = await openInstallation(store, clock, config.environment);
     const keys = createKeys({
       stores: keyStores,
-    const retrievals = openRetrievals(config);
       clock,
       environment: config.environment,
       administratorsOf: (owner) => config.owners.get(owner) ?? [],
@@ -116,12 +116,12 @@ export async function openApp(config: Config, options: AppOptions): Promise<App>
           approvals: config.approvals,
           placement: config.placement,
           notifying,
+          retrievals,
           signal,
         };
       },
       close: async () => closeAll(closing),
     };
-          retrievals,
   } catch (error) {
     await closeAll(closing);
     throw error;
@@ -150,7 +150,6 @@ export async function openSource(
     source: new MongoSource(client),
     attachments,
     productionLedgers: () => productionLedgers(client),
-    dropScratch: (database) => dropScratch(client, database),
     close,
   };
 }
