@@ -1,7 +1,8 @@
 /** The repeated looks at the vaults: inventories, with what waited for them, and retrievals. */
 import { endRun, startRun } from '../src/ledger/runs.ts';
-import { reconcile as reconcileVaults } from '../src/lifecycle/reconcile.ts';
+import { followOrders } from '../src/lifecycle/follow-order.ts';
 import { tellProofs } from '../src/lifecycle/proofs.ts';
+import { reconcile as reconcileVaults } from '../src/lifecycle/reconcile.ts';
 import { refreshRetrievals } from '../src/lifecycle/retrieve.ts';
 import type { Act } from './act.ts';
 
@@ -27,7 +28,12 @@ export const reconcile: Act<'reconcile'> = async ({ context, put }, { by }) => {
   return totals;
 };
 
+/** Follows the orders, and then looks after what was asked for outside one. What throttles is looked at again when the vault says. */
 export const retrieve: Act<'retrieve'> = async ({ context }) => {
+  const passes = await followOrders(context);
   const retrievals = await refreshRetrievals(context);
-  return { retrievals: retrievals.length, ready: retrievals.filter(({ state }) => state === 'ready').length };
+  const [obstacle] = passes.flatMap((pass) => (pass.obstacle === null ? [] : [pass.obstacle]));
+  if (obstacle !== undefined) throw obstacle;
+  const inState = (wanted: string) => retrievals.filter(({ state }) => state === wanted).length;
+  return { orders: passes.length, retrievals: retrievals.length, ready: inState('ready'), fetched: inState('fetched') };
 };

@@ -152,8 +152,14 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./quarantine.ts')).quarantineCommand(),
   },
   {
+    name: 'find',
+    summary: 'which archives hold a record, a person, a customer, dates; from the ledger alone',
+    group: BACK,
+    load: async () => (await import('./find.ts')).findCommand(),
+  },
+  {
     name: 'retrieve',
-    summary: 'ask the vault for an archive; cost and time first',
+    summary: 'ask the vaults for archives, or for one record; cost and time first',
     group: BACK,
     load: async () => (await import('./retrieve.ts')).retrieveCommand(),
   },

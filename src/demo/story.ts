@@ -105,9 +105,9 @@ async function tell({ clock, directory }: DemoOptions): Promise<void> {
 
     narrator.chapter('One ticket, after: only its administrator can bring it back');
     const archive = await followedArchive(narrator);
-    await narrator.command(['retrieve', archive, '--tier', 'standard', '--yes']);
-    await waitHours(narrator, urls.glacier);
     const identity = workspace.identityOf(FOLLOWED.owner);
+    await narrator.command(['retrieve', archive, '--identity', identity, '--tier', 'standard', '--yes']);
+    await waitHours(narrator, urls.glacier);
     await narrator.command(['restore', archive, '--identity', identity, '--out', workspace.restored]);
     compareBytes(narrator, workspace, ticket, original);
 

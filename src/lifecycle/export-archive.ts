@@ -2,7 +2,7 @@
 import { errorClass, isMoraineError } from '../errors.ts';
 import type { Namespace } from '../ids.ts';
 import { type ArchiveDocument, collectionOfArchive } from '../ledger/archive-document.ts';
-import { liveRetrievals } from '../ledger/retrievals.ts';
+import { isLiveRetrieval, liveRetrievals } from '../ledger/retrievals.ts';
 import { RETRIEVABLE_STATES } from '../ledger/states.ts';
 import type { Context } from './context.ts';
 import { discarded } from './discarded.ts';
@@ -10,6 +10,7 @@ import type { ExportFolder, ExportSink, OpenKey } from './export-customer.ts';
 import type { ExportedArchive, ExportFile } from './export-manifest.ts';
 import { attachmentLine } from './export-source.ts';
 import { type RestoreTarget, restoreArchive } from './restore.ts';
+import { isReadable } from './retrieval-output.ts';
 import { refreshRetrieval } from './retrieve.ts';
 
 export interface ArchiveExport {
@@ -101,12 +102,14 @@ async function retrievalOf(
   context: Context,
   archive: ArchiveDocument,
 ): Promise<'ready' | 'not retrieved' | 'retrieval not ready'> {
-  const states = new Set<string>();
+  let isOnItsWay = false;
   for (const live of await liveRetrievals(context.store, archive._id)) {
-    if (live.range === null) states.add((await refreshRetrieval(context, live)).state);
+    if (live.range !== null) continue;
+    const retrieval = await refreshRetrieval(context, live);
+    if (isReadable(retrieval)) return 'ready';
+    isOnItsWay ||= isLiveRetrieval(retrieval);
   }
-  if (states.has('ready')) return 'ready';
-  return states.has('requested') ? 'retrieval not ready' : 'not retrieved';
+  return isOnItsWay ? 'retrieval not ready' : 'not retrieved';
 }
 
 function told(

@@ -214,7 +214,9 @@ test('a life: months for all data, a cap of ten years, people out of bot discuss
   expect(await grantAll(world)).toBe(1);
   expect((await done(world, ...order)).purged).toEqual([archive?.id]);
   expect(await archiveOf()).toHaveLength(2);
-  expect(await refusal(world, 1, 'retrieve', archive?.id ?? '', '--yes')).toBe('ARCHIVE_NOT_RETRIEVABLE');
+  expect(await refusal(world, 1, 'retrieve', archive?.id ?? '', '--identity', world.identity, '--yes')).toBe(
+    'ARCHIVE_NOT_RETRIEVABLE',
+  );
 
   await done(world, 'purge', '--yes', '--as-of', '2025-11-15');
   await reconcileUntilNone(world, '2025-11-15', ['purged']);

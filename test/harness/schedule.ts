@@ -105,7 +105,7 @@ export async function reconcileUntilNone(world: CliWorld, asOf: string, states: 
 
 /** Asks the vault for an archive and waits for it, by the vault's clock. */
 export async function retrieve(world: CliWorld, archive: string): Promise<void> {
-  await done(world, 'retrieve', archive, '--tier', 'expedited', '--yes');
+  await done(world, 'retrieve', archive, '--tier', 'expedited', '--identity', world.identity, '--yes');
   await world.emulator.advance('PT6H');
 }
 
@@ -115,7 +115,7 @@ export async function offboard(world: CliWorld, of: { owner: string; customer: s
   const archives: readonly { id: string; customer: string; state: string }[] = await done(world, 'archives');
   for (const archive of archives)
     if (archive.customer === customer && archive.state === 'cleared')
-      await done(world, 'retrieve', archive.id, '--tier', 'expedited', '--yes');
+      await done(world, 'retrieve', archive.id, '--tier', 'expedited', '--identity', world.identity, '--yes');
   await world.emulator.advance('PT6H');
   const args = ['offboard', customer, '--owner', owner, '--export', `left-${customer}`, '--reason', 'contract ended'];
   const order = [...args, '--identity', world.identity, '--as-of', asOf, '--by', 'alice', '--yes'];

@@ -82,7 +82,9 @@ test('rewrap: bob opens the archive only after alice has wrapped its key for him
   world.configure({
     owners: `{ acme: { administrators: [{ name: alice, recipient: ${alice} }, { name: bob, recipient: ${bob} }] } }`,
   });
-  expect(await world.moraine('retrieve', archive, '--yes')).toMatchObject({ exitCode: 0 });
+  expect(await world.moraine('retrieve', archive, '--identity', world.identity, '--yes')).toMatchObject({
+    exitCode: 0,
+  });
   await world.emulator.advance('PT6H');
   const early = await world.moraine('restore', archive, '--identity', 'bob.key', '--out', 'out', '--json');
   expect(early.json).toMatchObject({ error: { code: 'IDENTITY_WRONG', hint: expect.stringContaining('alice') } });
@@ -130,7 +132,9 @@ test('rewrap: bob opens the archive only after alice has wrapped its key for him
 });
 
 async function retrieved(): Promise<void> {
-  expect(await world.moraine('retrieve', archive, '--yes')).toMatchObject({ exitCode: 0 });
+  expect(await world.moraine('retrieve', archive, '--identity', world.identity, '--yes')).toMatchObject({
+    exitCode: 0,
+  });
   await world.emulator.advance('PT6H');
 }
 
@@ -154,7 +158,7 @@ test('another archive in its place: named, exit 1, nothing of it is restored', a
 
 test('one byte flipped in the vault: refused by its checksum, exit 1, nothing of it is restored', async () => {
   // The one of the swapped archive is still open and would be read.
-  const [open] = JSON.parse((await world.moraine('retrieve', 'list', '--json')).stdout);
+  const [open] = JSON.parse((await world.moraine('retrieve', 'list', '--json')).stdout).retrievals;
   expect((await world.moraine('retrieve', 'cancel', open.id, '--json')).json).toMatchObject({ state: 'cancelled' });
   const [{ bytes }] = JSON.parse((await world.moraine('archives', '--json')).stdout);
   const files = readdirSync(world.emulator.state, { recursive: true, encoding: 'utf8' })

@@ -249,7 +249,8 @@ test('explain a child that is gone: from the ledger alone; a hold on another one
 });
 
 test('restore: records, children and files as they were; what changed is void there and in the addendum', async () => {
-  for (const archive of [root, addendum]) await world.moraine('retrieve', archive, '--yes');
+  for (const archive of [root, addendum])
+    await world.moraine('retrieve', archive, '--identity', world.identity, '--yes');
   await world.emulator.advance('PT6H');
   const restore = async (archive: string, out: string) =>
     (await world.moraine('restore', archive, '--identity', 'alice.key', '--out', out, '--json')).json;
@@ -277,7 +278,8 @@ test('restore: records, children and files as they were; what changed is void th
 });
 
 test('restore into MongoDB puts children and files back where they were', async () => {
-  for (const archive of [root, addendum]) await world.moraine('retrieve', archive, '--yes');
+  for (const archive of [root, addendum])
+    await world.moraine('retrieve', archive, '--identity', world.identity, '--yes');
   await world.emulator.advance('PT6H');
   const url = `mongodb://${world.client.options.hosts[0]}/?directConnection=true`;
   for (const archive of [root, addendum]) {

@@ -178,7 +178,9 @@ test('archive, then treat: the vault has the whole record, the source a treated 
 
   const archive = String(archives[0].id);
   expect((await world.moraine('archive', archive)).stdout).toContain('2 treated');
-  expect((await world.moraine('retrieve', archive, '--tier', 'expedited', '--yes')).exitCode).toBe(0);
+  expect(
+    (await world.moraine('retrieve', archive, '--tier', 'expedited', '--identity', world.identity, '--yes')).exitCode,
+  ).toBe(0);
   await world.emulator.advance('PT6H');
   const restored = await world.moraine(
     'restore',

@@ -131,7 +131,7 @@ test('export verify asks no server, and names what is wrong', async () => {
 });
 
 test('with an identity, what is retrieved comes out of the archive; a wrong identity is told', async () => {
-  await world.moraine('retrieve', archive, '--yes', '--json');
+  await world.moraine('retrieve', archive, '--identity', world.identity, '--yes', '--json');
   await world.emulator.advance('PT6H');
   const wrong = await world.moraine(
     'export',

@@ -190,14 +190,19 @@ test('restore before a retrieval: exit 1 with a hint; the cost is said before th
   const early = await world.moraine('restore', archive, '--identity', 'alice.key', '--out', 'early', '--json');
   expect(early.exitCode).toBe(1);
   expect(early.json).toMatchObject({ error: { code: 'RETRIEVAL_NEEDED' } });
-  const asked = await world.moraine('retrieve', archive);
+  const asked = await world.moraine('retrieve', archive, '--identity', world.identity);
   expect(asked.exitCode).toBe(3);
   expect(asked.stdout).toContain('by standard retrieval: about $');
-  const retrieved = await world.moraine('retrieve', archive, '--yes', '--json');
+  const retrieved = await world.moraine('retrieve', archive, '--identity', world.identity, '--yes', '--json');
   expect(retrieved.exitCode).toBe(0);
   expect(retrieved.json).toMatchObject({ archive, state: 'requested', asked: true, estimate: { tier: 'standard' } });
-  expect((await world.moraine('retrieve', archive, '--yes', '--json')).json).toMatchObject({ asked: false });
-  expect((await world.moraine('retrieve', 'list', '--json')).json).toMatchObject([{ archive, state: 'requested' }]);
+  expect(
+    (await world.moraine('retrieve', archive, '--identity', world.identity, '--yes', '--json')).json,
+  ).toMatchObject({ asked: false });
+  expect((await world.moraine('retrieve', 'list', '--json')).json).toMatchObject({
+    orders: [{ state: 'open', archives: 1 }],
+    retrievals: [{ archive, state: 'requested' }],
+  });
   const notReady = await world.moraine('restore', archive, '--identity', 'alice.key', '--out', 'early', '--json');
   expect(notReady.exitCode).toBe(1);
   expect(notReady.json).toMatchObject({
@@ -243,7 +248,7 @@ test('restore into a folder as mongodump lays it out, byte for byte; a folder wi
 });
 
 test('restore into MongoDB: inserts what is missing, never overwrites, and exempts what it inserted', async () => {
-  expect((await world.moraine('retrieve', archive, '--yes')).exitCode).toBe(0);
+  expect((await world.moraine('retrieve', archive, '--identity', world.identity, '--yes')).exitCode).toBe(0);
   await world.emulator.advance('PT6H');
   await world.collection('chats').insertOne({ _id: 'chat-2', other: true } as never);
   const into = world.client.options.hosts[0];
@@ -283,7 +288,9 @@ test('purge: nothing early; not without confirmation; then gone, confirmed, cert
   const purged = await world.moraine('purge', '--yes', '--json', ...PURGE_AS_OF);
   expect(purged.json).toMatchObject({ asOf: '2029-06-01T00:00:00.000Z', purged: [archive], held: [], failed: [] });
   expect(purged.exitCode).toBe(0);
-  expect((await world.moraine('retrieve', archive, '--yes', '--json')).json).toMatchObject({
+  expect(
+    (await world.moraine('retrieve', archive, '--identity', world.identity, '--yes', '--json')).json,
+  ).toMatchObject({
     error: { code: 'ARCHIVE_NOT_RETRIEVABLE' },
   });
   for (let day = 0; day < 6; day++) {

@@ -112,7 +112,7 @@ test('an archive that the export does not hold stops it; nothing is destroyed, n
 
 test('everything is returned and verified, then another person is asked; the requester cannot grant', async () => {
   const [archive] = await archivesOf('north');
-  await world.moraine('retrieve', archive?.id ?? '', '--yes', '--json');
+  await world.moraine('retrieve', archive?.id ?? '', '--identity', world.identity, '--yes', '--json');
   await world.emulator.advance('PT6H');
   const before = await stored('chats', 'north');
   const asked = await offboard('north', 'north', '--identity', 'alice.key');

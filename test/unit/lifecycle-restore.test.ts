@@ -9,7 +9,7 @@ import { newIdentity, openIdentity } from '../../src/keys/identity-file.ts';
 import type { ArchiveDocument } from '../../src/ledger/archive-document.ts';
 import { archives } from '../../src/ledger/archives.ts';
 import { auditEntries } from '../../src/ledger/audit.ts';
-import { findRetrievals, rememberRetrieval } from '../../src/ledger/retrievals.ts';
+import { findRetrievals } from '../../src/ledger/retrievals.ts';
 import type { Context } from '../../src/lifecycle/context.ts';
 import { discarded } from '../../src/lifecycle/discarded.ts';
 import { type RestoreTarget, restoreArchive } from '../../src/lifecycle/restore.ts';
@@ -18,6 +18,7 @@ import { runPolicy } from '../../src/lifecycle/run-policy.ts';
 import type { Policy } from '../../src/policy/policy.ts';
 import type { SourcePort } from '../../src/source/port.ts';
 import type { VaultPort } from '../../src/vault/port.ts';
+import { askedRetrieval } from '../harness/a-retrieval.ts';
 import { watched } from '../harness/ledger-world.ts';
 import { MemoryWorld } from '../simulation/memory-world.ts';
 
@@ -152,7 +153,7 @@ test('nothing was retrieved, or it is not there yet, or only a part of it, or it
     end: stored?.bytes ?? 0,
   });
   const part = { archive, location: vault, vaultArchiveId: stored?.vaultArchiveId ?? '', tier: 'standard' } as const;
-  await rememberRetrieval(world.store, world.clock, {
+  await askedRetrieval(world.store, world.clock, {
     id: 'part',
     ...part,
     range: { start: 0, end: stored?.bytes ?? 0 },
@@ -164,7 +165,7 @@ test('nothing was retrieved, or it is not there yet, or only a part of it, or it
   await expect(restore(target)).rejects.toMatchObject({ code: 'RETRIEVAL_NEEDED' });
   const whole = await world.vault.requestRetrieval(vault, part.vaultArchiveId, 'standard', null);
   const expectedAt = new Date('2024-06-01T05:00:00Z');
-  await rememberRetrieval(context.store, context.clock, {
+  await askedRetrieval(context.store, context.clock, {
     id: 'whole',
     ...part,
     range: null,
@@ -192,7 +193,7 @@ test('a retrieval of which nobody knows when it ends: not ready, and no time is 
     jobId,
     expectedAt: null,
   } as const;
-  await rememberRetrieval(world.store, world.clock, { id: 'r', ...facts });
+  await askedRetrieval(world.store, world.clock, { id: 'r', ...facts });
   const error = await restore(new Told()).catch((thrown: unknown) => thrown);
   expect(error).toMatchObject({ code: 'RETRIEVAL_NOT_READY' });
   expect(Reflect.get(Object(error), 'retryAt')).toBeUndefined();
@@ -230,12 +231,12 @@ test('of two that are ready the newest is read; one that still waits stops nobod
   const facts = { archive, location: vault, vaultArchiveId, tier: 'standard', range: null, expectedAt: null } as const;
   for (const name of ['r1', 'r2']) {
     const jobId = await world.vault.requestRetrieval(vault, vaultArchiveId, 'standard', null);
-    await rememberRetrieval(world.store, world.clock, { id: name, ...facts, jobId });
+    await askedRetrieval(world.store, world.clock, { id: name, ...facts, jobId });
     world.clock.advance(1_000);
   }
   world.vault.advance(6);
   const late = await world.vault.requestRetrieval(vault, vaultArchiveId, 'standard', null);
-  await rememberRetrieval(world.store, world.clock, { id: 'r3', ...facts, jobId: late });
+  await askedRetrieval(world.store, world.clock, { id: 'r3', ...facts, jobId: late });
   await restore(new Told());
   expect(await retrievalStates()).toEqual(['requested', 'read', 'requested']);
 });
