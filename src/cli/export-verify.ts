@@ -4,6 +4,7 @@ import { createReadStream } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { dirname, join, relative, resolve, sep } from 'node:path';
 import { createInterface } from 'node:readline';
+import { Readable } from 'node:stream';
 import {
   decodeAttachmentLine,
   decodeExportManifest,
@@ -77,6 +78,17 @@ export function writtenExport(folder: string, signal?: AbortSignal): WrittenExpo
       if (listed === undefined) throw exportCorrupt(path, 'its manifest does not list it');
       const hash = createHash('sha256');
       yield* pagesIn(hashing(createReadStream(join(directory, path)), hash));
+      if (hash.digest('hex') !== listed.sha256) throw exportCorrupt(path, 'it was changed while it was read');
+    },
+    attachments: async function* (path) {
+      const listed = files.find((file) => file.path === path);
+      if (listed === undefined) throw exportCorrupt(path, 'its manifest does not list it');
+      const hash = createHash('sha256');
+      const lines = createInterface({
+        input: Readable.from(hashing(createReadStream(join(directory, path)), hash)),
+        crlfDelay: Number.POSITIVE_INFINITY,
+      });
+      for await (const line of lines) yield decodeAttachmentLine(path, line);
       if (hash.digest('hex') !== listed.sha256) throw exportCorrupt(path, 'it was changed while it was read');
     },
   };

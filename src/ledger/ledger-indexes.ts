@@ -24,6 +24,7 @@ import { QUARANTINE_INDEXES } from './quarantine.ts';
 import { RECORD_INDEX_INDEXES } from './record-index.ts';
 import { RECORD_MARKS_INDEXES } from './record-marks.ts';
 import { RETRIEVALS_INDEXES } from './retrievals.ts';
+import { RETURNED_UNITS_INDEXES } from './returned-units.ts';
 import { ROSTERS_INDEXES } from './rosters.ts';
 import { RETRIEVAL_ORDERS_INDEXES } from './retrieval-orders.ts';
 import { RUNS_INDEXES } from './runs.ts';
@@ -56,6 +57,7 @@ export const LEDGER_INDEXES: readonly LedgerIndex[] = [
   ...RECORD_MARKS_INDEXES,
   ...RETRIEVAL_ORDERS_INDEXES,
   ...RETRIEVALS_INDEXES,
+  ...RETURNED_UNITS_INDEXES,
   ...RUNS_INDEXES,
   ...UNIT_PAGES_INDEXES,
 ];

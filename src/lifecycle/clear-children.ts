@@ -20,7 +20,7 @@ import type { RecordOutcome } from '../ledger/archive-document.ts';
 import { type ClearingLease, type PageState, readPageState, settlePage, writePageIntent } from '../ledger/clearing.ts';
 import { childrenSubject, type UnitAttachment, type UnitPage } from '../ledger/unit-pages.ts';
 import type { ClearingWarrant } from '../ledger/warrants.ts';
-import type { ChildShape } from '../source/port.ts';
+import type { ChildRecord, ChildShape } from '../source/port.ts';
 import { childDataset } from './child-dataset.ts';
 import { clearPage } from './clear-page.ts';
 import { type ClearedRoots, clearedRoots, type UnitScope } from './cleared-roots.ts';
@@ -35,6 +35,8 @@ export interface UnitClearing extends UnitScope {
   askWarrant(): Promise<{ readonly warrant: ClearingWarrant } | { readonly holds: readonly string[] }>;
   /** What becomes of children that are found late. */
   readonly late: 'addendum' | 'delete';
+  /** Of late children those that may go; absent: all. Those that may not are not told again. */
+  mayGo?(child: ChildShape, late: readonly ChildRecord[]): Promise<readonly ChildRecord[]>;
 }
 
 export type UnitsCleared =
@@ -202,9 +204,11 @@ async function deleteLate(context: Context, unit: UnitClearing, roots: ClearedRo
   for (let look = 0; look < MOST_LOOKS; look++) {
     let seen = 0;
     for await (const batch of lateChildren(context, unit, roots, child)) {
+      const going = (await unit.mayGo?.(child, batch)) ?? batch;
+      if (going.length === 0) continue;
       const { warrant } = await warrantFor(unit);
-      await context.source.deleteGuarded(childDataset(child), batch, warrant);
-      seen += batch.length;
+      await context.source.deleteGuarded(childDataset(child), going, warrant);
+      seen += going.length;
     }
     if (seen === 0) return;
   }

@@ -52,6 +52,7 @@ import { writePageUnits } from './page-units.ts';
 import { ensureSafeToDestroy } from './preflight.ts';
 import { pinnedPolicy } from './published.ts';
 import { partitionHolds } from './record-holds.ts';
+import { onlyReturned } from './returned-units.ts';
 import { branchOf, treatmentOf } from './treatment.ts';
 import { rememberDeletedRoots } from './unit-index.ts';
 
@@ -216,7 +217,15 @@ async function dispose(context: Context, lease: DisposalLease, policy: Policy): 
   }
   const units =
     treatment === null
-      ? await clearUnits(context, { ...unitScope(lease.document, shape), lease, ...subject, late: 'delete' })
+      ? await clearUnits(context, {
+          ...unitScope(lease.document, shape),
+          lease,
+          ...subject,
+          late: 'delete',
+          ...(kind === 'offboard'
+            ? { mayGo: (child, late) => onlyReturned(context, lease.document, child, late) }
+            : {}),
+        })
       : null;
   // Not after a failure: a command whose reply was lost may still be on its way, and a hold must wait for it.
   await permit.end();

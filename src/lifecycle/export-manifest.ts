@@ -28,7 +28,9 @@ const fileSchema = z.strictObject({
 });
 
 /** A line of the index of attachments: where the file is in the export, and where it was. */
-const attachmentLineSchema = z.object({ file: name, bytes: count, sha256 });
+const attachmentLineSchema = z
+  .object({ file: name, bytes: count, sha256 })
+  .catchall(z.union([z.string(), z.number(), z.null()]));
 
 const collectionSchema = z.strictObject({
   policy: name,

@@ -35,6 +35,7 @@ import { ensureSafeToDestroy } from './preflight.ts';
 import { pinnedPolicy } from './published.ts';
 import { quarantineRecord } from './quarantine-record.ts';
 import { type PartitionHolds, partitionHolds } from './record-holds.ts';
+import { isUnitReturned, rememberReturned } from './returned-units.ts';
 import { ALONE, UnitReader } from './unit-reader.ts';
 import type { VerifiedExport } from './verified-export.ts';
 
@@ -47,7 +48,7 @@ export interface OffboardedCollection {
   readonly deleted: number;
   /** Stay: a hold covers them. */
   readonly held: number;
-  /** Stay: they are not as the export has them. */
+  /** Stay: they, or what hangs on them, are not as the export has them. */
   readonly changed: number;
   /** Stay: their bytes cannot be guarded. */
   readonly unfit: number;
@@ -141,6 +142,7 @@ async function orderDeletion(
   // Read before the records: a hold that comes later is not left out, and stops all of them.
   const holds = await partitionHolds(context, { dataset: shape, owner, customer });
   reader.heed(holds);
+  if (!reader.isEmpty) await rememberReturned(context, offboarding, exported);
   const sorted = { held: 0, changed: 0, unfit: 0 };
   let lease: DisposalLease | null = null;
   try {
@@ -154,6 +156,12 @@ async function orderDeletion(
         const unit = stays === null ? await reader.prepare(record) : null;
         const reason = unit?.kind === 'unfit' ? unit.reason : source.fitness(shape, record.raw);
         if (unit?.kind === 'held') sorted.held += 1;
+        else if (
+          unit?.kind === 'whole' &&
+          !reader.isEmpty &&
+          !(await isUnitReturned(context, offboarding, reader, record, unit.attachments))
+        )
+          sorted.changed += 1;
         else if (unit !== null && unit.kind !== 'unfit') {
           page.push(record);
           tally.add(ORDERED, source.facts(shape, record.raw).trigger ?? Number.NaN, Number.NaN);

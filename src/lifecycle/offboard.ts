@@ -25,6 +25,7 @@ import {
 } from '../ledger/offboardings.ts';
 import { partitionId } from '../ledger/partitions.ts';
 import { closeQuarantine, findQuarantine } from '../ledger/quarantine.ts';
+import { removeReturnedUnits } from '../ledger/returned-units.ts';
 import { toShape } from '../policy/policy.ts';
 import { type ApprovalRequest, requireApproval } from './approval.ts';
 import { certify } from './certificate.ts';
@@ -36,6 +37,7 @@ import { type OffboardedArchive, offboardArchives } from './offboard-archives.ts
 import { countChildren, countRecords, type OffboardedCollection, offboardCollection } from './offboard-records.ts';
 import { ensureSafeToDestroy } from './preflight.ts';
 import { policiesToRun } from './published.ts';
+import { NOT_RETURNED } from './returned-units.ts';
 import type { VerifiedExport } from './verified-export.ts';
 
 export interface OffboardOrder extends ExportSubject {
@@ -66,7 +68,7 @@ export interface OffboardReport extends ExportSubject {
   readonly export: string;
   readonly state: OffboardingDocument['state'];
   readonly collections: readonly OffboardedCollection[];
-  /** Collections of which the export holds nothing, and that hold records of the customer now. */
+  /** Of collections of which the export holds nothing, and children of deleted roots that it does not hold. */
   readonly came: readonly { readonly collection: string; readonly records: number }[];
   readonly archives: readonly OffboardedArchive[];
   /** Of what could not be done now, and why. */
@@ -113,7 +115,10 @@ export async function offboard(
   }
   const report = await destroy(context, offboarding, exported);
   const isDone = isNothingLeft(report);
-  if (isDone) await removeDeletedRoots(context.store, offboarding);
+  if (isDone) {
+    await removeDeletedRoots(context.store, offboarding);
+    await removeReturnedUnits(context.store, offboarding);
+  }
   const certificate = isDone ? await certifyOffboarding(context, offboarding, report) : null;
   const { state } = isDone ? await endOffboarding(context.store, context.clock, offboarding._id, 'done') : offboarding;
   const phase = isDone ? 'done' : 'incomplete';
@@ -204,7 +209,7 @@ async function destroy(
   return { offboarding: _id, owner, customer, export: offboarding.export, collections, came, archives, problems };
 }
 
-/** Records of the customer in collections that the export does not name: they came since. */
+/** Records of the customer in collections that the export does not name, and children whose root went without them: they came since. */
 async function whatCame(
   context: Context,
   subject: ExportSubject,
@@ -218,6 +223,12 @@ async function whatCame(
     const records = await countRecords(context, partition);
     if (records > 0) came.push({ collection: shape.namespace, records });
   }
+  const { owner, customer } = subject;
+  const late = new Map<string, number>();
+  const state = { $in: ['open', 'disposed'] };
+  for await (const { namespace } of findQuarantine(context.store, { owner, customer, reason: NOT_RETURNED, state }))
+    late.set(namespace, (late.get(namespace) ?? 0) + 1);
+  for (const [collection, records] of late) came.push({ collection, records });
   return came;
 }
 

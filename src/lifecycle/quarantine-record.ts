@@ -25,6 +25,8 @@ const TEXTS: Readonly<Record<string, string>> = {
     'It cannot be treated in place: its field _moraine holds something else, or it is too large to be replaced under a guard.',
   'child-of-another': 'A child of it, or it as a child, names another owner or customer than its root.',
   'child-unfit': 'A child of it cannot be guarded: its bytes do not survive decoding, or it is too large to be quoted.',
+  'not-returned':
+    'It came, or changed, in the moment in which its root was deleted, after the export of a customer who leaves: it was not returned, and stays.',
   'attachment-missing': 'A file that it names was not there, or had changed, three times in a row.',
   'attachment-unusable': 'A field that should name a file holds something else, or the rule for it names no store.',
   'changed-three-times': 'It changed three times in a row while it was being deleted or treated.',

@@ -5,8 +5,14 @@
 import { decodeSignature } from '../archive/manifest.ts';
 import type { RawRecord } from '../source/port.ts';
 import type { Context } from './context.ts';
-import type { ExportSubject } from './export-customer.ts';
-import { EXPORT_MANIFEST, EXPORT_SIGNATURE, type ExportManifest, exportCorrupt } from './export-manifest.ts';
+import type { AttachmentLine, ExportSubject } from './export-customer.ts';
+import {
+  EXPORT_MANIFEST,
+  EXPORT_SIGNATURE,
+  type ExportManifest,
+  exportCorrupt,
+  isAttachmentsIndex,
+} from './export-manifest.ts';
 
 /** A folder that an export was written into. */
 export interface WrittenExport {
@@ -23,6 +29,8 @@ export interface WrittenExport {
    * read are not those of the manifest: whoever acts on them waits for the end.
    */
   documents(path: string): AsyncIterable<readonly RawRecord[]>;
+  /** The lines of an index of attachments, in order. Throws as `documents` does. */
+  attachments(index: string): AsyncIterable<AttachmentLine>;
 }
 
 export class VerifiedExport {
@@ -54,5 +62,10 @@ export class VerifiedExport {
   /** See {@link WrittenExport}. Nothing for a collection that has no BSON file. */
   async *documents(files: readonly string[]): AsyncGenerator<readonly RawRecord[]> {
     for (const path of files) if (path.endsWith('.bson')) yield* this.#written.documents(path);
+  }
+
+  /** See {@link WrittenExport}. */
+  async *attachments(files: readonly string[]): AsyncGenerator<AttachmentLine> {
+    for (const path of files) if (isAttachmentsIndex(path)) yield* this.#written.attachments(path);
   }
 }

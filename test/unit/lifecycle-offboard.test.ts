@@ -20,6 +20,7 @@ import { requestRetrieval } from '../../src/lifecycle/retrieve.ts';
 import { runPolicy } from '../../src/lifecycle/run-policy.ts';
 import { VerifiedExport } from '../../src/lifecycle/verified-export.ts';
 import type { Policy } from '../../src/policy/policy.ts';
+import type { AttachmentsPort } from '../../src/source/attachments-port.ts';
 import type { SourcePort } from '../../src/source/port.ts';
 import { aHold } from '../harness/a-hold.ts';
 import { overlay } from '../harness/overlay.ts';
@@ -411,6 +412,100 @@ describe('offboard', () => {
     world.source.remove(id.namespace('data.comments'), idOf('strange'));
     expect(await leave()).toMatchObject({ state: 'done' });
     expect(comments()).toEqual(['d']);
+  });
+
+  const TICKETS = policyText('tickets').replace(
+    'customer: { field: tenant } }',
+    'customer: { field: tenant }, children: [{ collection: data.comments, key: ticket }] }',
+  );
+  const COMMENTS = id.namespace('data.comments');
+  const comment = (_id: string, ticket: string, text = 'hello') =>
+    world.source.put(COMMENTS, BSON.serialize({ _id, ticket, text }));
+  const comments = () => world.source.all(COMMENTS).map((raw) => String(BSON.deserialize(raw)['_id']));
+
+  test('a child that came or changed after the export keeps its record until an export has it', async () => {
+    const tickets = await world.publish(TICKETS);
+    for (const ticket of ['same', 'came', 'changed']) {
+      put(tickets, ticket);
+      comment(`${ticket}-1`, ticket);
+    }
+    await give();
+    comment('came-2', 'came');
+    comment('changed-1', 'changed', 'no, wait');
+    const report = await leaveGranted();
+    expect(report).toMatchObject({
+      state: 'open',
+      collections: [
+        { collection: 'data.tickets', deleted: 1, changed: 2, left: 2 },
+        { collection: 'data.comments', deleted: 1, left: 2 },
+      ],
+    });
+    expect(comments().sort()).toEqual(['came-1', 'came-2', 'changed-1']);
+    await give('again');
+    expect(await leaveGranted({ name: 'again' })).toMatchObject({ state: 'done' });
+    expect(comments()).toEqual([]);
+    for (const collection of ['returnedUnits', 'returnedUnitCodes'])
+      expect(await world.all(collection), collection).toEqual([]);
+  });
+
+  test('a child that comes in the moment in which its record goes stays, and the offboarding is not done while it is there', async () => {
+    const tickets = await world.publish(TICKETS);
+    put(tickets, 'one');
+    comment('first', 'one');
+    await give();
+    const on = around({
+      deleteGuarded: async (...args) => {
+        if (args[0].namespace === 'data.tickets') comment('late', 'one');
+        return await context.source.deleteGuarded(...args);
+      },
+    });
+    const report = await leaveGranted({ on });
+    expect(report).toMatchObject({ state: 'open', came: [{ collection: 'data.comments', records: 1 }] });
+    expect(world.idsIn(tickets)).toEqual([]);
+    expect(comments()).toEqual(['late']);
+    expect(await world.all('quarantine')).toMatchObject([{ state: 'open', reason: 'not-returned' }]);
+    world.source.remove(COMMENTS, idOf('late'));
+    expect(await leave()).toMatchObject({ state: 'done', came: [] });
+  });
+
+  test('a file that is another one since the export keeps its record', async () => {
+    const photos = await world.publish(
+      policyText('photos').replace(
+        'customer: { field: tenant } }',
+        'customer: { field: tenant }, attachments: [{ gridfs: fs, file: photo, exclusive: true }] }',
+      ),
+    );
+    put(photos, 'one', { photo: 1 });
+    let about = new Uint8Array([2]);
+    const removed: string[] = [];
+    const file = { kind: 'gridfs', store: '', bucket: 'data.fs', key: '01', version: null, stamp: 's' } as const;
+    const attachments: AttachmentsPort = {
+      find: async () => {
+        const facts = { kind: 'gridfs', bucket: 'data.fs', key: new Uint8Array([1]), about } as const;
+        return { found: [{ ...file, bytes: 3, exclusive: true, facts }] };
+      },
+      read: async function* () {
+        yield Buffer.from('abc');
+      },
+      isSame: async () => true,
+      remove: async ({ key }) => {
+        removed.push(key);
+        return 'deleted';
+      },
+      putBack: async () => 'inserted',
+      inspect: async () => [],
+    };
+    context = { ...context, attachments };
+    await give();
+    about = new Uint8Array([3]);
+    expect(await leaveGranted()).toMatchObject({
+      state: 'open',
+      collections: [{ deleted: 0, changed: 1, left: 1 }],
+    });
+    expect(removed).toEqual([]);
+    about = new Uint8Array([2]);
+    expect(await leave()).toMatchObject({ collections: [{ deleted: 1, left: 0 }] });
+    expect(removed).toEqual(['01']);
   });
 
   test('a hold between a record and its children stops the children; after it they go, too', async () => {

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { pagesIn } from '../../../src/cli/bson-file.ts';
 import type {
+  AttachmentLine,
   AttachmentSink,
   ExportFolder,
   ExportSink,
@@ -35,6 +36,7 @@ export interface FinishedFolder {
 /** `finished`: called when the folder gets its name, and not before. */
 export function memoryFolder(finished: (folder: FinishedFolder) => Promise<void>): ExportFolder {
   const sinks: MemorySink[] = [];
+  const indexes = new Map<string, readonly AttachmentLine[]>();
   return {
     formats: ['bson'],
     open: async (of) => {
@@ -42,7 +44,7 @@ export function memoryFolder(finished: (folder: FinishedFolder) => Promise<void>
       sinks.push(sink);
       return sink;
     },
-    attachments: (archive) => attachmentsOf(`${archive ?? 'source'}/${ATTACHMENTS_FOLDER}`),
+    attachments: (archive) => attachmentsOf(`${archive ?? 'source'}/${ATTACHMENTS_FOLDER}`, indexes),
     discardArchive: async (archive) => {
       for (const sink of sinks) if (sink.archive === archive) sink.documents.length = 0;
     },
@@ -53,7 +55,7 @@ export function memoryFolder(finished: (folder: FinishedFolder) => Promise<void>
       await finished({
         export: decodeExportManifest(manifest).export,
         manifestSha256: sha256(manifest),
-        written: writtenOf(sinks, manifest, signature),
+        written: writtenOf(sinks, indexes, manifest, signature),
         records: sinks.filter(({ archive }) => archive === null).flatMap(({ records }) => records),
         archives,
       });
@@ -100,25 +102,31 @@ class MemorySink implements ExportSink {
 }
 
 /** Their bytes are read and counted; the index alone is a file of the manifest. */
-function attachmentsOf(folder: string): AttachmentSink {
-  const lines: string[] = [];
+function attachmentsOf(folder: string, indexes: Map<string, readonly AttachmentLine[]>): AttachmentSink {
+  const lines: AttachmentLine[] = [];
   return {
     write: async (about, parts) => {
       let bytes = 0;
       for await (const part of parts) bytes += part.length;
-      lines.push(JSON.stringify({ ...about, bytes }));
+      lines.push({ ...about, bytes });
       return { bytes };
     },
     close: async () => {
       if (lines.length === 0) return [];
-      const index = Buffer.from(lines.join('\n'));
+      const index = Buffer.from(lines.map((line) => JSON.stringify(line)).join('\n'));
       const path = `${folder}/${ATTACHMENTS_INDEX}`;
+      indexes.set(path, lines);
       return [{ path, bytes: index.length, sha256: sha256(index), records: lines.length }];
     },
   };
 }
 
-function writtenOf(sinks: readonly MemorySink[], manifestBytes: Uint8Array, signature: Uint8Array): WrittenExport {
+function writtenOf(
+  sinks: readonly MemorySink[],
+  indexes: ReadonlyMap<string, readonly AttachmentLine[]>,
+  manifestBytes: Uint8Array,
+  signature: Uint8Array,
+): WrittenExport {
   const files = new Map(sinks.map((sink) => [sink.path, sink.bytes] as const));
   return {
     verify: async () => {
@@ -126,6 +134,9 @@ function writtenOf(sinks: readonly MemorySink[], manifestBytes: Uint8Array, sign
       return { manifest, manifestBytes, manifestSha256: sha256(manifestBytes), signature, findings: [] };
     },
     documents: (path) => pagesIn(chunksOf(files.get(path) ?? new Uint8Array())),
+    attachments: async function* (path) {
+      for (const line of indexes.get(path) ?? []) yield line;
+    },
   };
 }
 
