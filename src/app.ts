@@ -4,9 +4,11 @@ import { hostname } from 'node:os';
 import { type Clock, systemClock } from './clock.ts';
 import type { Config } from './config.ts';
 import { MoraineError } from './errors.ts';
-import { id, type OwnerId, type WorkerId } from './ids.ts';
+import { id, type Namespace, type OwnerId, type WorkerId } from './ids.ts';
 import { KEY_INDEXES } from './keys/documents.ts';
 import { createKeys, type Keys } from './keys/keys.ts';
+import { allKmsKeys, kmsKeyOf } from './keys/kms-config.ts';
+import { AwsKmsWrapping } from './keys/kms-wrapping.ts';
 import { attempts } from './ledger/attempts.ts';
 import { AuditLog } from './ledger/audit.ts';
 import { type InstallationDocument, openInstallation } from './ledger/installation.ts';
@@ -17,10 +19,12 @@ import type { ActLog, Context, Progress, RetrievalSettings } from './lifecycle/c
 import { createWay } from './notify/create-ways.ts';
 import type { Notifying } from './notify/port.ts';
 import { Attachments } from './source/attachments.ts';
+import { type CollectionFacts, collectionFacts } from './source/collection-facts.ts';
 import { connectMongo } from './source/mongo-connect.ts';
 import { MongoSource } from './source/mongo-source.ts';
 import type { AttachmentsPort, SourcePort } from './source/port.ts';
 import { productionLedgers } from './source/production-ledgers.ts';
+import { dropScratch } from './source/scratch.ts';
 import { createVault } from './vault/create-vault.ts';
 import type { VaultPort } from './vault/port.ts';
 import { RetrievalFolder } from './vault/retrieval-folder.ts';
@@ -33,6 +37,8 @@ export interface App {
   readonly keyStores: readonly [MongoStore] | readonly [MongoStore, MongoStore];
   readonly store: MongoStore;
   readonly source: SourcePort;
+  /** Options and indexes of a collection of the source; null where there is none. */
+  collectionFacts(namespace: Namespace): Promise<CollectionFacts | null>;
   /** What acts take. `by` says who: a person for commands, a worker for the daemon. */
   context(options?: ContextOptions): Context;
   close(): Promise<void>;
@@ -71,11 +77,15 @@ export async function openApp(config: Config, options: AppOptions): Promise<App>
     const retrievals = openRetrievals(config);
     const notifying = openWays(config, clock, closing);
     const installation = await openInstallation(store, clock, config.environment);
+    const wrappingKeys = openKms(config, closing);
     const keys = createKeys({
       stores: keyStores,
       clock,
       environment: config.environment,
       administratorsOf: (owner) => config.owners.get(owner) ?? [],
+      kmsOf: (owner) => wrappingKeys.get(kmsKeyOf(config.kms, owner)?.key ?? '') ?? null,
+      wrappingKeys: [...wrappingKeys.values()],
+      installation: installation.id,
       ...(config.signingKeyPem === null ? {} : { signingKeyPem: config.signingKeyPem }),
       ...(config.keys.backupMaxAge === null ? {} : { backupMaxAge: config.keys.backupMaxAge }),
       proofEvery: config.keys.proofEvery,
@@ -96,6 +106,7 @@ export async function openApp(config: Config, options: AppOptions): Promise<App>
       keyStores,
       store,
       source,
+      collectionFacts: (namespace) => collectionFacts(client, namespace),
       context: ({ asOf = null, signal, progress = {} } = {}) => {
         assertAsOfAllowed(config, asOf);
         return {
@@ -137,6 +148,8 @@ export async function openSource(
   readonly attachments: AttachmentsPort;
   /** Databases there that hold a ledger of production. */
   productionLedgers(): Promise<readonly string[]>;
+  /** The database of a drill, when it is over. */
+  dropScratch(database: string): Promise<void>;
   close(): Promise<void>;
 }> {
   const client = await connectMongo({ url, appName: 'moraine-restore' });
@@ -150,6 +163,7 @@ export async function openSource(
     source: new MongoSource(client),
     attachments,
     productionLedgers: () => productionLedgers(client),
+    dropScratch: (database) => dropScratch(client, database),
     close,
   };
 }
@@ -165,6 +179,13 @@ function openWays(config: Config, clock: Clock, closing: (() => Promise<void>)[]
   const ways = Object.entries(config.notify?.ways ?? {}).map(([name, entry]) => createWay(name, entry, parts));
   for (const way of ways) closing.push(() => way.close());
   return { ways, beforePurge: config.notify?.beforePurge ?? null };
+}
+
+/** By ARN. */
+function openKms({ kms }: Config, closing: (() => Promise<void>)[]): ReadonlyMap<string, AwsKmsWrapping> {
+  const opened = new Map(allKmsKeys(kms).map((entry) => [entry.key, new AwsKmsWrapping(entry)]));
+  for (const wrapping of opened.values()) closing.push(async () => wrapping.close());
+  return opened;
 }
 
 async function openKeyStores(

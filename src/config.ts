@@ -11,6 +11,7 @@ import { type ConfigText, configKeysAt, configSchema } from './config/schema.ts'
 import type { Environment } from './environment.ts';
 import { isMoraineError, MoraineError } from './errors.ts';
 import { id, type OwnerId, type VaultKey } from './ids.ts';
+import { type KmsKeys, kmsKeyOf, regionOfKey } from './keys/kms-config.ts';
 import type { Administrator } from './keys/recipients.ts';
 import { readSigningKey } from './keys/signing.ts';
 import type { ApprovalRules } from './ledger/approval-document.ts';
@@ -52,6 +53,8 @@ export interface Config {
     /** ISO 8601: how long an administrator's proof of possession counts. Absent: for good. */
     readonly proofEvery?: string;
   };
+  /** Keys of KMS; absent: none. */
+  readonly kms?: KmsKeys;
   /** Text of `signingKey: FILE`, an Ed25519 private key. */
   readonly signingKeyPem: string | null;
   readonly vaults: ReadonlyMap<VaultKey, VaultConfig>;
@@ -93,7 +96,8 @@ export function loadConfig(
   const policies = findPolicyFiles(source, config.policies);
   const signingKey = findSigningKey(source, config, directory);
   const keys = keyStores(source, config);
-  const problems = [...keys.problems, ...signingKey.problems, ...policies.problems];
+  const kms = findKmsKeys(source, config);
+  const problems = [...keys.problems, ...kms.problems, ...signingKey.problems, ...policies.problems];
   if (problems.length > 0) throw problemsError('CONFIG_INVALID', problems);
   if (config.environment === 'sandbox') {
     const outside = outsideLoopback(source, config);
@@ -111,6 +115,7 @@ export function loadConfig(
       backupMaxAge: config.keys.backupMaxAge ?? null,
       proofEvery: config.keys.proofEvery,
     },
+    kms: kms.keys,
     signingKeyPem: signingKey.pem,
     vaults: new Map(Object.entries(config.vaults).map(([name, vault]) => [id.vaultKey(name), vault])),
     attachments: new Map(Object.entries(config.attachments)),
@@ -190,6 +195,25 @@ function keyStores(source: YamlSource, config: ConfigText) {
     stores: { first, second: second ?? null },
     problems: isSame ? [source.problemAt(['keys', 'second'], 'another database than that of the first key store')] : [],
   };
+}
+
+/** A key opens what it wraps, so it must be where its owner's data must be. */
+function findKmsKeys(
+  source: YamlSource,
+  config: ConfigText,
+): { readonly keys: KmsKeys; readonly problems: readonly YamlProblem[] } {
+  const owners = Object.entries(config.owners);
+  const keys: KmsKeys = {
+    default: config.keys.kms ?? null,
+    owners: new Map(owners.flatMap(([name, { kms }]) => (kms === undefined ? [] : [[id.owner(name), kms]]))),
+  };
+  const problems = owners.flatMap(([name, { kms, region }]) => {
+    const used = kmsKeyOf(keys, id.owner(name));
+    if (used === null || region === undefined || region.includes(regionOfKey(used.key))) return [];
+    const path = kms === undefined ? ['owners', name, 'region'] : ['owners', name, 'kms', 'key'];
+    return [source.problemAt(path, `a key of KMS in ${region.join(' or ')} for owner ${name}`)];
+  });
+  return { keys, problems };
 }
 
 function findSigningKey(

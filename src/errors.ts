@@ -125,6 +125,21 @@ export const ERROR_KINDS = {
       'The vault holds an archive of this installation that is newer than the newest audit entry: the ledger is a restored backup.',
     hint: 'Run `moraine reconcile` and repair the ledger; all destructive work has stopped.',
   },
+  LEDGER_REBUILT: {
+    class: 'person',
+    meaning: 'The ledger was rebuilt from the vaults, and nobody has accepted it yet: holds are not in it.',
+    hint: 'Finish `moraine rebuild`, place the holds that were in force, then run `moraine rebuild --accept`.',
+  },
+  LEDGER_NOT_EMPTY: {
+    class: 'usage',
+    meaning: 'A ledger is rebuilt into an empty database only, or into one that a rebuild has begun.',
+    hint: 'Name an empty ledger under `mongodb.ledger` in moraine.yaml; keep the key store as it is.',
+  },
+  INSTALLATION_UNKNOWN: {
+    class: 'usage',
+    meaning: 'The vaults do not say which installation is to be rebuilt: none is tagged, or several are.',
+    hint: 'Name one of those that were found: `moraine rebuild --installation ID`.',
+  },
   LEDGER_NEWER: {
     class: 'person',
     meaning: 'The ledger holds documents of a newer version of Moraine.',
@@ -304,6 +319,11 @@ export const ERROR_KINDS = {
     meaning: 'A vault inventory later than the upload does not list the archive as it was stored.',
     hint: 'Look at `moraine archive <id>`; the source was not touched.',
   },
+  ARCHIVE_NOT_PROVEN: {
+    class: 'quarantine',
+    meaning: 'The archive came into the ledger from its vault, and nobody has shown yet what it holds.',
+    hint: 'Run `moraine rebuild --identity FILE`, or for a stray `moraine stray adopt <stray> --identity FILE`.',
+  },
   ARCHIVE_STILL_IN_INVENTORY: {
     class: 'quarantine',
     meaning: 'A vault inventory later than the accepted delete still lists the archive.',
@@ -313,6 +333,16 @@ export const ERROR_KINDS = {
     class: 'quarantine',
     meaning: 'The archive key is not in the key store.',
     hint: 'Restore the key store from its backup; nothing was cleared or purged.',
+  },
+  KMS_REFUSED: {
+    class: 'person',
+    meaning: 'AWS KMS refused to use the key: it is disabled, on its way to be deleted, or not allowed to this role.',
+    hint: 'Run `moraine check`; enable the key or cancel its deletion, or give the role what `moraine iam` prints.',
+  },
+  KMS_UNAVAILABLE: {
+    class: 'retry',
+    meaning: 'AWS KMS does not answer, or asks to slow down.',
+    hint: 'Check the endpoint, the region and the service status.',
   },
   KEY_DESTROYED: {
     class: 'failed',

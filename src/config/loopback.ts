@@ -16,12 +16,16 @@ export function outsideLoopback(source: YamlSource, config: ConfigText): readonl
   look(['mongodb', 'url'], isLoopbackMongodb(config.mongodb.url));
   if (config.keys.url !== undefined) look(['keys', 'url'], isLoopbackMongodb(config.keys.url));
   if (config.keys.second) look(['keys', 'second', 'url'], isLoopbackMongodb(config.keys.second.url));
+  if (config.keys.kms) look(['keys', 'kms', 'endpoint'], isHere(config.keys.kms));
+  for (const [name, { kms }] of Object.entries(config.owners)) {
+    if (kms) look(['owners', name, 'kms', 'endpoint'], isHere(kms));
+  }
   if (config.redis) look(['redis', 'url'], isLoopback(config.redis.url));
   for (const [name, vault] of Object.entries(config.vaults)) {
-    look(['vaults', name, 'endpoint'], vault.endpoint !== undefined && isLoopback(vault.endpoint));
+    look(['vaults', name, 'endpoint'], isHere(vault));
   }
   for (const [name, store] of Object.entries(config.attachments)) {
-    look(['attachments', name, 'endpoint'], store.endpoint !== undefined && isLoopback(store.endpoint));
+    look(['attachments', name, 'endpoint'], isHere(store));
   }
   for (const [name, way] of Object.entries(config.notify?.ways ?? {})) {
     const field = way.kind === 'smtp' || way.kind === 'webhook' ? 'url' : 'endpoint';
@@ -29,6 +33,10 @@ export function outsideLoopback(source: YamlSource, config: ConfigText): readonl
     look(['notify', 'ways', name, field], address !== null && isLoopback(address));
   }
   return problems;
+}
+
+function isHere({ endpoint }: { readonly endpoint?: string | undefined }): boolean {
+  return endpoint !== undefined && isLoopback(endpoint);
 }
 
 const HINT = 'Use the local stack (`moraine stack up`), or environment: non-production.';

@@ -1,6 +1,7 @@
 /** The form of moraine.yaml. Messages are noun phrases: they follow "expected". */
 import { z } from 'zod';
 import { ENVIRONMENTS } from '../environment.ts';
+import { kmsConfigSchema } from '../keys/kms-config.ts';
 import { recipientProblem } from '../keys/recipients.ts';
 import { APPROVAL_KINDS, personKey } from '../ledger/approval-document.ts';
 import { DEFAULT_IN_FLIGHT } from '../ledger/retrieval-orders.ts';
@@ -113,6 +114,9 @@ export const configSchema = z.strictObject({
       database: database.optional(),
       region: placeName.optional().meta({ description: 'Where the key store is; without keys.url that of mongodb.' }),
       second: z.strictObject({ url: mongodbUrl, database, region: placeName.optional() }).optional(),
+      kms: kmsConfigSchema
+        .optional()
+        .meta({ description: 'A key of AWS KMS that opens archives of every owner without one of its own.' }),
       backupMaxAge: period.optional().meta({ description: 'How long backups of the key store live at most.' }),
       proofEvery: period
         .prefault('1 year')
@@ -143,6 +147,7 @@ export const configSchema = z.strictObject({
       z.string().min(1),
       z.strictObject({
         administrators: z.array(administrator),
+        kms: kmsConfigSchema.optional().meta({ description: 'A key of AWS KMS that opens its archives.' }),
         contact: z.string().min(1).optional().meta({
           description: 'Who looks at what of it is in quarantine, and where mail about it goes; default: the owner.',
         }),

@@ -31,6 +31,7 @@ export async function unwrapArchiveKey(
   identity: AdministratorIdentity,
   administrators: readonly Administrator[] = [],
 ): Promise<ArchiveKey> {
+  if (wrapped.recipients.length === 0) throw onlyKmsOpens(wrapped);
   const bytes = await openWrapped(wrapped, identity);
   if (bytes === null) throw identityWrong(wrapped, identity, administrators);
   return archiveKeyOf(wrapped.attempt, bytes);
@@ -237,6 +238,13 @@ function identityWrong(
     `The identity of ${nameRecipients([identity.recipient], administrators)} does not open archive ${wrapped.archive}; one of these would: ${those}.`,
     { hint: `Use the identity of ${those}.`, ids: { archive: wrapped.archive, attempt: wrapped.attempt } },
   );
+}
+
+function onlyKmsOpens({ archive, attempt }: WrappedKey): MoraineError {
+  return new MoraineError('IDENTITY_WRONG', `No identity opens archive ${archive}: its key was wrapped by KMS alone.`, {
+    hint: "Use --kms, with AWS credentials that may decrypt with the owner's key.",
+    ids: { archive, attempt },
+  });
 }
 
 function damaged(wrapped: WrappedKey, cause: unknown): MoraineError {

@@ -1,6 +1,7 @@
 /** The documents of the key store. None of them leaves it; only wrapped archive keys and public keys are shown. */
 import type { LedgerIndex } from '../ledger/indexes.ts';
 import type { LedgerDocument } from '../ledger/store.ts';
+import type { KmsWrapped } from './kms.ts';
 
 export const KEY_DOCUMENT_VERSION = 1;
 
@@ -9,8 +10,10 @@ export interface KeptKey extends LedgerDocument {
   readonly state: 'kept';
   readonly archive: string;
   readonly owner: string;
-  /** age file (binary) that holds the 32 bytes of the key. */
+  /** age file (binary) that holds the 32 bytes of the key; empty where there are no recipients and KMS alone opens it. */
   readonly wrapped: Uint8Array;
+  /** The same key as KMS wrapped it, where its owner has a key of KMS. */
+  readonly kms?: KmsWrapped;
   readonly recipients: readonly string[];
   readonly createdAt: Date;
 }

@@ -42,6 +42,7 @@ export class KeyStore {
       archive: key.archive,
       owner: key.owner,
       wrapped: key.wrapped,
+      ...(key.kms === undefined ? {} : { kms: key.kms }),
       recipients: key.recipients,
       createdAt: this.now(),
     };
@@ -50,7 +51,7 @@ export class KeyStore {
       const there = await archiveKeys(store).get(key.attempt);
       if (there?.state === 'destroyed') throw destroyedError(key.attempt, there.destroyedAt);
       // A driver that lost a reply sends the insert again and meets its own document.
-      if (there?.state !== 'kept' || !Buffer.from(there.wrapped).equals(key.wrapped)) {
+      if (there?.state !== 'kept' || !isSameKey(there, key)) {
         throw new MoraineError('INTERNAL', `Attempt ${key.attempt} asked for a second archive key.`, {
           ids: { attempt: key.attempt, archive: key.archive },
         });
@@ -284,6 +285,7 @@ function wrappedKey(entry: KeptKey): WrappedKey {
     archive: id.archive(entry.archive),
     owner: id.owner(entry.owner),
     wrapped: entry.wrapped,
+    ...(entry.kms === undefined ? {} : { kms: entry.kms }),
     recipients: entry.recipients,
   };
 }
@@ -291,6 +293,14 @@ function wrappedKey(entry: KeptKey): WrappedKey {
 function withoutRevision<T extends LedgerDocument>(document: T): Omit<T, 'rev'> {
   const { rev: _rev, ...rest } = document;
   return rest;
+}
+
+/** Each wrapping is made once, with randomness of its own: two that are the same are one. */
+function isSameKey(a: Pick<KeptKey, 'wrapped' | 'kms'>, b: Pick<WrappedKey, 'wrapped' | 'kms'>): boolean {
+  const none = new Uint8Array();
+  return (
+    Buffer.from(a.wrapped).equals(b.wrapped) && Buffer.from(a.kms?.ciphertext ?? none).equals(b.kms?.ciphertext ?? none)
+  );
 }
 
 function storeName(at: number): string {

@@ -7,10 +7,11 @@ import { createHmac, createSecretKey, randomBytes } from 'node:crypto';
 import type { Clock } from '../clock.ts';
 import type { Environment } from '../environment.ts';
 import { MoraineError } from '../errors.ts';
-import type { ArchiveId, AttemptId, OwnerId } from '../ids.ts';
-import { freshArchiveKey } from './archive-key.ts';
+import type { ArchiveId, AttemptId, CustomerId, OwnerId } from '../ids.ts';
+import { archiveKeyOf, freshArchiveKey } from './archive-key.ts';
 import { type HmacKey, KEY_COLLECTIONS, KEY_DOCUMENT_VERSION } from './documents.ts';
 import { KeyStore, type KeyStores } from './key-store.ts';
+import type { KmsWrapped, KmsWrapping } from './kms.ts';
 import type { ArchiveKey, KeysPort, WrappedKey } from './port.ts';
 import { proofsOfAdministrators } from './proofs.ts';
 import { type Administrator, assessAdministrators, distinctRecipients, wrapFor } from './recipients.ts';
@@ -26,6 +27,12 @@ export interface KeysOptions {
   /** The text of `signingKey: FILE`. */
   readonly signingKeyPem?: string | undefined;
   readonly backupMaxAge?: string | undefined;
+  /** The key of KMS that wraps an owner's archive keys; null: it has none. Absent: nobody has. */
+  readonly kmsOf?: ((owner: OwnerId) => KmsWrapping | null) | undefined;
+  /** All that `kmsOf` may answer. */
+  readonly wrappingKeys?: readonly KmsWrapping[] | undefined;
+  /** Id of the installation, which KMS binds keys to. */
+  readonly installation?: string | undefined;
   /** ISO 8601: how long a proof of possession counts. Absent: for good. */
   readonly proofEvery?: string | undefined;
 }
@@ -57,29 +64,33 @@ export function createKeys(options: KeysOptions): Keys {
   });
   const hmacKeys = new Map<OwnerId, Promise<Uint8Array>>();
 
+  const kmsOf = (owner: OwnerId) => options.kmsOf?.(owner) ?? null;
   const proofsOf = (owner: OwnerId) =>
     proofsOfAdministrators(store, options.administratorsOf(owner), options.proofEvery ?? null);
   const assertRecipients = async (owner: OwnerId) => {
     const proofs = new Map((await proofsOf(owner)).map((proof) => [proof.recipient, proof]));
-    return assessAdministrators(owner, options.administratorsOf(owner), options.environment, (recipient) => {
+    const isProven = (recipient: string) => {
       const proof = proofs.get(recipient);
       if (proof === undefined || proof.state === 'unproven') return false;
       if (proof.endsAt === null || proof.state === 'proven') return true;
       return { endsAt: proof.endsAt, hasEnded: proof.state === 'ended' };
-    });
+    };
+    const hasKms = kmsOf(owner) !== null;
+    return assessAdministrators(owner, options.administratorsOf(owner), options.environment, isProven, hasKms);
   };
 
   return {
     backupMaxAge: options.backupMaxAge ?? null,
     assertRecipients,
     proofsOf,
-    createArchiveKey: async (owner: OwnerId, archive: ArchiveId, attempt: AttemptId): Promise<ArchiveKey> => {
+    wrappingKeys: options.wrappingKeys ?? [],
+    createArchiveKey: async (owner, archive, attempt, customer): Promise<ArchiveKey> => {
       await assertRecipients(owner);
       const recipients = distinctRecipients(options.administratorsOf(owner));
-      const key = freshArchiveKey(attempt);
+      const { key, kms } = await newKey(kmsOf(owner), options.installation, { owner, archive, attempt, customer });
       try {
-        const wrapped = await wrapFor(recipients, key.bytes());
-        await store.putArchiveKey({ attempt, archive, owner, wrapped, recipients });
+        const wrapped = recipients.length === 0 ? new Uint8Array() : await wrapFor(recipients, key.bytes());
+        await store.putArchiveKey({ attempt, archive, owner, wrapped, kms, recipients });
         return key;
       } catch (error) {
         key.forget();
@@ -117,6 +128,29 @@ export function createKeys(options: KeysOptions): Keys {
     },
     alignStores: () => store.align(),
   };
+}
+
+/** With a key of KMS, KMS makes it; what comes in the clear is the archive key itself and is forgotten as such. */
+async function newKey(
+  kms: KmsWrapping | null,
+  installation: string | undefined,
+  of: {
+    readonly owner: OwnerId;
+    readonly archive: ArchiveId;
+    readonly attempt: AttemptId;
+    readonly customer: CustomerId | undefined;
+  },
+): Promise<{ readonly key: ArchiveKey; readonly kms: KmsWrapped | undefined }> {
+  const { owner, archive, attempt, customer } = of;
+  if (kms === null) return { key: freshArchiveKey(attempt), kms: undefined };
+  if (installation === undefined || customer === undefined) {
+    throw new MoraineError(
+      'INTERNAL',
+      `The key of archive ${archive} cannot be bound to its installation and customer.`,
+    );
+  }
+  const made = await kms.generateDataKey({ installation, owner, customer, archive, attempt });
+  return { key: archiveKeyOf(attempt, made.plaintext), kms: made.wrapped };
 }
 
 async function loadHmacKey(store: KeyStore, owner: OwnerId): Promise<Uint8Array> {

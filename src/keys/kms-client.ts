@@ -1,21 +1,8 @@
 /** How KMS is reached, and what its errors mean. By code and type, never by the text of a message. */
 import { KMSClient, KMSServiceException } from '@aws-sdk/client-kms';
-import { z } from 'zod';
 import { MoraineError } from '../errors.ts';
 import { isLoopback } from '../vault/vault-config.ts';
-
-const KEY_ARN = /^arn:aws(-[a-z]+)*:kms:([a-z]{2}(?:-[a-z]+)+-\d):\d{12}:key\/[A-Za-z0-9-]{1,64}$/;
-
-/** `kms:` of an owner, or `keys.kms`, in moraine.yaml. */
-export const kmsConfigSchema = z.strictObject({
-  key: z
-    .string()
-    .regex(KEY_ARN, "the ARN of a KMS key (arn:aws:kms:…:key/…): policies cannot name an alias")
-    .meta({ description: 'A symmetric key of AWS KMS. Its region is in the ARN.' }),
-  endpoint: z.url({ protocol: /^https?$/ }).optional(),
-});
-
-export type KmsConfig = z.output<typeof kmsConfigSchema>;
+import { type KmsConfig, regionOfKey } from './kms-config.ts';
 
 /** Includes the first try. */
 const MAX_ATTEMPTS = 3;
@@ -23,12 +10,6 @@ const CONNECT_TIMEOUT_MS = 3_000;
 const REQUEST_TIMEOUT_MS = 20_000;
 /** What an emulator on this machine takes: no secret. */
 const LOCAL_CREDENTIALS = { accessKeyId: 'moraine', secretAccessKey: 'moraine-local' };
-
-export function regionOfKey(arn: string): string {
-  const region = KEY_ARN.exec(arn)?.[2];
-  if (region === undefined) throw new MoraineError('INTERNAL', `${arn} is no ARN of a KMS key.`);
-  return region;
-}
 
 /** Opens no connection. Credentials: the SDK's own chain (environment, profile, role), but for an endpoint on this machine. */
 export function kmsClient({ key, endpoint }: KmsConfig): KMSClient {

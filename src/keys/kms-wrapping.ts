@@ -8,7 +8,8 @@ import {
 import { isMoraineError, MoraineError } from '../errors.ts';
 import { ARCHIVE_KEY_BYTES } from './archive-key.ts';
 import type { KmsContext, KmsDataKey, KmsKeyCondition, KmsKeyState, KmsWrapping } from './kms.ts';
-import { type KmsConfig, kmsClient, translatingKms } from './kms-client.ts';
+import { kmsClient, translatingKms } from './kms-client.ts';
+import type { KmsConfig } from './kms-config.ts';
 
 const CONDITIONS: Readonly<Record<string, KmsKeyCondition>> = {
   Enabled: 'enabled',
@@ -36,7 +37,10 @@ export class AwsKmsWrapping implements KmsWrapping {
     if (plaintext?.length !== ARCHIVE_KEY_BYTES || ciphertext === undefined || ciphertext.length === 0 || !key) {
       throw new MoraineError('KMS_REFUSED', `${this.key} answered without a data key of ${ARCHIVE_KEY_BYTES} bytes.`);
     }
-    return { plaintext: Uint8Array.from(plaintext), wrapped: { key, ciphertext: Uint8Array.from(ciphertext), context } };
+    return {
+      plaintext: Uint8Array.from(plaintext),
+      wrapped: { key, ciphertext: Uint8Array.from(ciphertext), context },
+    };
   }
 
   async describeKey(): Promise<KmsKeyState> {

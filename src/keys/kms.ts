@@ -93,7 +93,8 @@ export function kmsKeyFaults({ condition, deletedAt, isRotated }: KmsKeyState): 
   } else if (condition === 'unusable') {
     faults.push({ text: 'cannot be used now: KMS names neither enabled nor disabled as its state', isAlarm: true });
   }
-  if (isRotated === false) faults.push({ text: 'does not rotate: KMS makes no new material each year', isAlarm: false });
+  if (isRotated === false)
+    faults.push({ text: 'does not rotate: KMS makes no new material each year', isAlarm: false });
   return faults;
 }
 

@@ -1,5 +1,8 @@
 /** Archive keys, signing key and HMAC keys, as the lifecycle sees them. No function here takes or returns an identity. */
-import type { ArchiveId, AttemptId, OwnerId } from '../ids.ts';
+import type { ArchiveId, AttemptId, CustomerId, OwnerId } from '../ids.ts';
+import type { KmsWrapped, KmsWrapping } from './kms.ts';
+
+export { type KmsKeyFault, type KmsKeyState, type KmsWrapping, kmsKeyFaults } from './kms.ts';
 
 /** A fresh 256-bit archive key in memory. `forget()` overwrites it; reading it afterwards throws. */
 export interface ArchiveKey {
@@ -13,8 +16,10 @@ export interface WrappedKey {
   readonly attempt: AttemptId;
   readonly archive: ArchiveId;
   readonly owner: OwnerId;
-  /** age file (binary) for all recipients. */
+  /** age file (binary) for all recipients; empty where there are none. */
   readonly wrapped: Uint8Array;
+  /** The same key as KMS wrapped it, where its owner has a key of KMS. */
+  readonly kms?: KmsWrapped | undefined;
   readonly recipients: readonly string[];
 }
 
@@ -50,7 +55,15 @@ export interface KeysPort {
   /** The owner's administrators of moraine.yaml, and their proofs; absent where none are kept. */
   proofsOf?(owner: OwnerId): Promise<readonly AdministratorProof[]>;
   /** Makes a key, wraps it for the owner's administrators and stores it with majority (and in the second store, where there is one) before it returns. */
-  createArchiveKey(owner: OwnerId, archive: ArchiveId, attempt: AttemptId): Promise<ArchiveKey>;
+  createArchiveKey(
+    owner: OwnerId,
+    archive: ArchiveId,
+    attempt: AttemptId,
+    /** For KMS, which binds the key to it. */
+    customer?: CustomerId,
+  ): Promise<ArchiveKey>;
+  /** The keys of KMS that moraine.yaml names; none where absent. */
+  readonly wrappingKeys?: readonly KmsWrapping[];
   /** Reads the entry back with majority concern from every store. Throws KEY_MISSING or KEY_DESTROYED. */
   readBack(attempt: AttemptId): Promise<WrappedKey>;
   /** Idempotent. Removes the wrapped key everywhere; leaves a tombstone without key material. Returns when. */

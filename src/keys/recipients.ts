@@ -60,13 +60,15 @@ export type ProofAnswer = boolean | { readonly endsAt: Date; readonly hasEnded: 
 
 /**
  * Whether an owner's administrators suffice. Returns warnings; throws OWNER_WITHOUT_ADMINISTRATOR with every reason.
- * `isProven` answers for a recipient whether somebody has decrypted a challenge with its identity, and not too long ago.
+ * `isProven` answers for a recipient whether somebody has decrypted a challenge with its identity, and not too long ago. A key of KMS (`hasKms`)
+ * counts for one recipient, never for the recovery one: who loses the AWS account loses it too.
  */
 export function assessAdministrators(
   owner: OwnerId,
   administrators: readonly Administrator[],
   environment: Environment,
   isProven: (recipient: string) => ProofAnswer,
+  hasKms = false,
 ): readonly string[] {
   const recipients = distinctRecipients(administrators);
   const unproven: string[] = [];
@@ -81,17 +83,22 @@ export function assessAdministrators(
   }
   const reasons: string[] = [];
   const warnings: string[] = [];
-  if (recipients.length === 0) {
+  const needed = hasKms ? PRODUCTION_RECIPIENTS - 1 : PRODUCTION_RECIPIENTS;
+  if (recipients.length === 0 && !hasKms) {
     reasons.push('moraine.yaml names no administrator');
   } else if (environment === 'production') {
-    if (recipients.length < PRODUCTION_RECIPIENTS) {
-      reasons.push(`production needs ${PRODUCTION_RECIPIENTS} different recipients, there is ${recipients.length}`);
+    if (recipients.length < needed) {
+      const beside = hasKms ? ' beside its key of KMS' : '';
+      reasons.push(`production needs ${needed} different recipients${beside}, there is ${recipients.length}`);
     }
     if (!administrators.some((each) => each.recovery)) reasons.push('none of them is marked `recovery: true`');
     if (unproven.length > 0) reasons.push(`not proven: ${nameRecipients(unproven, administrators)}`);
     if (ended.length > 0) reasons.push(`the proof has ended of ${ended.join(', ')}`);
   } else {
-    if (recipients.length === 1) {
+    if (recipients.length === 0) {
+      warnings.push(`Owner ${owner} has a key of KMS and no recipient: when that key is lost, its archives are lost.`);
+    }
+    if (recipients.length === 1 && !hasKms) {
       warnings.push(`Owner ${owner} has one administrator: when that identity is lost, its archives are lost.`);
     }
     if (unproven.length > 0) {

@@ -75,7 +75,8 @@ export async function storeArchive(context: Context, lease: ArchiveLease, policy
   const units = new UnitRoster(context.store, ofAttempt);
   let key: ArchiveKey | null = null;
   try {
-    key = await context.keys.createArchiveKey(lease.document.owner, lease.document._id, attempt);
+    const { owner, customer, _id: archive } = lease.document;
+    key = await context.keys.createArchiveKey(owner, archive, attempt, customer);
     const sealed = await seal(context, lease, policy, { attempt, key, sender, roster, units });
     if (sealed.written === null) return await abandonEmpty(context, lease, attempt, sealed.selection);
     const stored = await sender.finish(sealed.written);

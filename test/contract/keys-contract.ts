@@ -2,7 +2,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/clock.ts';
-import { id, type OwnerId } from '../../src/ids.ts';
+import { type AttemptId, id, type OwnerId } from '../../src/ids.ts';
 import {
   type AdministratorIdentity,
   newIdentity,
@@ -14,6 +14,8 @@ import {
 import { type ArchiveKeyEntry, type HmacKey, KEY_COLLECTIONS, KEY_INDEXES } from '../../src/keys/documents.ts';
 import type { KeyStores } from '../../src/keys/key-store.ts';
 import { createKeys, type KeysOptions } from '../../src/keys/keys.ts';
+import { openWithKms } from '../../src/keys/kms-opening.ts';
+import { MemoryKms } from '../../src/keys/memory-kms.ts';
 import { whoCanOpen } from '../../src/keys/openers.ts';
 import { type Administrator, wrapFor } from '../../src/keys/recipients.ts';
 import type { PreparedStore } from '../../src/ledger/indexes.ts';
@@ -81,6 +83,54 @@ export function keysContract(name: string, storeCount: 1 | 2, open: () => Promis
       const wrapped = await keysFor([]).readBack(attempt);
       expect(safe.recipient).toMatch(/^age1pq1/);
       for (const one of [alice, safe]) expect((await unwrapArchiveKey(wrapped, one)).bytes()).toEqual(bytes);
+    });
+
+    it('createArchiveKey with KMS: one key, opened by the identity and by KMS alike, bound to all that it is for', async () => {
+      const kms = new MemoryKms('arn:aws:kms:eu-west-1:123456789012:key/contract');
+      const of = owner();
+      const keys = keysFor([as('alice', alice)], { kmsOf: () => kms, installation: 'here' });
+      const [archive, attempt] = [id.archive(`archive-${randomUUID()}`), id.attempt(`attempt-${randomUUID()}`)];
+      const key = await keys.createArchiveKey(of, archive, attempt, id.customer('north'));
+      const bytes = Uint8Array.from(key.bytes());
+      for (const entry of [await keysFor([]).readBack(attempt), await keysFor([]).findWrappedKey(attempt)]) {
+        expect(entry.kms).toMatchObject({
+          key: kms.key,
+          context: { installation: 'here', owner: of, customer: 'north', archive, attempt },
+        });
+        expect((await unwrapArchiveKey(entry, alice)).bytes()).toEqual(bytes);
+        expect((await openWithKms(entry, kms)).bytes()).toEqual(bytes);
+      }
+      // Wrapped again for others, what KMS made stays.
+      const administrators = [as('alice', alice), as('bob', bob)];
+      await rewrapForOwner({
+        stores,
+        clock: systemClock,
+        keys: keysFor(administrators, { kmsOf: () => kms }),
+        owner: of,
+        administrators,
+        identity: alice,
+      });
+      const again = await keysFor([]).readBack(attempt);
+      expect((await openWithKms(again, kms)).bytes()).toEqual(bytes);
+      expect((await unwrapArchiveKey(again, bob)).bytes()).toEqual(bytes);
+      await keysFor([]).destroy(attempt);
+      for (const { store } of opened) expect(await archiveKeys(store).get(attempt)).not.toHaveProperty('kms');
+    });
+
+    it('createArchiveKey with KMS alone: no identity opens it, a second worker is refused, a refusal of KMS stores nothing', async () => {
+      const kms = new MemoryKms('arn:aws:kms:eu-west-1:123456789012:key/contract');
+      const keys = keysFor([], { kmsOf: () => kms, installation: 'here' });
+      const make = (attempt: AttemptId) => keys.createArchiveKey(owner(), id.archive('a'), attempt, id.customer('c'));
+      const attempt = id.attempt(`attempt-${randomUUID()}`);
+      const key = await make(attempt);
+      await expect(make(attempt)).rejects.toMatchObject({ code: 'INTERNAL' });
+      const entry = await keys.readBack(attempt);
+      expect((await openWithKms(entry, kms)).bytes()).toEqual(key.bytes());
+      await expect(unwrapArchiveKey(entry, alice)).rejects.toMatchObject({ code: 'IDENTITY_WRONG' });
+      kms.become({ condition: 'pending-deletion' });
+      const refused = id.attempt(`attempt-${randomUUID()}`);
+      await expect(make(refused)).rejects.toMatchObject({ code: 'KMS_REFUSED' });
+      await expect(keys.readBack(refused)).rejects.toMatchObject({ code: 'KEY_MISSING' });
     });
 
     it('createArchiveKey: two workers with the same attempt: one key, the other is refused', async () => {

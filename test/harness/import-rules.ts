@@ -50,7 +50,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'src/archive/': ['src/keys/port.ts'],
   'src/source/': ['src/ledger/warrants.ts'],
   'src/vault/': ['src/archive/tree-hash.ts', 'src/ledger/warrants.ts'],
-  'src/keys/': ['src/ledger/store.ts', 'src/ledger/update.ts', 'src/ledger/indexes.ts'],
+  'src/keys/': ['src/ledger/store.ts', 'src/ledger/update.ts', 'src/ledger/indexes.ts', 'src/vault/vault-config.ts'],
   'src/ledger/': [
     'src/policy/exception.ts',
     'src/notify/telling.ts',
@@ -77,13 +77,13 @@ const ADAPTERS = [
   /^src\/(source|ledger|vault)\/(mongo|memory|glacier|s3)\b[\w-]*\.ts$/,
   /^src\/source\/(raw-command|guarded-delete)\.ts$/,
   /^src\/vault\/(create-vault|aws-client|retrieval-folder)\.ts$/,
-  /^src\/keys\/(keys|key-store)\.ts$/,
+  /^src\/keys\/(keys|key-store|kms-wrapping|memory-kms)\.ts$/,
   /^src\/notify\/(smtp|ses|sns|webhook|memory-way|create-ways)\.ts$/,
 ];
 const isAdapter = (file: string) => ADAPTERS.some((pattern) => pattern.test(file));
 
 /** Only these can open an archive. */
-const IDENTITY_FILES = ['src/keys/administrator.ts', 'src/keys/identity-file.ts'];
+const IDENTITY_FILES = ['src/keys/administrator.ts', 'src/keys/identity-file.ts', 'src/keys/kms-opening.ts'];
 
 const TIME_READS =
   /^(Date\.now|new Date\(\)|Date\(\)|performance\.(now|timeOrigin)|Temporal\.Now\b.*|process\.(hrtime|uptime)\b.*)$/;

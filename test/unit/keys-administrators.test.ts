@@ -44,6 +44,18 @@ describe('assessAdministrators', () => {
       expect(warnings.join(' ')).toMatch(/one administrator.*unproven recipients: a \(age1/);
     }
   });
+  it('production with a key of KMS: the recovery recipient beside it is enough; without one it is refused', () => {
+    const withKms = (...administrators: readonly Administrator[]) =>
+      assessAdministrators(acme, administrators, 'production', all, true);
+    expect(withKms(person('safe', A, true))).toEqual([]);
+    expect(() => withKms()).toThrow(/needs 1 different recipients beside its key of KMS, there is 0; none of them/);
+    expect(() => withKms(person('a', A))).toThrow(/recovery: true/);
+    expect(() => assessAdministrators(acme, [person('safe', A, true)], 'production', none, true)).toThrow(/not proven/);
+  });
+  it('elsewhere: a key of KMS alone is enough, with a warning', () => {
+    expect(assessAdministrators(acme, [], 'sandbox', all, true)).toEqual([expect.stringMatching(/no recipient/)]);
+    expect(assessAdministrators(acme, [person('a', A)], 'sandbox', all, true)).toEqual([]);
+  });
   it('a post-quantum recipient beside a classic one is a warning, alone it is none', () => {
     const mixed = [person('a', A), person('b', 'age1pq1cccccccccccccccc', true)];
     expect(assessAdministrators(acme, mixed, 'production', all)).toEqual([expect.stringMatching(/post-quantum/)]);
