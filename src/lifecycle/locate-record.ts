@@ -1,11 +1,24 @@
 /** Where in an archive a record or a child lies, from the ledger alone. One page an archive is read, once it is cleared. */
-import type { ArchiveDocument } from '../ledger/archive-document.ts';
+import { segmentName } from '../archive/member-names.ts';
+import { type ArchiveDocument, collectionOfArchive } from '../ledger/archive-document.ts';
+import { attempts, type MemberPlace } from '../ledger/attempts.ts';
 import { childName, recordName, rootsOfChild } from '../ledger/child-index.ts';
 import { segmentsOf } from '../ledger/record-index.ts';
 import { readRosterPage } from '../ledger/rosters.ts';
 import { unitPagesOf } from '../ledger/unit-pages.ts';
 import type { ChildShape } from '../source/port.ts';
 import type { Context } from './context.ts';
+
+/** Where those segments lie in the file. By their names: children of another collection have segments of the same numbers. */
+export async function placesOfSegments(
+  { store }: Pick<Context, 'store'>,
+  archive: ArchiveDocument,
+  segments: readonly number[],
+): Promise<readonly MemberPlace[]> {
+  const document = archive.attempt === null ? null : await attempts(store).get(archive.attempt);
+  const names = new Set(segments.map((segment) => segmentName(collectionOfArchive(archive), segment)));
+  return (document?.members ?? []).filter(({ name }) => names.has(name));
+}
 
 /**
  * The segments of the roots in which a record lies, or, where `rule` says which children it is one of, its root. Null:

@@ -7,7 +7,6 @@ import { memberRange } from '../archive/reader.ts';
 import { MoraineError } from '../errors.ts';
 import type { OwnerId } from '../ids.ts';
 import type { ArchiveDocument } from '../ledger/archive-document.ts';
-import { attempts } from '../ledger/attempts.ts';
 import { getOrder } from '../ledger/retrieval-orders.ts';
 import { liveRetrievals, type RetrievalDocument } from '../ledger/retrievals.ts';
 import type { ByteRange, Tier } from '../vault/port.ts';
@@ -15,6 +14,7 @@ import type { Asker } from './asker.ts';
 import type { TierOffer } from './choose-tier.ts';
 import { type Context, vaultOf } from './context.ts';
 import { findHolding, type Selection } from './find.ts';
+import { placesOfSegments } from './locate-record.ts';
 import { isRetrievable, retrievableFacts } from './retrieve.ts';
 
 /** Amazon Glacier: Expedited is for archives below 250 MB. */
@@ -120,9 +120,8 @@ async function itemOf(context: Context, archive: ArchiveDocument, segments: read
   const stored = retrievableFacts(archive);
   const whole = { archive, bytes: stored.bytes, range: null, segments: [] };
   const hasUnits = (stored.children ?? 0) + (stored.attachments ?? 0) > 0;
-  if (segments.length === 0 || hasUnits || archive.attempt === null) return whole;
-  const members = (await attempts(context.store).get(archive.attempt))?.members ?? [];
-  const wanted = members.filter(({ segment }) => segment !== null && segments.includes(segment));
+  if (segments.length === 0 || hasUnits) return whole;
+  const wanted = await placesOfSegments(context, archive, segments);
   if (wanted.length !== segments.length) return whole;
   const from = Math.min(...wanted.map(({ offset }) => offset));
   const to = Math.max(...wanted.map(({ offset, length }) => offset + length));

@@ -26,7 +26,12 @@ export async function* outputOf(
   }
 }
 
-async function readOutput(context: Context, retrieval: RetrievalDocument, range: ByteRange): Promise<Uint8Array> {
+/** Bytes of it; offsets count from the start of what was retrieved. At most 64 MiB. Throws as {@link outputOf} does. */
+export async function readOutput(
+  context: Context,
+  retrieval: RetrievalDocument,
+  range: ByteRange,
+): Promise<Uint8Array> {
   const isFetched = retrieval.state === 'fetched';
   const file = isFetched ? await context.retrievals?.files?.read(retrieval._id, range) : null;
   if (file != null) return file;
