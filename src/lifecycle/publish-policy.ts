@@ -1,8 +1,8 @@
 /**
  * Putting a version of a policy into force. One that makes nothing deletable sooner is in force at once. One that may,
  * by the real data or by the texts alone, takes another person where approvals of the kind `policy` do, and comes into
- * force the grace of the policy in force after the grant, so that whoever is told of it can still object. In a sandbox
- * that asks for no approval it is in force at once.
+ * force the grace of the policy in force after its publication, which is when people are told of it: they can still
+ * object. In a sandbox that asks for no approval it is in force at once.
  *
  * What is granted is bound to both versions and to the counts at the instant of the request. Asked again, the same is
  * counted as of that instant: fewer is covered, more is another request. Runs that have begun keep their version.
@@ -10,7 +10,7 @@
 import type { Json } from '../canonical-json.ts';
 import { MoraineError } from '../errors.ts';
 import type { PolicyVersion } from '../ids.ts';
-import { getApproval, liveApprovals } from '../ledger/approvals.ts';
+import { liveApprovals } from '../ledger/approvals.ts';
 import { publishPolicy } from '../ledger/policies.ts';
 import { deletesMore, type MoreDeletable } from '../policy/deletes-more.ts';
 import { changeWords } from '../policy/difference.ts';
@@ -82,7 +82,10 @@ export async function publishWeighed(context: Context, weighed: WeighedPublicati
   return { outcome, previous, effectiveAt, approval };
 }
 
-/** When it comes into force; null: at once. Counted from the last grant, else from now. */
+/**
+ * When it comes into force; null: at once. Counted from now, by the ledger's clock: the instant in a grant is read before
+ * the grant is written, and who asked may come back long after it; the grace has to follow both.
+ */
 async function beginOf(
   context: Context,
   { old, next, isSooner }: WeighedPublication,
@@ -90,16 +93,9 @@ async function beginOf(
 ): Promise<Date | null> {
   // Of another collection nobody was promised anything yet; and one name stands for one collection at a time.
   if (old === null || !isSooner || old.dataset.collection !== next.dataset.collection) return null;
-  if (approval === null) {
-    if (context.installation.environment === 'sandbox') return null;
-    return afterGrace(old, dueNow(context));
-  }
-  const last = (await getApproval(context.store, approval)).grants.at(-1);
-  return afterGrace(old, last?.asOf ?? last?.at ?? dueNow(context));
-}
-
-function afterGrace({ grace, zone }: Policy, from: Date): Date {
-  return new Date(addPeriod(from.getTime(), periodOf(grace), zone));
+  if (approval === null && context.installation.environment === 'sandbox') return null;
+  const now = context.asOf ?? (await context.store.serverTime());
+  return new Date(addPeriod(now.getTime(), periodOf(old.grace), old.zone));
 }
 
 function requestOf(weighed: WeighedPublication): ApprovalRequest {
@@ -113,7 +109,8 @@ function requestOf(weighed: WeighedPublication): ApprovalRequest {
       ...{ policy: next.name, from, to, measuredAt: measuredAt.toISOString() },
       changes: fields.map(changeWords),
       moreDeletable: reasons.map(({ text }) => text),
-      comesIntoForce: old === null || !weighed.isSooner ? 'at once' : `${old.grace} after it is granted`,
+      comesIntoForce:
+        old === null || !weighed.isSooner ? 'at once' : `${old.grace} after it is published with the grant`,
       records,
       totals: amounts(totals),
       parties: parties.map(({ owner, customer, ...changes }) => ({ owner, customer, ...amounts(changes) })),

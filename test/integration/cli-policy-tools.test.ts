@@ -142,12 +142,12 @@ test('policy publish: what deletes more waits for another person, then for the g
   expect((await grant(waits.approval, '--as-of', '2022-06-02')).exitCode).toBe(0);
   const coming = await publish('--as-of', '2022-06-03', ...ALICE);
   expect(coming).toMatchObject({ exitCode: 0, outcome: 'published', approval: waits.approval });
-  expect(coming.effectiveAt).toBe('2022-06-09T00:00:00.000Z');
-  expect(await listed('2022-06-08')).toMatchObject([
+  expect(coming.effectiveAt).toBe('2022-06-10T00:00:00.000Z');
+  expect(await listed('2022-06-09')).toMatchObject([
     { inForce: longer.version, state: 'comes into force', coming: { version: coming.version } },
   ]);
-  expect(await listed('2022-06-09')).toMatchObject([{ inForce: coming.version, coming: null, state: 'in force' }]);
-  expect((await world.moraine('status', '--as-of', '2022-06-03')).stdout).toContain('comes into force on 2022-06-09');
+  expect(await listed('2022-06-10')).toMatchObject([{ inForce: coming.version, coming: null, state: 'in force' }]);
+  expect((await world.moraine('status', '--as-of', '2022-06-03')).stdout).toContain('comes into force on 2022-06-10');
   const notice = await world.moraine(
     'policy',
     'notice',
@@ -158,7 +158,7 @@ test('policy publish: what deletes more waits for another person, then for the g
     '--as-of',
     '2022-06-03',
   );
-  expect(notice.stdout).toContain('2022-06-09');
+  expect(notice.stdout).toContain('2022-06-10');
   expect(await publish('--as-of', '2022-06-04', ...ALICE)).toMatchObject({ exitCode: 0, outcome: 'unchanged' });
   const run = await world.moraine('run', '--flush', '--yes', '--json', '--as-of', '2022-06-05');
   expect(run).toMatchObject({ exitCode: 0, json: { policies: [{ totals: { archived: 0 } }] } });
@@ -170,7 +170,7 @@ test('policy publish: what deletes more waits for another person, then for the g
   const shown = await world.moraine('policy', 'show', 'calls', '--as-of', '2022-06-06');
   expect(shown.stdout).toContain('before it was in force');
   const audited = await world.moraine('audit', 'show', '--json');
-  expect(audited.stdout).toContain('2022-06-09T00:00:00.000Z');
+  expect(audited.stdout).toContain('2022-06-10T00:00:00.000Z');
   expect((await world.moraine('audit', 'verify')).exitCode).toBe(0);
 }, 180_000);
 

@@ -59,7 +59,7 @@ test('in a sandbox everything at once; in non-production what deletes more waits
   expect(await publish(sandbox, policy('1 month'))).toMatchObject({ outcome: 'unchanged' });
 });
 
-test('in production the texts alone are reason enough, and the grace counts from the grant', async () => {
+test('in production the texts alone are reason enough, and the grace counts from the publication, of which people are told', async () => {
   const context = world.context(undefined, { environment: 'production' });
   // Due under each of them: the data says nothing against any.
   put('old', '2010-01-01');
@@ -73,7 +73,7 @@ test('in production the texts alone are reason enough, and the grace counts from
   world.clock.advance(86_400_000);
   // What came since the request is no part of it.
   put('new', '2024-06-02');
-  expect(await publish(context, policy('1 month'))).toMatchObject({ effectiveAt: at('2024-06-13') });
+  expect(await publish(context, policy('1 month'))).toMatchObject({ effectiveAt: at('2024-06-14') });
 });
 
 test('more than was granted is another request; raised limits wait for a person and for no grace', async () => {

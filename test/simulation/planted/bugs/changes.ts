@@ -223,8 +223,8 @@ export const CHANGE_BUGS: readonly PlantedBug[] = [
     patches: [
       {
         file: 'src/lifecycle/publish-policy.ts',
-        find: 'return afterGrace(old, last?.asOf ?? last?.at ?? dueNow(context));',
-        replace: 'return last === undefined ? afterGrace(old, dueNow(context)) : null;',
+        find: "if (approval === null && context.installation.environment === 'sandbox') return null;",
+        replace: "if (approval !== null || context.installation.environment === 'sandbox') return null;",
       },
     ],
     caughtBy: ['policy-bites-early'],
