@@ -4,11 +4,13 @@ import { followOrders } from '../src/lifecycle/follow-order.ts';
 import { tellProofs } from '../src/lifecycle/proofs.ts';
 import { reconcile as reconcileVaults } from '../src/lifecycle/reconcile.ts';
 import { refreshRetrievals } from '../src/lifecycle/retrieve.ts';
+import { watchKmsKeys } from '../src/lifecycle/watch-kms-keys.ts';
 import type { Act } from './act.ts';
 
 export const reconcile: Act<'reconcile'> = async ({ context, put }, { by }) => {
   const { clock, store } = context;
   await tellProofs(context);
+  await watchKmsKeys(context);
   // The whole comparison with every vault and the source is a person's: `moraine reconcile`.
   const report = await reconcileVaults(context, { all: false, source: false });
   // What is not named here (there may be millions) the sweep after this one finds, as it finds what was lost.

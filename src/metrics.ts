@@ -74,6 +74,10 @@ export const METRICS = {
     help: 'When the first proof of an administrator of the owner ends; production archives nothing for it afterwards',
     labels: ['owner'],
   },
+  moraine_kms_keys_endangered: {
+    help: 'Keys of AWS KMS that are scheduled for deletion, disabled or gone, as the last hourly look saw them',
+    labels: [],
+  },
   moraine_notifications: { help: 'Notifications to owners that are not sent yet, by state', labels: ['state'] },
   moraine_audit_entries: { help: 'Entries of the audit chain', labels: [] },
   moraine_queue_up: { help: '1 when Redis answered for this queue', labels: ['queue'] },

@@ -16,6 +16,7 @@ import type { LoadedPolicy } from '../policy/load.ts';
 import { dispositionRuleOf, type Policy, toShape } from '../policy/policy.ts';
 import { branchesFor } from '../policy/terms.ts';
 import { describeProblem } from '../yaml-problems.ts';
+import { checkKmsKeys } from './check-kms.ts';
 import { EXIT, type ExitCode, exitCodeOf } from './exit-code.ts';
 import { orphanAnswers, orphanTexts } from './orphans.ts';
 import { differences, readPolicyFiles, versionsInForce } from './policy-files.ts';
@@ -84,6 +85,7 @@ export async function checkServers(
       })),
     );
   }
+  findings.push(...(await attempt('kms', () => checkKmsKeys(context))));
   findings.push(...(await attempt('clock', () => checkClocks(context))));
   for (const { code, text } of await openAlarms(context.store)) {
     const first = isStopping(code) ? '' : `Look with \`${alarmHint(code)}\`. `;

@@ -3,7 +3,6 @@ import { join } from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
 import { MoraineError } from '../errors.ts';
 import { type CustomerId, id, type OwnerId } from '../ids.ts';
-import { unwrapArchiveKey } from '../keys/administrator.ts';
 import type { Context } from '../lifecycle/context.ts';
 import { discarded } from '../lifecycle/discarded.ts';
 import { type ExportReport, exportCustomer, type OpenKey, ownersOfCustomer } from '../lifecycle/export-customer.ts';
@@ -12,17 +11,13 @@ import { acting, EXIT, newCommand, type Session } from './command.ts';
 import { confirm } from './confirm.ts';
 import { cutExports, exportFolder } from './export-folder.ts';
 import { verifyExport } from './export-verify.ts';
-import { PASSPHRASE_OPTION, readIdentity } from './identity.ts';
+import { PASSPHRASE_OPTION } from './identity.ts';
+import { KMS_OPTION, type OpenerOptions, readOpener } from './opener.ts';
 import { FEW_ROWS, table } from './output.ts';
 import { assertEmpty, escapedName } from './restore-folder.ts';
 import { count, counted, short, size } from './words.ts';
 
-export interface OptionalIdentity {
-  readonly identity?: string;
-  readonly passphraseFile?: string;
-}
-
-interface ExportOptions extends OptionalIdentity {
+interface ExportOptions extends OpenerOptions {
   readonly out?: string;
   readonly owner?: string;
   readonly format: readonly ExportFormat[];
@@ -48,6 +43,7 @@ export function exportCommand(): Command {
     .option('--format <list>', 'bson, jsonl or both', formatsOf, EXPORT_FORMATS)
     .option('--identity <file>', "an administrator's identity: for what is in archives")
     .option(...PASSPHRASE_OPTION)
+    .option(...KMS_OPTION)
     .addCommand(verifyCommand())
     .action(
       acting<ExportOptions>(async (session, [customerText = ''], options) => {
@@ -92,15 +88,12 @@ export async function exportInto(
   }
 }
 
-/** Opens archive keys of an owner; null without an identity. */
+/** Opens archive keys of an owner; null without an identity, and without --kms. */
 export async function identityOf(
   session: Session,
-  options: OptionalIdentity,
+  options: OpenerOptions,
 ): Promise<((owner: OwnerId) => OpenKey) | null> {
-  const { identity: file } = options;
-  if (file === undefined) return null;
-  const identity = await readIdentity(session, { ...options, identity: file });
-  return (owner) => (wrapped) => unwrapArchiveKey(wrapped, identity, session.config.owners.get(owner) ?? []);
+  return options.identity === undefined && options.kms === undefined ? null : await readOpener(session, options);
 }
 
 export function exportDocument({ folder, ...report }: ExportReport & { readonly folder: string }) {

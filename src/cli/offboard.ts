@@ -13,14 +13,15 @@ import {
 import { VerifiedExport } from '../lifecycle/verified-export.ts';
 import { acting, EXIT, newCommand } from './command.ts';
 import { confirm } from './confirm.ts';
-import { exportDocument, exportInto, identityOf, type OptionalIdentity, reportText } from './export.ts';
+import { exportDocument, exportInto, identityOf, reportText } from './export.ts';
 import { writtenExport } from './export-verify.ts';
 import { PASSPHRASE_OPTION } from './identity.ts';
+import { KMS_OPTION, type OpenerOptions } from './opener.ts';
 import { FEW_ROWS, table } from './output.ts';
 import { safeToDestroy } from './preflight.ts';
 import { count, counted, named, short } from './words.ts';
 
-interface OffboardOptions extends OptionalIdentity {
+interface OffboardOptions extends OpenerOptions {
   readonly owner: string;
   readonly export: string;
   readonly reason: string;
@@ -47,6 +48,7 @@ export function offboardCommand(): Command {
     .option('--without-archives', 'destroy archives, too, that the export does not hold')
     .option('--identity <file>', "an administrator's identity: for what is in archives")
     .option(...PASSPHRASE_OPTION)
+    .option(...KMS_OPTION)
     .action(
       acting<OffboardOptions>(async (session, [customerText = ''], options) => {
         const reason = options.reason.trim();

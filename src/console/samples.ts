@@ -71,6 +71,10 @@ async function ledgerSamples(sight: Sight, now: Date): Promise<readonly Sample[]
       { name: 'moraine_approvals_waiting', value: waiting.length },
       { name: 'moraine_oldest_approval_seconds', value: secondsSince(waiting[0]?.requestedAt ?? null, now) },
       { name: 'moraine_alarms', value: alarms.length },
+      {
+        name: 'moraine_kms_keys_endangered',
+        value: alarms.filter(({ code }) => code === 'KMS_KEY_ENDANGERED').length,
+      },
       ...(await proofSamples(sight.context)),
       { name: 'moraine_notifications', value: notifications.due, labels: { state: 'due' } },
       { name: 'moraine_notifications', value: notifications.undelivered, labels: { state: 'undelivered' } },

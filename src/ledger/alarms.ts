@@ -7,11 +7,12 @@ import type { LedgerDocument, Store, StoreCollection } from './store.ts';
 import { LEDGER_VERSION, readableCollection } from './versions.ts';
 
 /** Codes of src/errors.ts: destructive work throws them. */
-const STOPPING = ['LEDGER_BEHIND_VAULT'] as const;
+const STOPPING = ['LEDGER_BEHIND_VAULT', 'LEDGER_REBUILT'] as const;
 /** What each asks for, as a command. */
 const WARNING = {
   DRILL_FAILED: 'moraine drill list',
   DRILL_OVERDUE: 'moraine drill --identity FILE',
+  KMS_KEY_ENDANGERED: 'moraine check',
   PROOF_ENDS: 'moraine administrator prove --identity FILE',
 } as const;
 
@@ -59,6 +60,7 @@ export function isStopping(code: AlarmCode): code is StoppingCode {
 
 /** The command that mends what it is about, or shows it. */
 export function alarmHint(code: AlarmCode): string {
+  if (code === 'LEDGER_REBUILT') return 'moraine rebuild --accept';
   return isStopping(code) ? 'moraine check' : WARNING[code];
 }
 
@@ -67,9 +69,14 @@ export async function endAlarm(store: Store, code: keyof typeof WARNING, subject
   await alarms(store).removeMany({ _id: alarmId(code, subject) });
 }
 
-/** A person has looked and says that work may go on. */
+/** A person has looked and says that work may go on; a rebuilt ledger is accepted by an act of its own. */
 export async function endAlarms(store: Store): Promise<number> {
-  return await alarms(store).removeMany({});
+  return await alarms(store).removeMany({ code: { $ne: 'LEDGER_REBUILT' } });
+}
+
+/** The rebuilt ledger was accepted. Idempotent. */
+export async function endRebuildAlarm(store: Store): Promise<void> {
+  await alarms(store).removeMany({ _id: 'LEDGER_REBUILT' });
 }
 
 function alarmId(code: AlarmCode, subject: string | undefined): string {
