@@ -1,16 +1,17 @@
 #!/usr/bin/env node
 /** `npm run simulate`: lives by the seed, crash points in pairs, and the shortest trace of what fails. */
 import { scriptArguments } from '../harness/script-arguments.ts';
-import { crashPairs, somePairs } from './enumerated.ts';
+import { crashPairs, crashPoints, somePairs } from './enumerated.ts';
 import { Figures, nameOf, runLives, type Task } from './lives.ts';
 import { shrinkLife, shrunkText } from './shrink.ts';
 import { live } from './simulate.ts';
 import { randomLife } from './world/random-life.ts';
 
-const USAGE = `usage: npm run simulate -- [--seeds N] [--seed S] [--pairs [--sample N]] [--processes P] [--json] [--trace]
+const USAGE = `usage: npm run simulate -- [--seeds N] [--seed S] [--crash-points | --pairs [--sample N]] [--processes P] [--json] [--trace]
 
   --seeds N      how many lives; default 1000, and 1 with --trace
   --seed S       the first of them; default 1
+  --crash-points instead: a crash before and after every call of every enumerated life
   --pairs        instead: a crash at every pair of calls of every enumerated life
   --sample N     only N of those pairs, chosen by --seed
   --processes P  how many lives run at the same time; default 2
@@ -29,6 +30,7 @@ const values = scriptArguments(
   {
     seeds: { type: 'string' },
     seed: { type: 'string', default: '1' },
+    'crash-points': { type: 'boolean', default: false },
     pairs: { type: 'boolean', default: false },
     sample: { type: 'string' },
     processes: { type: 'string', default: '2' },
@@ -61,7 +63,8 @@ async function showTraces(): Promise<void> {
 }
 
 async function runAll(): Promise<void> {
-  const tasks = values.pairs ? await pairs() : Array.from({ length: seeds }, (_, at) => ({ seed: seed + at }));
+  const isCut = values.pairs || values['crash-points'];
+  const tasks = isCut ? await cuts() : Array.from({ length: seeds }, (_, at) => ({ seed: seed + at }));
   const figures = new Figures();
   const failed = new Map<string, Task>();
   const start = performance.now();
@@ -85,7 +88,7 @@ async function runAll(): Promise<void> {
   });
   const { lives, steps, calls, tally, acts, faults, broken } = figures;
   if (values.json) {
-    const of = values.pairs ? { pairs: lives } : { firstSeed: seed };
+    const of = isCut ? { [values.pairs ? 'pairs' : 'crashPoints']: lives } : { firstSeed: seed };
     const seconds = (performance.now() - start) / 1_000;
     console.log(
       JSON.stringify({
@@ -112,7 +115,12 @@ async function runAll(): Promise<void> {
   if (!figures.isClean) process.exitCode = 1;
 }
 
-async function pairs(): Promise<readonly Task[]> {
+async function cuts(): Promise<readonly Task[]> {
+  if (!values.pairs) {
+    const points = await crashPoints();
+    say(`${points.length} crash points`);
+    return points;
+  }
   const chosen = sample === null ? await crashPairs() : await somePairs(sample, seed);
   say(`${chosen.length} pairs of crash points`);
   return chosen;
