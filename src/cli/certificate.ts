@@ -1,64 +1,61 @@
-/** `moraine certificate list|show|verify`: certificates of destruction. */
+/** `moraine certificate list|show|verify|export|keys`: certificates of destruction. */
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Command } from 'commander';
-import { MoraineError } from '../errors.ts';
-import { verifyAudit } from '../ledger/audit.ts';
-import { type CertificateDocument, findCertificates, getCertificate } from '../ledger/certificates.ts';
-import type { Store } from '../ledger/store.ts';
-import { verifyCertificate } from '../lifecycle/certificate.ts';
-import { auditHeadOf, bodyOf, property } from './certificate-facts.ts';
+import type { CertificateDocument } from '../ledger/certificates.ts';
+import { exportCommand } from './certificate-export.ts';
+import { bodyOf, property } from './certificate-facts.ts';
+import { type CertificateQuery, certificatesOf, oneCertificate } from './certificate-find.ts';
 import { certificateText } from './certificate-text.ts';
+import { verifyCertificatesCommand } from './certificate-verify.ts';
 import { acting, EXIT, newCommand } from './command.ts';
-import { exitCodeOf, worst } from './exit-code.ts';
+import { PLAIN_MODE, writeNewFile } from './new-file.ts';
 import { table } from './output.ts';
-import { asMoraineError, errorText } from './render-error.ts';
 import { counted, instant } from './words.ts';
-
-interface ListOptions {
-  readonly owner?: string;
-  readonly policy?: string;
-}
 
 export function certificateCommand(): Command {
   return newCommand('certificate', {
     description:
-      'Certificates of destruction: what was destroyed, by which rule, how it was proved; signed, kept for ever.',
+      'Certificates of destruction: what was destroyed, by which rule, how it was proved; numbered, signed, kept for ever.',
     examples: [
       ['moraine certificate list', ''],
-      ['moraine certificate verify', 'check all signatures'],
+      ['moraine certificate export --format pdf --out certificates', 'what an auditor is given'],
+      ['moraine certificate verify certificate-000017.pdf --key keys.pem', 'what an auditor does with it'],
     ],
   })
     .addCommand(listCommand())
     .addCommand(showCommand())
-    .addCommand(verifyAllCommand());
+    .addCommand(verifyCertificatesCommand())
+    .addCommand(exportCommand())
+    .addCommand(keysCommand());
 }
 
 function listCommand(): Command {
   return newCommand('list', {
-    description: 'List certificates, oldest first.',
+    description: 'List certificates in the order of their numbers.',
     examples: [['moraine certificate list --owner acme', '']],
   })
     .summary('list certificates')
     .option('--owner <owner>', 'only those of one owner')
     .option('--policy <policy>', 'only those of one policy')
     .action(
-      acting<ListOptions>(async (session, _args, options) => {
+      acting<CertificateQuery>(async (session, _args, options) => {
         const app = await session.openApp();
-        const found = await certificatesOf(app.store, options);
-        session.output.result(found.map(listed), () => [
+        const found = (await certificatesOf(app.store, options)).map(listed);
+        session.output.result(found, () => [
           found.length === 0
             ? 'There are no certificates yet.'
             : table(
-                ['certificate', 'what', 'policy', 'owner', 'customer', 'issued'],
-                found
-                  .map(listed)
-                  .map(({ id, what, policy, owner, customer, issuedAt }) => [
-                    id,
-                    what,
-                    policy,
-                    owner,
-                    customer,
-                    instant(issuedAt),
-                  ]),
+                ['no.', 'certificate', 'what', 'policy', 'owner', 'customer', 'issued'],
+                found.map(({ number, id, what, policy, owner, customer, issuedAt }) => [
+                  number,
+                  id,
+                  what,
+                  policy,
+                  owner,
+                  customer,
+                  instant(issuedAt),
+                ]),
               ),
         ]);
         return EXIT.done;
@@ -68,15 +65,18 @@ function listCommand(): Command {
 
 function showCommand(): Command {
   return newCommand('show', {
-    description: 'Print a certificate in words; with --json its signed text, its signature and the key that made it.',
-    examples: [['moraine certificate show 20261122-0a1b2c3d4e --json', 'to keep it elsewhere']],
+    description: 'Show one certificate: what its signed text says.',
+    examples: [
+      ['moraine certificate show 20261122-0a1b2c3d4e', 'by the id of the archive'],
+      ['moraine certificate show 17 --json', 'by its number, with the signed text and the signature'],
+    ],
   })
-    .summary('print one')
-    .argument('<certificate>', 'its id: the id of the archive')
+    .summary('show one certificate')
+    .argument('<certificate>', 'its number, or its id: the id of the archive')
     .action(
-      acting(async (session, [certificateId = '']) => {
+      acting(async (session, [name = '']) => {
         const app = await session.openApp();
-        const certificate = await oneCertificate(app.store, certificateId);
+        const certificate = await oneCertificate(app.store, name);
         const document = {
           ...listed(certificate),
           certificate: bodyOf(certificate),
@@ -90,80 +90,46 @@ function showCommand(): Command {
     );
 }
 
-function verifyAllCommand(): Command {
-  return newCommand('verify', {
+interface KeysOptions {
+  readonly out?: string;
+}
+
+function keysCommand(): Command {
+  return newCommand('keys', {
     description: [
-      'Check the signatures of certificates, and that the audit entries which they remember are in the chain.',
+      'Print the public keys that certificates and audit heads are signed with, to be handed to auditors. Every key that ever',
+      'signed is among them. Hand them over by a way of their own: who can change a certificate must not be who gives the key.',
     ].join('\n'),
     examples: [
-      ['moraine certificate verify', 'all'],
-      ['moraine certificate verify 20261122-0a1b2c3d4e', 'one'],
+      ['moraine certificate keys > keys.pem', 'all in one file'],
+      ['moraine certificate keys --out keys', 'a file for each'],
     ],
   })
-    .summary('check signatures and the audit entries that they remember')
-    .argument('[certificate...]', 'ids; default: all')
+    .summary('print the public keys, for auditors')
+    .option('--out <dir>', 'write a file for each into this folder instead')
     .action(
-      acting(async (session, ids) => {
+      acting<KeysOptions>(async (session, _args, { out }) => {
         const app = await session.openApp();
-        const context = session.contextOf(app);
-        const certificates =
-          ids.length === 0
-            ? await certificatesOf(app.store, {})
-            : await Promise.all(ids.map((each) => oneCertificate(app.store, each)));
-        const problems: { readonly id: string; readonly error: MoraineError }[] = [];
-        for (const certificate of certificates) {
-          try {
-            await verifyCertificate(context, certificate);
-          } catch (error) {
-            problems.push({ id: certificate._id, error: asMoraineError(error) });
-          }
-        }
-        const heads = certificates.flatMap((certificate) => auditHeadOf(certificate) ?? []);
-        const chain = await verifyAudit(app.store, heads);
-        if (!chain.ok) {
-          const text = `The audit chain does not hold at entry ${chain.firstBad}: ${chain.reason}.`;
-          problems.push({ id: 'audit', error: new MoraineError('AUDIT_BROKEN', text) });
-        }
-        const document = {
-          certificates: certificates.length,
-          ok: problems.length === 0,
-          chain,
-          problems: problems.map(({ id, error }) => ({
-            id,
-            code: error.code,
-            message: error.message,
-            hint: error.hint,
-          })),
-        };
-        session.output.result(document, () => [
-          ...problems.map(({ error }) => errorText(error)),
-          problems.length === 0
-            ? `✓ ${counted(certificates.length, 'certificate')} verified, and what they remember is in the audit chain.`
-            : `✗ ${counted(problems.length, 'problem')} in ${counted(certificates.length, 'certificate')}.`,
-        ]);
-        return worst(problems.map(({ error }) => exitCodeOf(error)));
+        const keys = await app.keys.publicKeys();
+        const files =
+          out === undefined ? [] : keys.map(({ keyId, pem }) => [join(out, `moraine-${keyId}.pem`), pem] as const);
+        if (out !== undefined) mkdirSync(out, { recursive: true });
+        for (const [file, pem] of files) writeNewFile(file, pem, PLAIN_MODE);
+        session.output.result(keys, () =>
+          out === undefined
+            ? keys.map(
+                ({ keyId, pem, validFrom, validTo }) =>
+                  `# key ${keyId}, from ${instant(validFrom)}${validTo === null ? '' : ` to ${instant(validTo)}`}\n${pem.trimEnd()}`,
+              )
+            : [`✓ ${counted(files.length, 'public key')} in ${out}.`],
+        );
+        return EXIT.done;
       }),
     );
 }
 
-async function certificatesOf(store: Store, { owner, policy }: ListOptions): Promise<readonly CertificateDocument[]> {
-  const found: CertificateDocument[] = [];
-  for await (const certificate of findCertificates(store)) {
-    const isWanted =
-      (owner ?? certificate.owner) === certificate.owner && (policy ?? certificate.policy) === certificate.policy;
-    if (isWanted) found.push(certificate);
-  }
-  return found;
-}
-
-async function oneCertificate(store: Store, id: string): Promise<CertificateDocument> {
-  const certificate = await getCertificate(store, id);
-  if (certificate !== null) return certificate;
-  throw new MoraineError('USAGE', `There is no certificate ${id}.`, { hint: 'Run `moraine certificate list`.' });
-}
-
 function listed(certificate: CertificateDocument) {
-  const { _id, archive, policy, owner, customer, issuedAt } = certificate;
+  const { _id, number, archive, policy, owner, customer, issuedAt } = certificate;
   const what = property(bodyOf(certificate), 'what');
-  return { id: _id, what: typeof what === 'string' ? what : '', archive, policy, owner, customer, issuedAt };
+  return { number, id: _id, what: typeof what === 'string' ? what : '', archive, policy, owner, customer, issuedAt };
 }

@@ -7,7 +7,7 @@ export const SECRET_MODE = 0o600;
 export const PLAIN_MODE = 0o644;
 
 /** Throws USAGE when the file is there or cannot be written. */
-export function writeNewFile(file: string, text: string, mode: number): void {
+export function writeNewFile(file: string, text: string | Uint8Array, mode: number): void {
   try {
     writeFileSync(file, text, { flag: 'wx', mode });
   } catch (cause) {

@@ -1,5 +1,9 @@
 /** Every page and its twin for machines: the same reading, once as HTML and once as JSON under `/api`. */
 import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { certificatePage as certificateAsPage } from '../certificate/page.ts';
+import { certificatePdf } from '../certificate/pdf.ts';
+import { type SignedCertificate, signedJson } from '../certificate/signed-file.ts';
+import { MoraineError } from '../errors.ts';
 import { readArchive } from './data/archive.ts';
 import { archiveFilter, readArchives } from './data/archives.ts';
 import { readAudit } from './data/audit.ts';
@@ -108,15 +112,35 @@ export function registerRoutes(server: FastifyInstance, sight: Sight): void {
     server.get(api, async (request) => (await answer(sight, asked(request))).json);
   }
   server.get('/api/certificates/:id/download', async (request, reply) => {
-    const { id, body, keyId, signature } = await readCertificate(sight, asked(request).params['id'] ?? '');
-    // The signed text goes out as a text, so that its signature can be checked over the same bytes.
-    const file = { format: 'moraine-signed-certificate', id, keyId, algorithm: 'Ed25519', signature, body };
+    const { params, query } = asked(request);
+    const { id, number, file } = await readCertificate(sight, params['id'] ?? '');
+    if (file === null) {
+      throw new MoraineError('CERTIFICATE_INVALID', `The key of certificate ${id} is not in the key store.`, {
+        ids: { certificate: id },
+      });
+    }
+    const format = DOWNLOADS[String(query['format'] ?? 'json')] ?? DOWNLOADS['json'];
+    if (format === undefined) return;
+    const name = `certificate-${String(number).padStart(6, '0')}.${format.ending}`;
     return reply
-      .header('content-disposition', `attachment; filename="certificate-${id.replaceAll(/[^\w.-]/g, '_')}.json"`)
-      .type('application/json; charset=utf-8')
-      .send(`${JSON.stringify(file, null, 2)}\n`);
+      .header('content-disposition', `attachment; filename="${name}"`)
+      .type(format.type)
+      .send(await format.write(file));
   });
 }
+
+interface Download {
+  readonly ending: string;
+  readonly type: string;
+  write(file: SignedCertificate): string | Promise<Buffer>;
+}
+
+/** By `?format=`; the signed text goes out as a text in each, so that its signature can be checked over the same bytes. */
+const DOWNLOADS: Readonly<Record<string, Download>> = {
+  json: { ending: 'json', type: 'application/json; charset=utf-8', write: signedJson },
+  html: { ending: 'html', type: 'text/html; charset=utf-8', write: (file) => certificateAsPage(file) },
+  pdf: { ending: 'pdf', type: 'application/pdf', write: (file) => certificatePdf(file) },
+};
 
 export function frameOf(sight: Sight, now: Date): Frame {
   const { environment, id } = sight.context.installation;

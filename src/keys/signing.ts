@@ -3,29 +3,14 @@
  * makers one wins; `signingKey: FILE` replaces it, and production requires that. Every public key that ever signed
  * is kept, so that old signatures verify.
  */
-import {
-  createHash,
-  createPrivateKey,
-  createPublicKey,
-  generateKeyPairSync,
-  type KeyObject,
-  sign,
-  verify,
-} from 'node:crypto';
+import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, sign, verify } from 'node:crypto';
 import type { Environment } from '../environment.ts';
 import { MoraineError } from '../errors.ts';
 import { update } from '../ledger/update.ts';
 import { KEY_COLLECTIONS, KEY_DOCUMENT_VERSION, type MadeSigningKey, type PublicSigningKey } from './documents.ts';
 import type { KeyStore } from './key-store.ts';
 import type { Signature, SigningPublicKey } from './port.ts';
-
-const KEY_ID_LENGTH = 16;
-
-/** First 16 hex digits of the SHA-256 of the public key's SPKI (DER). */
-function signingKeyId(publicKey: KeyObject): string {
-  const spki = publicKey.export({ type: 'spki', format: 'der' });
-  return createHash('sha256').update(spki).digest('hex').slice(0, KEY_ID_LENGTH);
-}
+import { signingKeyId } from './public-keys.ts';
 
 /** Reads a private Ed25519 key from PEM (PKCS #8). Throws CONFIG_INVALID. */
 export function readSigningKey(pem: string): KeyObject {

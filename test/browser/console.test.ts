@@ -152,11 +152,13 @@ describe('the way through', () => {
     expect(await tab.locator('.timeline li').count()).toBeGreaterThan(5);
     await tab.getByRole('link', { name: certificate }).click();
     expect(await tab.getByText('The signature holds').isVisible()).toBe(true);
-    const [download] = await Promise.all([
-      tab.waitForEvent('download'),
-      tab.getByRole('link', { name: 'Download JSON' }).click(),
-    ]);
-    expect(download.suggestedFilename()).toBe(`certificate-${certificate}.json`);
+    for (const format of ['json', 'html', 'pdf']) {
+      const [download] = await Promise.all([
+        tab.waitForEvent('download'),
+        tab.getByRole('link', { name: `Download ${format.toUpperCase()}` }).click(),
+      ]);
+      expect(download.suggestedFilename()).toMatch(new RegExp(`^certificate-\\d{6}\\.${format}$`));
+    }
     expect(troubles).toEqual([]);
   });
 

@@ -22,7 +22,7 @@ import { quarantineArchiveEntry, quarantineRecords } from '../../src/ledger/quar
 import { markRetrievalReady } from '../../src/ledger/retrievals.ts';
 import { endRun, startRun } from '../../src/ledger/runs.ts';
 import { ARCHIVE_STATES, type ArchiveState } from '../../src/ledger/states.ts';
-import { certify } from '../../src/lifecycle/certificate.ts';
+import { certifyPurge } from '../../src/lifecycle/certificate.ts';
 import { loadPolicy } from '../../src/policy/load.ts';
 import { type Policy, policyVersion } from '../../src/policy/policy.ts';
 import { askedRetrieval } from '../harness/a-retrieval.ts';
@@ -348,18 +348,8 @@ async function certifyConfirmed(app: App, all: readonly ArchiveDocument[]): Prom
   const context = app.context();
   const ids: string[] = [];
   for (const archive of all.filter(({ state }) => state === 'confirmed').slice(0, 6)) {
-    const { stored, purge } = archive;
-    const certificate = await certify(context, archive, {
-      what: 'archive purged',
-      archive: archive._id,
-      records: archive.outcomes,
-      merkleRoot: stored?.merkleRoot ?? null,
-      file: { bytes: stored?.bytes ?? 0, treeHash: stored?.treeHash ?? null, vault: archive.vault.name },
-      purge: {
-        vaultDeletedAt: purge?.acceptedAt?.toISOString() ?? null,
-        inventoryWithoutIt: purge?.confirmedByInventoryAt?.toISOString() ?? null,
-      },
-    });
+    const confirmedAt = archive.purge?.confirmedByInventoryAt ?? archive.changedAt;
+    const certificate = await certifyPurge(context, archive, confirmedAt);
     ids.push(certificate._id);
   }
   return ids;

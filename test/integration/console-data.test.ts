@@ -1,6 +1,7 @@
 /** What the API and the metrics say, against a ledger whose content is known. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
+import { readSignedFile, verifySigned } from '../../src/certificate/signed-file.ts';
 import { ROUTES } from '../../src/console/routes.ts';
 import { id } from '../../src/ids.ts';
 import { raiseAlarm } from '../../src/ledger/alarms.ts';
@@ -439,14 +440,20 @@ describe('proofs', () => {
     const good = view.parse(await json(url, `/api/certificates/${id}`));
     expect(good.isSignatureValid).toBe(true);
     const { headers, text } = await ask(url, `/api/certificates/${id}/download`);
-    expect(headers['content-disposition']).toContain(`certificate-${id}.json`);
+    expect(headers['content-disposition']).toMatch(/certificate-\d{6}\.json/);
     expect(z.object({ body: z.string() }).parse(JSON.parse(text)).body).toBe(good.body);
+    for (const format of ['json', 'html', 'pdf'] as const) {
+      const file = await fetch(new URL(`/api/certificates/${id}/download?format=${format}`, url));
+      const { kind, signed } = readSignedFile(new Uint8Array(await file.arrayBuffer()), format);
+      expect(kind).toBe(format);
+      expect(verifySigned(signed, null, format).body).toMatchObject({ id });
+    }
 
     const stored = world.client.db(world.ledger).collection<{ _id: string; body: string }>('certificates');
     const before = await stored.findOne({ _id: forged });
     await stored.updateOne(
       { _id: forged },
-      { $set: { body: before?.body.replace('"deleted":', '"deleted":1') ?? '' } },
+      { $set: { body: before?.body.replace('"archived":', '"archived":1') ?? '' } },
     );
     expect(view.parse(await json(url, `/api/certificates/${forged}`)).isSignatureValid).toBe(false);
     expect((await ask(url, `/certificates/${forged}`)).text).toContain('The signature does not hold');

@@ -1,4 +1,5 @@
 /** Certificates of destruction: the newest, and one with the very text that was signed and whether its signature holds. */
+import { type SignedCertificate, signedFile } from '../../certificate/signed-file.ts';
 import { isMoraineError, MoraineError } from '../../errors.ts';
 import { id } from '../../ids.ts';
 import { type CertificateDocument, findCertificates, getCertificate } from '../../ledger/certificates.ts';
@@ -6,6 +7,7 @@ import { verifyCertificate } from '../../lifecycle/certificate.ts';
 import type { Sight } from '../sight.ts';
 
 export interface CertificateRow {
+  readonly number: number;
   readonly id: string;
   readonly archive: string | null;
   readonly policy: string;
@@ -21,6 +23,8 @@ export interface CertificateView extends CertificateRow {
   /** Hex of the Ed25519 signature. */
   readonly signature: string;
   readonly isSignatureValid: boolean;
+  /** As it is handed to others; null where its key is not known. */
+  readonly file: SignedCertificate | null;
 }
 
 /** A person looks at the newest; `moraine certificate list` has them all. */
@@ -49,12 +53,14 @@ export async function readCertificate(sight: Sight, certificateId: string): Prom
     });
   }
   const { body, keyId, signature } = certificate;
+  const publicKey = (await sight.context.keys.publicKeys()).find((key) => key.keyId === keyId);
   return {
     ...toRow(certificate),
     body,
     keyId,
     signature: Buffer.from(signature).toString('hex'),
     isSignatureValid: await holds(sight, certificate),
+    file: publicKey === undefined ? null : signedFile(certificate, publicKey.pem),
   };
 }
 
@@ -69,6 +75,6 @@ async function holds(sight: Sight, certificate: CertificateDocument): Promise<bo
 }
 
 function toRow(certificate: CertificateDocument): CertificateRow {
-  const { _id, archive, policy, owner, customer, issuedAt } = certificate;
-  return { id: _id, archive, policy, owner, customer, issuedAt };
+  const { _id, number, archive, policy, owner, customer, issuedAt } = certificate;
+  return { number, id: _id, archive, policy, owner, customer, issuedAt };
 }

@@ -20,6 +20,7 @@ export function certificatesPage(certificates: readonly CertificateRow[]): Page 
         : html`<div class="panel flush">${table<CertificateRow>(
             'Certificates of destruction, the newest first',
             [
+              { title: 'No.', isNumber: true, cell: ({ number }) => number },
               {
                 title: 'Certificate',
                 cell: ({ id }) => html`<a class="mono" href="/certificates/${encodeURIComponent(id)}">${id}</a>`,
@@ -39,17 +40,17 @@ export function certificatesPage(certificates: readonly CertificateRow[]): Page 
 }
 
 export function certificatePage(certificate: CertificateView): Page {
-  const { id, isSignatureValid, keyId, signature, body } = certificate;
+  const { id, number, isSignatureValid, keyId, signature, body } = certificate;
   const json: unknown = JSON.parse(body);
   const verdict = isSignatureValid
     ? html`<section class="verdict good"><h2>The signature holds</h2><p>Ed25519, key <code>${keyId}</code>, over the very text that the download holds.</p></section>`
     : html`<section class="verdict bad"><h2>The signature does not hold</h2><p>Treat this certificate as forged until that is explained.</p><p><code class="command">moraine audit verify</code></p></section>`;
   return {
-    title: `Certificate ${id}`,
+    title: `Certificate no. ${number}`,
     section: '/certificates',
     lead: html`Certificate of destruction for <strong>${certificate.owner}</strong> / <strong>${certificate.customer}</strong>, issued ${instant(certificate.issuedAt)}`,
     body: html`${verdict}
-${panel('What it says', certified(json), html`<a class="button" href="/api/certificates/${encodeURIComponent(id)}/download" download>Download JSON</a>`)}
+${panel('What it says', certified(json), downloads(id))}
 ${panel(
   'Signature',
   facts([
@@ -59,6 +60,12 @@ ${panel(
   ]),
 )}`,
   };
+}
+
+/** The same certificate to read, to print, and for machines: each can be checked by itself. */
+function downloads(id: string): Html {
+  const at = (format: string) => `/api/certificates/${encodeURIComponent(id)}/download?format=${format}`;
+  return html`<a class="button" href="${at('pdf')}" download>Download PDF</a> <a class="button" href="${at('html')}" download>Download HTML</a> <a class="button" href="${at('json')}" download>Download JSON</a>`;
 }
 
 /** The fields of the certificate in their own words; nested ones as lists within. */
