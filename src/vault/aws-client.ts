@@ -28,7 +28,19 @@ export interface ServiceAddress {
   readonly endpoint: string | undefined;
   /** Undefined: the SDK's own chain (environment, profile, role of the machine). */
   readonly credentials: StaticCredentials | undefined;
+  readonly onCall?: (call: string) => void;
 }
+
+/** Tells of every call before it goes out, and of one that is sent again only once. To be added with {@link TELL_CALLS}. */
+export function tellingCalls(onCall: (call: string) => void) {
+  return <Args, Result>(next: (args: Args) => Promise<Result>, context: { readonly commandName?: string }) =>
+    (args: Args): Promise<Result> => {
+      onCall((context.commandName ?? '').replace(/Command$/, ''));
+      return next(args);
+    };
+}
+
+export const TELL_CALLS = { step: 'initialize', name: 'tellCalls' } as const;
 
 /** Options that every AWS client of ours is made with. */
 export function awsClientOptions(address: ServiceAddress, maxAttempts: number) {

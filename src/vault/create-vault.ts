@@ -17,8 +17,14 @@ const LOCAL_STACK_CREDENTIALS: StaticCredentials = { accessKeyId: 'moraine', sec
 export function createVault(
   key: VaultKey,
   config: VaultConfig,
-  deps: { readonly clock: Clock; readonly environment: Environment },
+  deps: {
+    readonly clock: Clock;
+    readonly environment: Environment;
+    /** Is told the name of every call before it goes out, as the SDK has it (`PutObject`). */
+    readonly onCall?: (call: string) => void;
+  },
 ): VaultPort {
+  const told = deps.onCall === undefined ? {} : { onCall: deps.onCall };
   const isLocal = config.endpoint !== undefined && isLoopback(config.endpoint);
   const address: ServiceAddress = {
     key,
@@ -33,6 +39,7 @@ export function createVault(
         environment: deps.environment,
         account: config.account,
         prefix: config.prefix,
+        ...told,
       });
     case 's3':
       return new S3Vault(
@@ -42,6 +49,8 @@ export function createVault(
           bucketTemplate: config.bucket,
           storageClass: config.storageClass,
           objectLock: config.objectLock,
+          kmsKey: config.encryption?.kms ?? null,
+          ...told,
         },
         deps.clock,
       );

@@ -7,6 +7,8 @@ import {
   REMEMBER_DATES,
   ReplyDates,
   type ServiceAddress,
+  TELL_CALLS,
+  tellingCalls,
 } from './aws-client.ts';
 import type { Tier, VaultLocation } from './port.ts';
 
@@ -39,6 +41,7 @@ export function glacierContext(settings: GlacierSettings): GlacierContext {
   const connect = (maxAttempts: number) => {
     const client = new GlacierClient(awsClientOptions(settings, maxAttempts));
     client.middlewareStack.add(dates.middleware, REMEMBER_DATES);
+    if (settings.onCall !== undefined) client.middlewareStack.add(tellingCalls(settings.onCall), TELL_CALLS);
     return client;
   };
   return { settings, client: connect(AWS_MAX_ATTEMPTS), once: connect(AWS_SINGLE_ATTEMPT), dates };

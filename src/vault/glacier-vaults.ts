@@ -12,8 +12,8 @@ import {
 } from '@aws-sdk/client-glacier';
 import { MoraineError } from '../errors.ts';
 import { addressOf, type GlacierContext } from './glacier-context.ts';
-import { allTags, notOurs, taggedAs, type WantedTags } from './ownership.ts';
-import type { VaultLocation } from './port.ts';
+import { allTags, notOurs, tagFindings, taggedAs, type WantedTags } from './ownership.ts';
+import type { Layout, VaultLocation } from './port.ts';
 import { isServiceError, translating } from './translate-error.ts';
 
 /** Amazon Glacier, "Working with Vaults": 1,000 vaults per account and region. */
@@ -33,6 +33,17 @@ export async function ensureVault(context: GlacierContext, location: VaultLocati
   const after = await readTags(context, location);
   if (after === null || taggedAs(after, wanted, location) !== 'ours')
     throw notOurs(location, 'its tags changed while we set them');
+}
+
+export async function inspectVault(
+  context: GlacierContext,
+  location: VaultLocation,
+  wanted: WantedTags,
+): Promise<Layout> {
+  const found = await readTags(context, location);
+  return found === null
+    ? { exists: false, findings: [] }
+    : { exists: true, findings: tagFindings(found, wanted, location) };
 }
 
 export async function countVaults(context: GlacierContext): Promise<{ readonly used: number; readonly limit: number }> {

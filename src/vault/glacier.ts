@@ -6,9 +6,10 @@ import type { CustomerId, OwnerId } from '../ids.ts';
 import type { AbandonedUpload, PurgeClaim } from '../ledger/warrants.ts';
 import { requestIdOf } from './aws-client.ts';
 import { addressOf, type GlacierContext, type GlacierSettings, glacierContext } from './glacier-context.ts';
+import { foundVaults } from './glacier-found.ts';
 import * as jobs from './glacier-jobs.ts';
 import * as uploads from './glacier-uploads.ts';
-import { countVaults, ensureVault } from './glacier-vaults.ts';
+import { countVaults, ensureVault, inspectVault } from './glacier-vaults.ts';
 import { defaultVaultPrefix, ownershipTags, vaultName } from './naming.ts';
 import { assertPartBytes, assertReadRange, assertRetrievalRange } from './part-size.ts';
 import type { AcceptedDelete, ByteRange, Tier, UploadHandle, UploadIntent, VaultLocation, VaultPort } from './port.ts';
@@ -18,6 +19,8 @@ import { deleting, translating } from './translate-error.ts';
 export class GlacierVault implements VaultPort {
   readonly backend = 'glacier';
   readonly smallestPartBytes = MIB;
+  /** A vault lock is a policy of the whole vault: nothing is held or locked one by one. */
+  readonly guards = { holds: false, lock: null } as const;
   readonly #context: GlacierContext;
 
   constructor(settings: GlacierSettings) {
@@ -40,6 +43,15 @@ export class GlacierVault implements VaultPort {
   ensure(location: VaultLocation): Promise<void> {
     const { environment } = this.#context.settings;
     return ensureVault(this.#context, location, { owner: ownershipTags(location), environment });
+  }
+
+  foundVaults() {
+    return foundVaults(this.#context, this.backend);
+  }
+
+  inspect(location: VaultLocation) {
+    const { environment } = this.#context.settings;
+    return inspectVault(this.#context, location, { owner: ownershipTags(location), environment });
   }
 
   vaultCount() {
@@ -114,6 +126,10 @@ export class GlacierVault implements VaultPort {
     assertReadRange(range);
     return jobs.readRetrieval(this.#context, location, jobId, range);
   }
+
+  async lockUntil(): Promise<void> {}
+
+  async mirrorHold(): Promise<void> {}
 
   async deleteArchive(location: VaultLocation, claim: PurgeClaim): Promise<AcceptedDelete> {
     claim.assertGood();

@@ -1,6 +1,6 @@
 /**
  * The faults of the fake vault, each for the next calls of one operation: `throttle` and `unavailable` (nothing
- * happened), `lost-reply` (it happened), `veto` (deletes only). Any number may be waiting at once.
+ * happened), `lost-reply` (it happened), `veto` (deletes, locks and holds only). Any number may be waiting at once.
  */
 import { MoraineError } from '../errors.ts';
 import type { VaultPort } from './port.ts';
@@ -8,7 +8,7 @@ import type { VaultPort } from './port.ts';
 export type MemoryFault = 'throttle' | 'unavailable' | 'lost-reply' | 'veto';
 export type MemoryOperation = Exclude<
   keyof VaultPort,
-  'backend' | 'smallestPartBytes' | 'locate' | 'estimateRetrieval'
+  'backend' | 'smallestPartBytes' | 'guards' | 'locate' | 'estimateRetrieval'
 >;
 
 /**

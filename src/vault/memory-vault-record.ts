@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { MIB, treeHash as treeHashOf } from '../archive/tree-hash.ts';
 import { MoraineError } from '../errors.ts';
+import { describeIntent } from './intent.ts';
 import type { ByteRange, JobState, UploadIntent } from './port.ts';
 
 export interface MemoryArchive {
@@ -12,6 +13,10 @@ export interface MemoryArchive {
   readonly storedAt: Date;
   /** Kept after the delete: earlier inventories and finished retrievals still show it. */
   deletedAt: Date | null;
+  /** A legal hold of the service. */
+  held: boolean;
+  /** The service deletes it no earlier. */
+  lockedUntil: Date | null;
 }
 
 export interface MemoryUpload {
@@ -66,6 +71,8 @@ export class MemoryVaultRecord {
       description,
       storedAt: now,
       deletedAt: null,
+      held: false,
+      lockedUntil: null,
     };
     this.#archives.set(archive.vaultArchiveId, archive);
     return archive;
@@ -194,8 +201,32 @@ export function putPart(upload: MemoryUpload, index: number, bytes: Uint8Array, 
   upload.lastActivityAt = now;
 }
 
+/** Completes an upload, or says again what it came to. */
+export function completeMemoryUpload(
+  vault: MemoryVaultRecord,
+  uploadId: string,
+  total: { readonly bytes: number; readonly treeHash: string },
+  now: Date,
+): MemoryArchive {
+  const open = vault.upload(uploadId, now);
+  if (open.completed !== null) {
+    const isSame = open.completed.bytes.byteLength === total.bytes && open.completed.treeHash === total.treeHash;
+    if (!isSame) throw new MoraineError('INTERNAL', 'An upload was completed a second time with other totals.');
+    return open.completed;
+  }
+  const bytes = joinedParts(open);
+  if (bytes === null || bytes.byteLength !== total.bytes || treeHashOf(bytes) !== total.treeHash) {
+    throw new MoraineError('VAULT_CHECKSUM', `The parts of archive ${open.intent.archive} are not the file.`);
+  }
+  const archive = vault.store(bytes, describeIntent(open.intent), now);
+  open.completed = archive;
+  open.lastActivityAt = now;
+  open.parts.clear();
+  return archive;
+}
+
 /** The file that the parts of an upload make; null when one is missing, or one that is not the last is too short. */
-export function joinedParts({ parts, partBytes }: MemoryUpload): Uint8Array | null {
+function joinedParts({ parts, partBytes }: MemoryUpload): Uint8Array | null {
   const indexes = [...parts.keys()].sort((a, b) => a - b);
   const isWhole = indexes.every(
     (index, position) =>

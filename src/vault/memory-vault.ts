@@ -22,28 +22,32 @@ import { type CustomerId, id, type OwnerId, type VaultKey } from '../ids.ts';
 import type { AbandonedUpload, PurgeClaim } from '../ledger/warrants.ts';
 import { describeIntent, readIntent } from './intent.ts';
 import { type MemoryFault, MemoryFaults, type MemoryOperation } from './memory-faults.ts';
+import { assertIntent, deleteArchive, entryOf, lockArchive, type MemoryVaultOptions } from './memory-vault-guards.ts';
 import {
+  completeMemoryUpload,
   endOfSecond,
-  joinedParts,
   type MemoryArchive,
   MemoryVaultRecord,
   notFound,
   putPart,
   startOfSecond,
 } from './memory-vault-record.ts';
-import { ensureMemoryVault, VAULTS_MAX } from './memory-vault-tags.ts';
+import { ensureMemoryVault, foundMemoryVaults, inspectMemoryVault, VAULTS_MAX } from './memory-vault-tags.ts';
 import { defaultVaultPrefix, vaultName } from './naming.ts';
 import { assertPartBytes, assertReadRange, assertRetrievalRange } from './part-size.ts';
 import type {
   AcceptedDelete,
   ByteRange,
+  FoundVault,
   Inventory,
   JobState,
+  Layout,
   OpenUpload,
   StoredArchive,
   Tier,
   UploadHandle,
   UploadIntent,
+  VaultGuards,
   VaultLocation,
   VaultPort,
 } from './port.ts';
@@ -56,6 +60,7 @@ const TIER_MS: Readonly<Record<Tier, number>> = { expedited: HOUR_MS / 12, stand
 export class MemoryVault implements VaultPort {
   readonly backend = 'memory';
   readonly smallestPartBytes = MIB;
+  readonly guards: VaultGuards;
   readonly #key: VaultKey;
   readonly #clock: Clock;
   readonly #environment: Environment;
@@ -64,7 +69,8 @@ export class MemoryVault implements VaultPort {
   #deletes = 0;
   #advancedMs = 0;
 
-  constructor(options: { readonly key?: VaultKey; readonly clock: Clock; readonly environment?: Environment }) {
+  constructor(options: MemoryVaultOptions) {
+    this.guards = options.guards ?? { holds: false, lock: null };
     this.#environment = options.environment ?? 'sandbox';
     this.#key = options.key ?? id.vaultKey('memory');
     this.#clock = options.clock;
@@ -72,7 +78,7 @@ export class MemoryVault implements VaultPort {
 
   /** The same service, as an installation of another environment uses it. */
   as(environment: Environment): MemoryVault {
-    const other = new MemoryVault({ key: this.#key, clock: this.#clock, environment });
+    const other = new MemoryVault({ key: this.#key, clock: this.#clock, environment, guards: this.guards });
     other.#vaults = this.#vaults;
     return other;
   }
@@ -140,6 +146,14 @@ export class MemoryVault implements VaultPort {
     );
   }
 
+  async *foundVaults(): AsyncGenerator<FoundVault> {
+    yield* foundMemoryVaults(this.#key, this.#vaults);
+  }
+
+  inspect(location: VaultLocation): Promise<Layout> {
+    return this.#faults.answer('inspect', () => inspectMemoryVault(this.#vaults, location, this.#environment));
+  }
+
   vaultCount() {
     return this.#faults.answer('vaultCount', () => ({ used: this.#vaults.size, limit: VAULTS_MAX }));
   }
@@ -152,7 +166,7 @@ export class MemoryVault implements VaultPort {
   ): Promise<StoredArchive> {
     return this.#faults.answer('storeWhole', () => {
       const vault = this.#vault(location);
-      this.#assertIntent(location, intent);
+      assertIntent(location, intent);
       if (bytes.byteLength === 0) throw new MoraineError('VAULT_REFUSED', 'An archive of no bytes is not allowed.');
       if (treeHashOf(bytes) !== treeHash) throw new MoraineError('VAULT_CHECKSUM', 'The tree hash is of other bytes.');
       return this.#stored(vault.store(bytes, describeIntent(intent), this.now()));
@@ -162,7 +176,7 @@ export class MemoryVault implements VaultPort {
   beginUpload(location: VaultLocation, intent: UploadIntent, partBytes: number): Promise<UploadHandle> {
     return this.#faults.answer('beginUpload', () => {
       assertPartBytes(partBytes, this.smallestPartBytes);
-      this.#assertIntent(location, intent);
+      assertIntent(location, intent);
       const vault = this.#vault(location);
       const uploadId = randomUUID();
       const upload = {
@@ -191,22 +205,7 @@ export class MemoryVault implements VaultPort {
     total: { readonly bytes: number; readonly treeHash: string },
   ): Promise<StoredArchive> {
     return this.#faults.answer('completeUpload', () => {
-      const vault = this.#vault(location);
-      const open = vault.upload(upload.uploadId, this.now());
-      if (open.completed !== null) {
-        const isSame = open.completed.bytes.byteLength === total.bytes && open.completed.treeHash === total.treeHash;
-        if (!isSame) throw new MoraineError('INTERNAL', 'An upload was completed a second time with other totals.');
-        return this.#stored(open.completed);
-      }
-      const bytes = joinedParts(open);
-      if (bytes === null || bytes.byteLength !== total.bytes || treeHashOf(bytes) !== total.treeHash) {
-        throw new MoraineError('VAULT_CHECKSUM', `The parts of archive ${upload.intent.archive} are not the file.`);
-      }
-      const archive = vault.store(bytes, describeIntent(open.intent), this.now());
-      open.completed = archive;
-      open.lastActivityAt = this.now();
-      open.parts.clear();
-      return this.#stored(archive);
+      return this.#stored(completeMemoryUpload(this.#vault(location), upload.uploadId, total, this.now()));
     });
   }
 
@@ -242,14 +241,7 @@ export class MemoryVault implements VaultPort {
       const job = vault.readyJob(jobId, this.now());
       if (job.kind !== 'inventory' || job.inventoryAt === null) throw notFound('inventory');
       const inventoryDate = startOfSecond(job.inventoryAt);
-      const entries = vault.presentAt(job.inventoryAt).map((archive) => ({
-        vaultArchiveId: archive.vaultArchiveId,
-        intent: readIntent(archive.description),
-        description: archive.description,
-        bytes: archive.bytes.byteLength,
-        treeHash: archive.treeHash,
-        createdAt: archive.storedAt,
-      }));
+      const entries = vault.presentAt(job.inventoryAt).map((archive) => entryOf(archive, this.guards));
       return {
         inventoryDate,
         async *entries() {
@@ -287,12 +279,24 @@ export class MemoryVault implements VaultPort {
       assertReadRange(range);
       const job = this.#vault(location).readyJob(jobId, this.now());
       if (job.kind !== 'retrieval') throw notFound('retrieval');
-      const output =
-        job.range === null ? job.archive.bytes : job.archive.bytes.subarray(job.range.start, job.range.end);
+      const output = job.archive.bytes.subarray(job.range?.start, job.range?.end);
       if (range.end > output.byteLength) {
         throw new MoraineError('VAULT_CHECKSUM', `The output has ${output.byteLength} bytes, not ${range.end}.`);
       }
       return Uint8Array.from(output.subarray(range.start, range.end));
+    });
+  }
+
+  lockUntil(...[location, vaultArchiveId, until, options]: Parameters<VaultPort['lockUntil']>): Promise<void> {
+    return this.#faults.answer('lockUntil', () => {
+      const archive = () => this.#vault(location).archive(vaultArchiveId);
+      lockArchive(this.guards, archive, { until, now: this.now(), mayShorten: options?.mayShorten === true });
+    });
+  }
+
+  mirrorHold(location: VaultLocation, vaultArchiveId: string, isHeld: boolean): Promise<void> {
+    return this.#faults.answer('mirrorHold', () => {
+      if (this.guards.holds) this.#vault(location).archive(vaultArchiveId).held = isHeld;
     });
   }
 
@@ -304,7 +308,7 @@ export class MemoryVault implements VaultPort {
       if (intent !== null && intent.archive !== claim.archive) {
         throw new MoraineError('INTERNAL', `The claim for archive ${claim.archive} names the bytes of another one.`);
       }
-      archive.deletedAt ??= this.now();
+      deleteArchive(archive, this.now());
       this.#deletes += 1;
       return { at: endOfSecond(this.now()), requestId: `memory-${this.#deletes}` };
     });
@@ -316,7 +320,7 @@ export class MemoryVault implements VaultPort {
       if (!proof.isProof || readIntent(archive.description)?.attempt !== proof.attempt) {
         throw new MoraineError('INTERNAL', `The archive is not what attempt ${proof.attempt} left behind.`);
       }
-      archive.deletedAt ??= this.now();
+      deleteArchive(archive, this.now());
     });
   }
 
@@ -324,13 +328,6 @@ export class MemoryVault implements VaultPort {
     const vault = this.#vaults.get(location.name);
     if (vault === undefined) throw notFound('vault');
     return vault;
-  }
-
-  #assertIntent(location: VaultLocation, intent: UploadIntent): void {
-    const isHis = intent.owner === location.owner && intent.customer === location.customer;
-    if (!isHis || intent.installation !== location.installation) {
-      throw new MoraineError('INTERNAL', `Archive ${intent.archive} was about to go to the vault of somebody else.`);
-    }
   }
 
   #stored(archive: MemoryArchive): StoredArchive {

@@ -1,7 +1,7 @@
 /** Whose a vault or bucket is: its tags decide, never its name alone (promise 9). */
 import type { Environment } from '../environment.ts';
 import { MoraineError } from '../errors.ts';
-import type { VaultLocation } from './port.ts';
+import type { LayoutFinding, VaultLocation } from './port.ts';
 
 /** Beside whose it is: of which environment what is in it is. */
 export const ENVIRONMENT_TAG = 'moraine-environment';
@@ -31,6 +31,22 @@ export function taggedAs(
   }
   if (!isOwnedAs(found, wanted.owner, location)) return 'untagged';
   return environment === undefined ? 'no-environment' : 'ours';
+}
+
+/** As {@link taggedAs}, for who looks and changes nothing. */
+export function tagFindings(
+  found: Readonly<Record<string, string>>,
+  wanted: WantedTags,
+  location: VaultLocation,
+): readonly LayoutFinding[] {
+  try {
+    if (taggedAs(found, wanted, location) === 'ours') return [];
+    const hint = 'They are put on it before the first write, while it is empty.';
+    return [{ level: 'warning', text: 'it does not have all of our tags yet', hint }];
+  } catch (error) {
+    if (!(error instanceof MoraineError)) throw error;
+    return [{ level: 'error', text: error.message, hint: error.hint }];
+  }
 }
 
 export function allTags({ owner, environment }: WantedTags): Readonly<Record<string, string>> {

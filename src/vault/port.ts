@@ -6,6 +6,7 @@
  * VAULT_NOT_FOUND, VAULT_CHECKSUM or VAULT_OUTCOME_UNKNOWN (the effect may have happened). Adapters translate by error
  * code or type, never by message text. Adapters retry nothing except what the AWS SDK retries by itself.
  */
+import type { Environment } from '../environment.ts';
 import type { ArchiveId, AttemptId, CustomerId, OwnerId, PolicyVersion, VaultKey } from '../ids.ts';
 import type { AbandonedUpload, PurgeClaim } from '../ledger/warrants.ts';
 
@@ -23,6 +24,32 @@ export interface VaultLocation {
   readonly installation: string;
   readonly owner: OwnerId;
   readonly customer: CustomerId;
+  /** S3 only: the class that archives planned for this place are stored in. Absent: that of the vault's entry. */
+  readonly storageClass?: StorageClass;
+}
+
+export const STORAGE_CLASSES = ['GLACIER_IR', 'GLACIER', 'DEEP_ARCHIVE'] as const;
+export type StorageClass = (typeof STORAGE_CLASSES)[number];
+
+/** What the service itself does to keep an archive, beside the ledger. It never stands in for the ledger's own rules. */
+export interface VaultGuards {
+  /** A legal hold can be put on an archive: the service refuses to delete it. */
+  readonly holds: boolean;
+  /** An archive can be locked until a date. `compliance`: nobody can make that date earlier. null: it cannot be locked. */
+  readonly lock: 'governance' | 'compliance' | null;
+}
+
+/** Something about a vault or bucket that is not as it must be (`error`: nothing is stored there), or should be. */
+export interface LayoutFinding {
+  readonly level: 'error' | 'warning';
+  readonly text: string;
+  readonly hint: string;
+}
+
+export interface Layout {
+  /** False: it is made before the first write. */
+  readonly exists: boolean;
+  readonly findings: readonly LayoutFinding[];
 }
 
 /** What is written beside the bytes so that an upload can be found again: the archive's description in Glacier, key and metadata in S3. Instants as ISO 8601. */
@@ -63,6 +90,10 @@ export interface InventoryEntry {
   readonly bytes: number;
   readonly treeHash: string | null;
   readonly createdAt: Date;
+  /** What of the service's own keeps it; absent where that is not known. */
+  readonly guard?: { readonly held: boolean; readonly until: Date | null };
+  /** S3: no file, but the mark of a delete that named no version. It hides the newest version of this key from who names none. */
+  readonly isDeleteMarker?: true;
 }
 
 /** A finished inventory. It proves something about an event only when `inventoryDate` is after the Date header of the reply to that event. */
@@ -107,16 +138,31 @@ export interface AcceptedDelete {
   readonly requestId?: string;
 }
 
+/** A vault, or a customer's part of a bucket, that a Moraine tagged. */
+export interface FoundVault {
+  readonly name: string;
+  readonly installation: string;
+  /** Null: tagged by a Moraine that wrote none. */
+  readonly environment: Environment | null;
+  /** Null where the names are so long that tags and names hold hashes of them. */
+  readonly location: VaultLocation | null;
+}
+
 export interface VaultPort {
   readonly backend: VaultLocation['backend'];
   /** The smallest part of a multipart upload: 1 MiB for Glacier, 8 MiB for S3 (whose limit of 5 MiB is no power of two). */
   readonly smallestPartBytes: number;
-  /** The name and place for an owner's and customer's archives. Pure; see naming.ts. */
-  locate(installation: string, owner: OwnerId, customer: CustomerId): VaultLocation;
+  readonly guards: VaultGuards;
+  /** The name and place for an owner's and customer's archives. Pure; see naming.ts. `storageClass`: another than the vault's own. */
+  locate(installation: string, owner: OwnerId, customer: CustomerId, storageClass?: StorageClass): VaultLocation;
   /** The service's clock from the `Date` header of a cheap call: a witness of time. */
   serverTime(): Promise<Date>;
   /** Creates vault (or bucket) and tags where they are not there; does nothing when they are. Throws VAULT_LIMIT at the service's limit, CHANGED_RESOURCE_NOT_OURS when the tags name another owner, customer or installation, VAULT_OF_ANOTHER_ENVIRONMENT when they name another environment than ours. */
   ensure(location: VaultLocation): Promise<void>;
+  /** What is wrong with the vault or bucket, all of it. Changes nothing. */
+  inspect(location: VaultLocation): Promise<Layout>;
+  /** All that a Moraine tagged, of whatever installation: how the vaults of a lost ledger are found. */
+  foundVaults(): AsyncIterable<FoundVault>;
   /** How many vaults the account and region hold and may hold; null where there is no such limit. */
   vaultCount(): Promise<{ readonly used: number; readonly limit: number } | null>;
   /** Stores a small file in one call. `treeHash` is ours; a service that acknowledges another throws VAULT_CHECKSUM. */
@@ -147,7 +193,8 @@ export interface VaultPort {
   requestInventory(location: VaultLocation): Promise<string>;
   inventoryState(location: VaultLocation, jobId: string): Promise<JobState>;
   readInventory(location: VaultLocation, jobId: string): Promise<Inventory>;
-  estimateRetrieval(bytes: number, tier: Tier): RetrievalEstimate;
+  /** `location`: of the archive, whose storage class has its own prices and times. */
+  estimateRetrieval(bytes: number, tier: Tier, location?: VaultLocation): RetrievalEstimate;
   /** `mark` is written beside the job where the service can, for {@link findRetrieval}: at most 1,024 printable characters. */
   requestRetrieval(
     location: VaultLocation,
@@ -166,7 +213,20 @@ export interface VaultPort {
   retrievalState(location: VaultLocation, jobId: string): Promise<JobState>;
   /** Bytes [start, end) of the retrieval's output (offsets count from the start of the retrieved range). At most 64 MiB at once. RETRIEVAL_NOT_READY before it is ready, VAULT_NOT_FOUND when the output is gone. Verifies the service's checksum of the range where it sends one. */
   readRetrieval(location: VaultLocation, jobId: string, range: ByteRange): Promise<Uint8Array>;
-  /** Idempotent. Throws VAULT_VETO when a lock refuses. */
+  /**
+   * Locks an archive until an instant, in whole seconds and never longer. Idempotent; does nothing where {@link guards}
+   * has no lock, and for an instant that has passed. `mayShorten`: also to an earlier one than before, in governance mode
+   * by a role that may; else, and in compliance mode always, that is VAULT_VETO.
+   */
+  lockUntil(
+    location: VaultLocation,
+    vaultArchiveId: string,
+    until: Date,
+    options?: { readonly mayShorten: boolean },
+  ): Promise<void>;
+  /** Puts the service's own legal hold on an archive, or takes it off. Idempotent; does nothing where {@link guards} has none. */
+  mirrorHold(location: VaultLocation, vaultArchiveId: string, isHeld: boolean): Promise<void>;
+  /** Idempotent. Throws VAULT_VETO when a lock or a legal hold of the service refuses. S3: every version of the key goes. */
   deleteArchive(location: VaultLocation, claim: PurgeClaim): Promise<AcceptedDelete>;
   /** Removes a complete upload of an attempt that the ledger abandoned. */
   deleteAbandoned(location: VaultLocation, vaultArchiveId: string, proof: AbandonedUpload): Promise<void>;

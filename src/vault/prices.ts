@@ -3,9 +3,9 @@
  * data transfer), from https://aws.amazon.com/s3/glacier/pricing/ and https://aws.amazon.com/s3/pricing/. An estimate
  * for the person who is about to ask for one; the bill is the service's.
  */
-import type { RetrievalEstimate, Tier } from './port.ts';
+import type { RetrievalEstimate, StorageClass, Tier } from './port.ts';
 
-export type PriceList = 'glacier' | 's3-glacier' | 's3-deep-archive';
+export type PriceList = 'glacier' | 's3-glacier-ir' | 's3-glacier' | 's3-deep-archive';
 
 interface TierPrice {
   readonly perGiB: number;
@@ -18,12 +18,16 @@ const SOURCE = 'AWS list prices, us-east-1, 2025';
 const GIB = 2 ** 30;
 const EXPEDITED_HOURS = 5 / 60;
 
+/** Read like any other object, at once, whatever tier is asked for; the request is a GET. */
+const AT_ONCE: TierPrice = { perGiB: 0.03, perThousandRequests: 0.01, hours: 0 };
+
 const PRICES: Readonly<Record<PriceList, Readonly<Record<Tier, TierPrice | null>>>> = {
   glacier: {
     expedited: { perGiB: 0.03, perThousandRequests: 10, hours: EXPEDITED_HOURS },
     standard: { perGiB: 0.01, perThousandRequests: 0.05, hours: 5 },
     bulk: { perGiB: 0.0025, perThousandRequests: 0.025, hours: 12 },
   },
+  's3-glacier-ir': { expedited: AT_ONCE, standard: AT_ONCE, bulk: AT_ONCE },
   's3-glacier': {
     expedited: { perGiB: 0.03, perThousandRequests: 10, hours: EXPEDITED_HOURS },
     standard: { perGiB: 0.01, perThousandRequests: 0.05, hours: 5 },
@@ -47,6 +51,19 @@ export function estimateRetrieval(list: PriceList, bytes: number, tier: Tier): R
     priceSource: SOURCE,
   };
 }
+
+/** Days that are paid for at least, also of what is deleted earlier. The same pages say so. */
+export const LEAST_DAYS: Readonly<Record<StorageClass, number>> = { GLACIER_IR: 90, GLACIER: 90, DEEP_ARCHIVE: 180 };
+
+export function priceListOf(storageClass: StorageClass): PriceList {
+  return PRICE_LISTS[storageClass];
+}
+
+const PRICE_LISTS: Readonly<Record<StorageClass, PriceList>> = {
+  GLACIER_IR: 's3-glacier-ir',
+  GLACIER: 's3-glacier',
+  DEEP_ARCHIVE: 's3-deep-archive',
+};
 
 export function hasTier(list: PriceList, tier: Tier): boolean {
   return PRICES[list][tier] !== null;

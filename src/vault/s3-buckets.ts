@@ -1,6 +1,6 @@
 /**
- * Buckets: one for each owner, made with versioning (a delete names a version), without public access, and with Object
- * Lock where it is configured. The tags come last, so that a bucket with our tags is a finished one; one without them is
+ * Buckets: one for each owner, made with versioning (a delete names a version), without public access and access control
+ * lists, encrypted, and with Object Lock where it is configured. The tags come last, so that a bucket with our tags is a finished one; one without them is
  * taken over only while it is empty.
  */
 import {
@@ -9,29 +9,37 @@ import {
   type CreateBucketCommandInput,
   GetBucketTaggingCommand,
   GetBucketVersioningCommand,
-  GetObjectLockConfigurationCommand,
   HeadBucketCommand,
   ListObjectVersionsCommand,
+  PutBucketEncryptionCommand,
+  PutBucketOwnershipControlsCommand,
   PutBucketTaggingCommand,
   PutBucketVersioningCommand,
   PutPublicAccessBlockCommand,
+  type ServerSideEncryptionRule,
 } from '@aws-sdk/client-s3';
 import { MoraineError } from '../errors.ts';
-import { allTags, notOurs, taggedAs, type WantedTags } from './ownership.ts';
-import type { VaultLocation } from './port.ts';
-import type { S3Context } from './s3-context.ts';
+import { allTags, notOurs, tagFindings, taggedAs, type WantedTags } from './ownership.ts';
+import type { Layout, VaultLocation } from './port.ts';
+import { type S3Context, wantsObjectLock } from './s3-context.ts';
+import { layoutFindings } from './s3-layout.ts';
 import { httpStatus, isServiceError, translateError, translating } from './translate-error.ts';
 
 /** Creates the bucket where it is not there. Throws CHANGED_RESOURCE_NOT_OURS, VAULT_OF_ANOTHER_ENVIRONMENT or VAULT_LIMIT. */
-export async function ensureBucket(context: S3Context, location: VaultLocation, wanted: WantedTags): Promise<void> {
+export async function ensureBucket(
+  context: S3Context,
+  location: VaultLocation,
+  wanted: WantedTags,
+  inspected: Set<string>,
+): Promise<void> {
   if (!(await bucketExists(context, location))) await createBucket(context, location);
   const found = await readTags(context, location);
   const tagged = taggedAs(found, wanted, location);
-  if (tagged === 'ours') return assertSettings(context, location);
+  if (tagged === 'ours') return assertSettings(context, location, inspected);
   if (tagged === 'untagged' && !(await isEmpty(context, location))) {
     // Another worker may have tagged it and stored something since we read the tags.
     if (taggedAs(await readTags(context, location), wanted, location) === 'ours')
-      return assertSettings(context, location);
+      return assertSettings(context, location, inspected);
     throw notOurs(location, 'it has objects but none of our tags');
   }
   const tags = { ...found, ...allTags(wanted) };
@@ -40,7 +48,7 @@ export async function ensureBucket(context: S3Context, location: VaultLocation, 
   else await tag(context, location, tags);
   if (taggedAs(await readTags(context, location), wanted, location) !== 'ours')
     throw notOurs(location, 'its tags were removed');
-  await assertSettings(context, location);
+  await assertSettings(context, location, inspected);
 }
 
 async function bucketExists(context: S3Context, location: VaultLocation): Promise<boolean> {
@@ -57,13 +65,14 @@ async function bucketExists(context: S3Context, location: VaultLocation): Promis
 }
 
 async function createBucket(context: S3Context, location: VaultLocation): Promise<void> {
-  const { region, objectLock } = context.settings;
+  const { region } = context.settings;
   try {
     await context.client.send(
       new CreateBucketCommand({
         Bucket: location.name,
         ...regionOf(region),
-        ObjectLockEnabledForBucket: objectLock !== undefined,
+        ObjectLockEnabledForBucket: wantsObjectLock(context),
+        ObjectOwnership: 'BucketOwnerEnforced',
       }),
     );
   } catch (error) {
@@ -106,10 +115,31 @@ async function setUp(
       }),
     );
     await context.client.send(
+      new PutBucketOwnershipControlsCommand({
+        Bucket,
+        OwnershipControls: { Rules: [{ ObjectOwnership: 'BucketOwnerEnforced' }] },
+      }),
+    );
+    await context.client.send(
+      new PutBucketEncryptionCommand({
+        Bucket,
+        ServerSideEncryptionConfiguration: { Rules: [defaultEncryption(context)] },
+      }),
+    );
+    await context.client.send(
       new PutBucketVersioningCommand({ Bucket, VersioningConfiguration: { Status: 'Enabled' } }),
     );
   });
   await tag(context, location, tags);
+}
+
+function defaultEncryption({ settings }: S3Context): ServerSideEncryptionRule {
+  const { kmsKey } = settings;
+  if (kmsKey === null) return { ApplyServerSideEncryptionByDefault: { SSEAlgorithm: 'AES256' } };
+  return {
+    ApplyServerSideEncryptionByDefault: { SSEAlgorithm: 'aws:kms', KMSMasterKeyID: kmsKey },
+    BucketKeyEnabled: true,
+  };
 }
 
 /** All tags at once: the service knows no other way. */
@@ -138,26 +168,32 @@ async function isEmpty(context: S3Context, location: VaultLocation): Promise<boo
   return (Versions?.length ?? 0) === 0;
 }
 
-/** What somebody may have switched off since, or never had: without it a purge would not destroy, or a lock not hold. */
-async function assertSettings(context: S3Context, location: VaultLocation): Promise<void> {
-  const Bucket = location.name;
-  const { Status } = await translating({ what: 'read the versioning of the bucket', location, effect: null }, () =>
-    context.client.send(new GetBucketVersioningCommand({ Bucket })),
-  );
-  if (Status !== 'Enabled') throw wrongSetting(location, 'versioning is off');
-  if (context.settings.objectLock === undefined) return;
-  try {
-    await context.client.send(new GetObjectLockConfigurationCommand({ Bucket }));
-  } catch (error) {
-    if (isServiceError(error, 'ObjectLockConfigurationNotFoundError'))
-      throw wrongSetting(location, 'it has no Object Lock');
-    throw translateError(error, { what: 'read the Object Lock of the bucket', location, effect: null });
-  }
+/** Whose it is and how it is, of a bucket that may not be there yet. */
+export async function inspectBucket(context: S3Context, location: VaultLocation, wanted: WantedTags): Promise<Layout> {
+  if (!(await bucketExists(context, location))) return { exists: false, findings: [] };
+  const [tags, findings] = await Promise.all([readTags(context, location), layoutFindings(context, location)]);
+  return { exists: true, findings: [...tagFindings(tags, wanted, location), ...findings] };
 }
 
-function wrongSetting(location: VaultLocation, why: string): MoraineError {
-  return new MoraineError('VAULT_REFUSED', `The bucket ${location.name} cannot be used: ${why}.`, {
-    hint: 'Correct the bucket, or choose another bucket template.',
-    ids: { vault: location.name },
-  });
+/**
+ * What somebody may have changed since, or never set: looked at from all sides before the first write of this process, and
+ * for versioning, without which a purge would destroy nothing, before every archive.
+ */
+async function assertSettings(context: S3Context, location: VaultLocation, inspected: Set<string>): Promise<void> {
+  const Bucket = location.name;
+  if (inspected.has(Bucket)) {
+    const { Status } = await translating({ what: 'read the versioning of the bucket', location, effect: null }, () =>
+      context.client.send(new GetBucketVersioningCommand({ Bucket })),
+    );
+    if (Status === 'Enabled') return;
+  }
+  const wrong = (await layoutFindings(context, location)).filter(({ level }) => level === 'error');
+  if (wrong.length > 0) {
+    throw new MoraineError(
+      'VAULT_REFUSED',
+      `The bucket ${Bucket} cannot be used: ${wrong.map(({ text }) => text).join('; ')}.`,
+      { hint: wrong.map(({ hint }) => hint).join(' '), ids: { vault: Bucket } },
+    );
+  }
+  inspected.add(Bucket);
 }

@@ -9,13 +9,19 @@ import {
   REMEMBER_DATES,
   ReplyDates,
   type ServiceAddress,
+  TELL_CALLS,
+  tellingCalls,
 } from './aws-client.ts';
+import type { StorageClass, VaultLocation } from './port.ts';
+import type { ObjectLock } from './vault-config.ts';
 
 export interface S3Settings extends ServiceAddress {
   readonly environment: Environment;
   readonly bucketTemplate: string;
-  readonly storageClass: 'GLACIER' | 'DEEP_ARCHIVE';
-  readonly objectLock: 'governance' | 'compliance' | undefined;
+  readonly storageClass: StorageClass;
+  readonly objectLock: ObjectLock;
+  /** ARN of the key of KMS that the bucket is encrypted with; null: S3's own keys. */
+  readonly kmsKey: string | null;
 }
 
 /** What the parts of the S3 adapter share. */
@@ -36,6 +42,7 @@ export function s3Context(settings: S3Settings, clock: Clock): S3Context {
     const forcePathStyle = settings.endpoint !== undefined;
     const client = new S3Client({ ...awsClientOptions(settings, maxAttempts), forcePathStyle });
     client.middlewareStack.add(dates.middleware, REMEMBER_DATES);
+    if (settings.onCall !== undefined) client.middlewareStack.add(tellingCalls(settings.onCall), TELL_CALLS);
     return client;
   };
   return { settings, clock, client: connect(AWS_MAX_ATTEMPTS), once: connect(AWS_SINGLE_ATTEMPT), dates };
@@ -45,6 +52,16 @@ export function s3Context(settings: S3Settings, clock: Clock): S3Context {
 export interface ObjectVersion {
   readonly key: string;
   readonly versionId: string;
+}
+
+/** The class of what is at this place: pinned with the plan, for the entry in moraine.yaml may change. */
+export function classAt({ settings }: S3Context, location: VaultLocation | undefined): StorageClass {
+  return location?.storageClass ?? settings.storageClass;
+}
+
+/** Object Lock is a property of the whole bucket: without it neither holds nor dates. */
+export function wantsObjectLock({ settings }: S3Context): boolean {
+  return settings.objectLock !== 'none';
 }
 
 const VERSION_MARK = '?versionId=';

@@ -4,6 +4,7 @@
  * before it is not.
  */
 import {
+  type DeleteMarkerEntry,
   HeadBucketCommand,
   HeadObjectCommand,
   type ObjectVersion as ListedVersion,
@@ -12,8 +13,8 @@ import {
 } from '@aws-sdk/client-s3';
 import pMap from 'p-map';
 import { readMetadata, readObjectKey } from './intent.ts';
-import type { Inventory, InventoryEntry, JobState, UploadIntent, VaultLocation } from './port.ts';
-import { archiveIdOf, type S3Context } from './s3-context.ts';
+import type { Inventory, InventoryEntry, JobState, VaultLocation } from './port.ts';
+import { archiveIdOf, type S3Context, wantsObjectLock } from './s3-context.ts';
 import { httpStatus, translateError, translating } from './translate-error.ts';
 
 /** The listing needs no job; its id carries nothing. */
@@ -48,6 +49,7 @@ async function* entriesFrom(
       concurrency: HEADS_AT_ONCE,
     });
     for (const entry of entries) if (entry !== null) yield entry;
+    for (const marker of page.DeleteMarkers ?? []) yield markerEntry(marker);
     if (page.IsTruncated !== true) return;
     page = await listPage(context, location, page);
   }
@@ -81,19 +83,37 @@ async function entryOf(
   };
   if (readObjectKey(location.prefix, key) === null) return { ...entry, intent: null, description: key };
   const found = await headOf(context, location, { key, versionId });
-  return found === null ? null : { ...entry, intent: found.intent, description: found.description };
+  return found === null ? null : { ...entry, ...found };
+}
+
+/** It hides the newest version from who names none. We name versions, so it keeps us from nothing; a person looks. */
+function markerEntry({ Key: key = '', VersionId: versionId = '', LastModified: createdAt }: DeleteMarkerEntry) {
+  const vaultArchiveId = archiveIdOf({ key, versionId });
+  const nothing = { bytes: 0, treeHash: null, intent: null };
+  return {
+    ...nothing,
+    vaultArchiveId,
+    description: key,
+    createdAt: createdAt ?? new Date(0),
+    isDeleteMarker: true,
+  } as const;
 }
 
 async function headOf(
   context: S3Context,
   location: VaultLocation,
   version: { readonly key: string; readonly versionId: string },
-): Promise<{ readonly intent: UploadIntent | null; readonly description: string } | null> {
+): Promise<Pick<InventoryEntry, 'intent' | 'description' | 'guard'> | null> {
   try {
-    const { Metadata } = await context.client.send(
+    const head = await context.client.send(
       new HeadObjectCommand({ Bucket: location.name, Key: version.key, VersionId: version.versionId }),
     );
-    return { intent: readMetadata(Metadata), description: Metadata?.['moraine-intent'] ?? version.key };
+    const { Metadata, ObjectLockLegalHoldStatus: hold, ObjectLockRetainUntilDate: until } = head;
+    return {
+      intent: readMetadata(Metadata),
+      description: Metadata?.['moraine-intent'] ?? version.key,
+      ...(wantsObjectLock(context) ? { guard: { held: hold === 'ON', until: until ?? null } } : {}),
+    };
   } catch (error) {
     if (error instanceof Error && httpStatus(error) === 404) return null;
     throw translateError(error, { what: 'read the metadata of an object', location, effect: null });

@@ -1,22 +1,22 @@
 /**
- * Retrieval from the Glacier storage classes: the object is restored for a few days and then read as any other. The job's
+ * Retrieval from the Glacier storage classes: the object is restored for a few days and then read as any other; one of
+ * GLACIER_IR is read as it is. The job's
  * id is the object's version and the range that was asked for; S3 always restores the whole object.
  */
 import { GetObjectCommand, HeadObjectCommand, RestoreObjectCommand, type Tier as S3Tier } from '@aws-sdk/client-s3';
 import { MoraineError } from '../errors.ts';
 import type { ByteRange, JobState, Tier, VaultLocation } from './port.ts';
-import { hasTier, type PriceList } from './prices.ts';
-import { objectOf, type S3Context } from './s3-context.ts';
+import { hasTier, priceListOf } from './prices.ts';
+import { classAt, objectOf, type S3Context } from './s3-context.ts';
 import { httpStatus, isServiceError, translateError } from './translate-error.ts';
 
 /** How long the restored copy stays: as long as Glacier keeps an output, and a day to spare for a slow download. */
 const RESTORED_DAYS = 2;
 
-const S3_TIERS: Readonly<Record<Tier, S3Tier>> = { expedited: 'Expedited', standard: 'Standard', bulk: 'Bulk' };
+/** Glacier Instant Retrieval: nothing to restore, it is read like any other object. */
+const AT_ONCE = 'GLACIER_IR';
 
-export function priceList(context: S3Context): PriceList {
-  return context.settings.storageClass === 'GLACIER' ? 's3-glacier' : 's3-deep-archive';
-}
+const S3_TIERS: Readonly<Record<Tier, S3Tier>> = { expedited: 'Expedited', standard: 'Standard', bulk: 'Bulk' };
 
 export async function requestRetrieval(
   context: S3Context,
@@ -25,13 +25,15 @@ export async function requestRetrieval(
   tier: Tier,
   range: ByteRange | null,
 ): Promise<string> {
-  if (!hasTier(priceList(context), tier)) {
-    throw new MoraineError('VAULT_REFUSED', `The storage class ${context.settings.storageClass} has no tier ${tier}.`, {
+  const storageClass = classAt(context, location);
+  if (!hasTier(priceListOf(storageClass), tier)) {
+    throw new MoraineError('VAULT_REFUSED', `The storage class ${storageClass} has no tier ${tier}.`, {
       hint: 'Use --tier standard or --tier bulk.',
     });
   }
   const { key, versionId } = objectOf(vaultArchiveId);
   const jobId = jobIdOf(vaultArchiveId, range);
+  if (storageClass === AT_ONCE && (await isReady(context, location, jobId))) return jobId;
   try {
     await context.client.send(
       new RestoreObjectCommand({
@@ -44,6 +46,8 @@ export async function requestRetrieval(
   } catch (error) {
     // Asked for before and under way: the same copy serves this job.
     if (isServiceError(error, 'RestoreAlreadyInProgress')) return jobId;
+    // What is in no class to restore from was moved to one that is read at once.
+    if (isServiceError(error, 'InvalidObjectState') && (await isReady(context, location, jobId))) return jobId;
     throw translateError(error, { what: 'ask for a retrieval', location, effect: null });
   }
   return jobId;
@@ -66,6 +70,7 @@ export async function retrievalState(context: S3Context, location: VaultLocation
     const head = await context.client.send(
       new HeadObjectCommand({ Bucket: location.name, Key: key, VersionId: versionId }),
     );
+    if (head.StorageClass === AT_ONCE) return { state: 'ready', readyAt: context.dates.of(head), expiresAt: null };
     if (head.Restore === undefined) return { state: 'gone' };
     if (/ongoing-request="true"/.test(head.Restore)) return { state: 'pending', expectedAt: null };
     const expiry = /expiry-date="([^"]+)"/.exec(head.Restore)?.[1];
@@ -114,6 +119,10 @@ export async function readRetrieval(
     }
     throw translateError(error, { what: 'read a retrieval', location, effect: null });
   }
+}
+
+async function isReady(context: S3Context, location: VaultLocation, jobId: string): Promise<boolean> {
+  return (await retrievalState(context, location, jobId)).state === 'ready';
 }
 
 const RANGE_MARK = '&bytes=';

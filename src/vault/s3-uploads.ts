@@ -11,7 +11,6 @@ import {
   type ListMultipartUploadsCommandOutput,
   ListPartsCommand,
   type ListPartsCommandOutput,
-  type ObjectLockMode,
   type Part,
   PutObjectCommand,
   UploadPartCommand,
@@ -20,7 +19,7 @@ import { treeHash as treeHashOf } from '../archive/tree-hash.ts';
 import { MoraineError } from '../errors.ts';
 import { intentMetadata, objectKey, readObjectKey } from './intent.ts';
 import type { OpenUpload, StoredArchive, UploadHandle, UploadIntent, VaultLocation } from './port.ts';
-import { archiveIdOf, type S3Context, versionOf } from './s3-context.ts';
+import { archiveIdOf, classAt, type S3Context, versionOf } from './s3-context.ts';
 import { compositeSha256, partOf, type SentParts, sha256Base64, treeHashOfParts } from './s3-part-list.ts';
 import { isServiceError, translateError, translating } from './translate-error.ts';
 import { aborting, beginning, completing, listingUploads, sendingPart, storing } from './upload-calls.ts';
@@ -52,11 +51,12 @@ export async function storeWhole(
         Body: bytes,
         ChecksumSHA256,
         IfNoneMatch: '*',
-        ...objectSettings(context, intent),
+        ...objectSettings(context, location, intent),
       }),
     );
     if (reply.ChecksumSHA256 !== ChecksumSHA256)
       throw wrongChecksum(location, intent, 'S3 acknowledged another checksum');
+    assertEncrypted(context, location, reply);
     return {
       ...total,
       vaultArchiveId: archiveIdOf(versionOf(Key, reply.VersionId)),
@@ -82,11 +82,12 @@ export async function beginUpload(
         Key,
         ChecksumAlgorithm: 'SHA256',
         ChecksumType: 'COMPOSITE',
-        ...objectSettings(context, intent),
+        ...objectSettings(context, location, intent),
       }),
     ),
   );
   if (reply.UploadId === undefined) throw new MoraineError('VAULT_REFUSED', 'S3 answered without an upload id.');
+  assertEncrypted(context, location, reply);
   return { uploadId: uploadIdOf(Key, reply.UploadId), partBytes, intent };
 }
 
@@ -151,6 +152,7 @@ export async function completeUpload(
       }),
     );
     if (reply.ChecksumSHA256 !== sha256) throw wrongChecksum(location, intent, 'S3 acknowledged another checksum');
+    assertEncrypted(context, location, reply);
     return {
       ...total,
       vaultArchiveId: archiveIdOf(versionOf(Key, reply.VersionId)),
@@ -222,6 +224,7 @@ async function adopt(
     head.ContentLength === expected.bytes &&
     (expected.sha256 === null || head.ChecksumSHA256 === expected.sha256);
   if (!isOurs) throw wrongChecksum(location, intent, 'The key holds another object');
+  assertEncrypted(context, location, head);
   return {
     vaultArchiveId: archiveIdOf(versionOf(Key, head.VersionId)),
     treeHash: expected.treeHash,
@@ -259,17 +262,34 @@ function assertWhole(parts: readonly Part[], upload: UploadHandle, total: Totals
     throw wrongChecksum(location, upload.intent, 'A part is missing or has another size');
 }
 
-function objectSettings(context: S3Context, intent: UploadIntent) {
-  const { storageClass, objectLock } = context.settings;
-  const due = new Date(intent.dueAt);
-  // S3 refuses a lock that ends in the past; an archive that is due already needs none.
-  const isLocked = objectLock !== undefined && due.getTime() > context.clock.now().getTime();
-  const mode: ObjectLockMode = objectLock === 'compliance' ? 'COMPLIANCE' : 'GOVERNANCE';
+/** Which keys S3 encrypts with is said with each upload, whatever the bucket's default is. */
+function objectSettings(context: S3Context, location: VaultLocation, intent: UploadIntent) {
+  const { kmsKey } = context.settings;
   return {
-    StorageClass: storageClass,
+    StorageClass: classAt(context, location),
     Metadata: intentMetadata(intent),
-    ...(isLocked ? { ObjectLockMode: mode, ObjectLockRetainUntilDate: due } : {}),
+    ...(kmsKey === null
+      ? { ServerSideEncryption: 'AES256' as const }
+      : { ServerSideEncryption: 'aws:kms' as const, SSEKMSKeyId: kmsKey, BucketKeyEnabled: true }),
   };
+}
+
+/** An endpoint, or a bucket policy, that did otherwise than it was told. */
+function assertEncrypted(
+  { settings: { kmsKey } }: S3Context,
+  location: VaultLocation,
+  reply: { readonly ServerSideEncryption?: string | undefined; readonly SSEKMSKeyId?: string | undefined },
+): void {
+  const isAsTold =
+    kmsKey === null
+      ? reply.ServerSideEncryption === 'AES256'
+      : reply.ServerSideEncryption === 'aws:kms' && reply.SSEKMSKeyId === kmsKey;
+  if (isAsTold) return;
+  throw new MoraineError('VAULT_REFUSED', `S3 encrypted otherwise than it was told in bucket ${location.name}.`, {
+    changed: 'An object is stored; the attempt is abandoned and nothing was deleted.',
+    hint: 'Compare `encryption` of the vault in moraine.yaml with the bucket and its policy.',
+    ids: { vault: location.name },
+  });
 }
 
 /** An upload is found by key and id together. */

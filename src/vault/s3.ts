@@ -1,39 +1,56 @@
 /** S3 with the Glacier storage classes: the port over `@aws-sdk/client-s3`. A bucket for each owner, a prefix for each customer. */
-import { DeleteObjectCommand, ListBucketsCommand } from '@aws-sdk/client-s3';
+import { ListBucketsCommand } from '@aws-sdk/client-s3';
 import { MIB } from '../archive/tree-hash.ts';
 import type { Clock } from '../clock.ts';
 import { MoraineError } from '../errors.ts';
 import type { CustomerId, OwnerId } from '../ids.ts';
 import type { AbandonedUpload, PurgeClaim } from '../ledger/warrants.ts';
-import { dateHeader, requestIdOf } from './aws-client.ts';
+import { dateHeader } from './aws-client.ts';
 import { readObjectKey } from './intent.ts';
 import { bucketName, customerPrefix, ownershipTags } from './naming.ts';
 import { assertPartBytes, assertReadRange, assertRetrievalRange } from './part-size.ts';
-import type { AcceptedDelete, ByteRange, Tier, UploadHandle, UploadIntent, VaultLocation, VaultPort } from './port.ts';
-import { estimateRetrieval } from './prices.ts';
-import { ensureBucket } from './s3-buckets.ts';
-import { objectOf, type S3Context, type S3Settings, s3Context } from './s3-context.ts';
+import type {
+  AcceptedDelete,
+  ByteRange,
+  StorageClass,
+  Tier,
+  UploadHandle,
+  UploadIntent,
+  VaultGuards,
+  VaultLocation,
+  VaultPort,
+} from './port.ts';
+import { estimateRetrieval, priceListOf } from './prices.ts';
+import { ensureBucket, inspectBucket } from './s3-buckets.ts';
+import { classAt, objectOf, type S3Context, type S3Settings, s3Context } from './s3-context.ts';
+import { deleteVersions } from './s3-deletes.ts';
+import { foundVaults } from './s3-found.ts';
+import * as objectGuards from './s3-guards.ts';
 import * as inventories from './s3-inventory.ts';
 import { SentParts } from './s3-part-list.ts';
 import * as retrievals from './s3-retrievals.ts';
 import * as uploads from './s3-uploads.ts';
-import { deleting, isServiceError, translateError } from './translate-error.ts';
+import { isServiceError, translateError } from './translate-error.ts';
 
 export class S3Vault implements VaultPort {
   readonly backend = 's3';
   readonly smallestPartBytes = 8 * MIB;
+  readonly guards: VaultGuards;
   readonly #context: S3Context;
   readonly #sent = new SentParts();
+  /** Buckets that this process has looked at from all sides. */
+  readonly #inspected = new Set<string>();
 
   constructor(settings: S3Settings, clock: Clock) {
     this.#context = s3Context(settings, clock);
+    this.guards = objectGuards.guardsOf(this.#context);
   }
 
-  locate(installation: string, owner: OwnerId, customer: CustomerId): VaultLocation {
+  locate(installation: string, owner: OwnerId, customer: CustomerId, storageClass?: StorageClass): VaultLocation {
     const { key, region, bucketTemplate } = this.#context.settings;
     const name = bucketName(bucketTemplate, installation, owner);
-    const prefix = customerPrefix(customer);
-    return { key, backend: this.backend, account: '-', region, name, prefix, installation, owner, customer };
+    const place = { key, backend: this.backend, account: '-', region, name, prefix: customerPrefix(customer) } as const;
+    return { ...place, installation, owner, customer, storageClass: storageClass ?? classAt(this.#context, undefined) };
   }
 
   async serverTime(): Promise<Date> {
@@ -48,13 +65,21 @@ export class S3Vault implements VaultPort {
     }
   }
 
+  async ensure(location: VaultLocation): Promise<void> {
+    await ensureBucket(this.#context, location, this.#wantedTags(location), this.#inspected);
+  }
+
+  inspect(location: VaultLocation) {
+    return inspectBucket(this.#context, location, this.#wantedTags(location));
+  }
+
   /** The bucket is its owner's; customers have prefixes in it, so no tag names one. */
-  ensure(location: VaultLocation): Promise<void> {
-    const { environment } = this.#context.settings;
-    return ensureBucket(this.#context, location, {
-      owner: ownershipTags({ ...location, customer: null }),
-      environment,
-    });
+  #wantedTags(location: VaultLocation) {
+    return { owner: ownershipTags({ ...location, customer: null }), environment: this.#context.settings.environment };
+  }
+
+  foundVaults() {
+    return foundVaults(this.#context, this.backend);
   }
 
   vaultCount(): Promise<null> {
@@ -103,8 +128,16 @@ export class S3Vault implements VaultPort {
     return inventories.readInventory(this.#context, location);
   }
 
-  estimateRetrieval(bytes: number, tier: Tier) {
-    return estimateRetrieval(retrievals.priceList(this.#context), bytes, tier);
+  lockUntil(location: VaultLocation, vaultArchiveId: string, until: Date, options = { mayShorten: false }) {
+    return objectGuards.lockUntil(this.#context, location, vaultArchiveId, until, options.mayShorten);
+  }
+
+  mirrorHold(location: VaultLocation, vaultArchiveId: string, isHeld: boolean) {
+    return objectGuards.mirrorHold(this.#context, location, vaultArchiveId, isHeld);
+  }
+
+  estimateRetrieval(bytes: number, tier: Tier, location?: VaultLocation) {
+    return estimateRetrieval(priceListOf(classAt(this.#context, location)), bytes, tier);
   }
 
   async requestRetrieval(location: VaultLocation, vaultArchiveId: string, tier: Tier, range: ByteRange | null) {
@@ -128,28 +161,18 @@ export class S3Vault implements VaultPort {
   async deleteArchive(location: VaultLocation, claim: PurgeClaim): Promise<AcceptedDelete> {
     const named = readObjectKey(location.prefix, objectOf(claim.vaultArchiveId).key);
     if (named?.archive !== claim.archive) throw otherObject(claim.vaultArchiveId, `archive ${claim.archive}`);
-    claim.assertGood();
-    return this.#delete(location, claim.vaultArchiveId, `archive ${claim.archive}`);
+    return deleteVersions(this.#context, location, claim.vaultArchiveId, `archive ${claim.archive}`, () =>
+      claim.assertGood(),
+    );
   }
 
   async deleteAbandoned(location: VaultLocation, vaultArchiveId: string, proof: AbandonedUpload): Promise<void> {
     const named = readObjectKey(location.prefix, objectOf(vaultArchiveId).key);
     if (!proof.isProof || named?.attempt !== proof.attempt)
       throw otherObject(vaultArchiveId, `attempt ${proof.attempt}`);
-    await this.#delete(location, vaultArchiveId, `the upload of attempt ${proof.attempt}`);
-  }
-
-  /** By version, so that nothing stays behind a delete marker. A version that is gone already is answered with 204 too. */
-  async #delete(location: VaultLocation, vaultArchiveId: string, what: string): Promise<AcceptedDelete> {
-    const { once, dates } = this.#context;
-    const { key, versionId } = objectOf(vaultArchiveId);
-    const reply = await deleting(
-      what,
-      { location, effect: `The delete of ${what} may have happened.` },
-      { code: 'AccessDenied', by: 'Object Lock or the access rights' },
-      () => once.send(new DeleteObjectCommand({ Bucket: location.name, Key: key, VersionId: versionId })),
-    );
-    return { at: dates.latestOf(reply), ...requestIdOf(reply) };
+    const what = `the upload of attempt ${proof.attempt}`;
+    // What is abandoned stays so: the proof does not age.
+    await deleteVersions(this.#context, location, vaultArchiveId, what, () => undefined);
   }
 }
 

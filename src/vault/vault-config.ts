@@ -1,6 +1,7 @@
 /** One entry of `vaults:` in moraine.yaml. */
 import { z } from 'zod';
 import { bucketTemplateFault } from './naming.ts';
+import { STORAGE_CLASSES } from './port.ts';
 
 const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/;
 
@@ -12,6 +13,12 @@ export function isLoopback(endpoint: string): boolean {
 const region = z.string().regex(/^[a-z]{2}(-[a-z]+)+-\d$/, 'an AWS region such as eu-west-1');
 const endpoint = z.url({ protocol: /^https?$/ }).optional();
 const credentials = z.strictObject({ accessKeyId: z.string().min(1), secretAccessKey: z.string().min(1) }).optional();
+
+export const OBJECT_LOCK = ['none', 'holds', 'governance', 'compliance'] as const;
+export type ObjectLock = (typeof OBJECT_LOCK)[number];
+
+/** The service answers with the ARN, whatever it was asked by: only an ARN can be compared. */
+const KMS_KEY = /^arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key\/[A-Za-z0-9-]+$/;
 
 const glacierEntry = z.strictObject({
   backend: z.literal('glacier'),
@@ -39,9 +46,17 @@ const s3Entry = z.strictObject({
     const fault = bucketTemplateFault(template);
     if (fault !== null) context.addIssue({ code: 'custom', message: fault });
   }),
-  storageClass: z.enum(['GLACIER', 'DEEP_ARCHIVE']).default('DEEP_ARCHIVE'),
-  /** Every archive is locked until its due date, so that nobody removes it earlier. */
-  objectLock: z.enum(['governance', 'compliance']).optional(),
+  storageClass: z.enum(STORAGE_CLASSES).default('DEEP_ARCHIVE').meta({
+    description: 'Class of the archives; a policy may name another.',
+  }),
+  objectLock: z.enum(OBJECT_LOCK).default('none').meta({
+    description:
+      'none: the bucket has no Object Lock. holds: legal holds are mirrored. governance, compliance: that, and archives are locked until their purge date.',
+  }),
+  encryption: z
+    .strictObject({ kms: z.string().regex(KMS_KEY, 'the ARN of a key of KMS') })
+    .optional()
+    .meta({ description: 'A key of KMS for what S3 encrypts; default: keys of S3 (SSE-S3).' }),
   credentials,
 });
 

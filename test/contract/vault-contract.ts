@@ -61,6 +61,23 @@ export function vaultContract(name: string, build: () => Promise<VaultWorld>): v
       else expect(after).toBeNull();
     });
 
+    test('inspect: a vault that is not there yet, then one that is in order, then one of somebody else', async () => {
+      const place = newPlace();
+      expect(await port.inspect(place)).toEqual({ exists: false, findings: [] });
+      await port.ensure(place);
+      const { exists, findings } = await port.inspect(place);
+      expect(exists).toBe(true);
+      expect(findings.filter(({ level }) => level === 'error')).toEqual([]);
+      const { findings: ofAnother } = await port.inspect({ ...place, installation: 'another' });
+      expect(ofAnother.filter(({ level }) => level === 'error')).toMatchObject([
+        { text: expect.stringContaining('not ours') },
+      ]);
+      const { findings: ofProduction } = await world.production.inspect(place);
+      expect(ofProduction.filter(({ level }) => level === 'error')).toMatchObject([
+        { text: expect.stringContaining('environment') },
+      ]);
+    });
+
     test.each(['installation', 'owner'] as const)(
       'ensure: a vault with the tags of another %s is refused',
       async (whose) => {
@@ -90,6 +107,14 @@ export function vaultContract(name: string, build: () => Promise<VaultWorld>): v
       expect(await world.tagsOf(place)).toEqual({ ...tags, team: 'records', 'moraine-environment': 'sandbox' });
       await store(port, place, bytesOf(10, 1));
       await expect(world.production.ensure(place)).rejects.toSatisfy(code('VAULT_OF_ANOTHER_ENVIRONMENT'));
+    });
+
+    test('foundVaults: what we made is found with whose it is, as its tags and names say', async () => {
+      await store(port, location, bytesOf(10, 1));
+      const found = [];
+      for await (const one of port.foundVaults()) if (one.name === location.name) found.push(one);
+      const { name, owner, customer, installation } = location;
+      expect(found).toMatchObject([{ location: { name, owner, customer, installation } }]);
     });
 
     test('five workers want the same new vault at once: all of them store in it', async () => {
@@ -368,7 +393,11 @@ export function vaultContract(name: string, build: () => Promise<VaultWorld>): v
         };
         await world.fail(location, call, 'throttle', world.tries[call]);
         const error = await calls[call]().catch((reason: unknown) => reason);
-        expect(error).toMatchObject({ name: 'MoraineError', code: 'VAULT_THROTTLED', class: 'later' });
+        const isUntold = call === 'requestRetrieval' && world.asksByHead === true;
+        const told = isUntold
+          ? { code: 'VAULT_UNAVAILABLE', class: 'retry' }
+          : { code: 'VAULT_THROTTLED', class: 'later' };
+        expect(error).toMatchObject({ name: 'MoraineError', ...told });
         expect((await entriesAfter(stored.at)).map((entry) => entry.bytes)).toEqual([40]);
       },
     );

@@ -17,9 +17,12 @@ import type { Environment } from '../../src/environment.ts';
 import { isMoraineError } from '../../src/errors.ts';
 import { id } from '../../src/ids.ts';
 import { createVault } from '../../src/vault/create-vault.ts';
+import { GLACIER_ACTIONS } from '../../src/vault/glacier-actions.ts';
 import type { VaultLocation, VaultPort } from '../../src/vault/port.ts';
 import { vaultConfigSchema } from '../../src/vault/vault-config.ts';
+import { RecordedCalls } from './vault-calls.ts';
 import { vaultContract } from './vault-contract.ts';
+import { vaultGuardsContract } from './vault-guards-contract.ts';
 import {
   bytesOf,
   type FaultyCall,
@@ -60,8 +63,12 @@ const OPERATIONS: Readonly<Record<FaultyCall, string>> = {
 
 function vaultAt(address: string, environment: Environment = 'sandbox'): VaultPort {
   const config = vaultConfigSchema.parse({ backend: 'glacier', region: 'eu-west-1', endpoint: address });
-  return createVault(id.vaultKey('cold'), config, { clock: systemClock, environment });
+  const deps = { clock: systemClock, environment, onCall: recorded.onCall };
+  return recorded.of(createVault(id.vaultKey('cold'), config, deps));
 }
+
+const recorded = new RecordedCalls();
+afterAll(() => recorded.expectAsListed(GLACIER_ACTIONS));
 
 async function emulator(path: string, body: unknown): Promise<void> {
   const reply = await fetch(`${endpoint}/_emulator/${path}`, { method: 'POST', body: JSON.stringify(body) });
@@ -115,6 +122,22 @@ async function world() {
 }
 
 vaultContract('glacier', world);
+
+let places = 0;
+vaultGuardsContract('glacier', { holds: false, lock: null }, async () => {
+  const { port } = await world();
+  return {
+    port,
+    place: async () => {
+      places += 1;
+      const location = port.locate('guards', id.owner('acme'), id.customer(`c${places}`));
+      await port.ensure(location);
+      return location;
+    },
+    now: () => systemClock.now(),
+    entries: async (location, after) => await listed(await inventoryAfter(await world(), location, after)),
+  };
+});
 
 describe('glacier', () => {
   let port: VaultPort;

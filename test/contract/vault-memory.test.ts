@@ -4,7 +4,10 @@ import { systemClock } from '../../src/clock.ts';
 import { isMoraineError } from '../../src/errors.ts';
 import { id } from '../../src/ids.ts';
 import { MemoryVault } from '../../src/vault/memory-vault.ts';
+import { entryOf } from '../../src/vault/memory-vault-guards.ts';
+import type { VaultGuards } from '../../src/vault/port.ts';
 import { vaultContract } from './vault-contract.ts';
+import { vaultGuardsContract } from './vault-guards-contract.ts';
 import { bytesOf, claimOf, freshIntent, store } from './vault-world.ts';
 
 vaultContract('in memory', async () => {
@@ -37,6 +40,25 @@ vaultContract('in memory', async () => {
     fail: async (_location, call, fault, times) => port.failNext(call, fault, times),
   };
 });
+
+const guarded = async (guards: VaultGuards) => {
+  const port = new MemoryVault({ clock: systemClock, guards });
+  const location = port.locate('installation', id.owner('acme'), id.customer('one'));
+  return {
+    port,
+    place: async () => {
+      await port.ensure(location);
+      return location;
+    },
+    now: () => port.now(),
+    // By what is there: its inventories take a day, and a lock of seconds would be over.
+    entries: async () => port.archivesIn(location).map((archive) => entryOf(archive, guards)),
+    pass: async (ms: number) => port.advance(ms / 3_600_000),
+  };
+};
+for (const lock of [null, 'governance', 'compliance'] as const)
+  vaultGuardsContract(`in memory, lock ${lock}`, { holds: true, lock }, guarded);
+vaultGuardsContract('in memory, without', { holds: false, lock: null }, guarded);
 
 test('the account holds 1,000 vaults and not one more', async () => {
   const port = new MemoryVault({ clock: systemClock });

@@ -17,11 +17,14 @@ import { isMoraineError } from '../../src/errors.ts';
 import { id } from '../../src/ids.ts';
 import { createVault } from '../../src/vault/create-vault.ts';
 import { objectKey } from '../../src/vault/intent.ts';
-import type { VaultLocation, VaultPort } from '../../src/vault/port.ts';
+import type { VaultGuards, VaultLocation, VaultPort } from '../../src/vault/port.ts';
+import { S3_ACTIONS } from '../../src/vault/s3-actions.ts';
 import { vaultConfigSchema } from '../../src/vault/vault-config.ts';
 import { FaultyHttp, type HttpFault } from '../harness/faulty-http.ts';
 import { stackUrls, testNames } from '../harness/stack.ts';
+import { RecordedCalls } from './vault-calls.ts';
 import { vaultContract } from './vault-contract.ts';
+import { vaultGuardsContract } from './vault-guards-contract.ts';
 import {
   abandoned,
   bytesOf,
@@ -50,7 +53,11 @@ interface Settings {
   readonly storageClass?: string;
   readonly objectLock?: string;
   readonly environment?: Environment;
+  readonly kmsKey?: string;
 }
+
+const recorded = new RecordedCalls();
+afterAll(() => recorded.expectAsListed(S3_ACTIONS));
 
 function vault(settings: Settings = {}): VaultPort {
   const config = vaultConfigSchema.parse({
@@ -60,11 +67,10 @@ function vault(settings: Settings = {}): VaultPort {
     bucket: `${names.vaultPrefix}-{owner}`,
     storageClass: settings.storageClass ?? 'GLACIER',
     objectLock: settings.objectLock,
+    ...(settings.kmsKey === undefined ? {} : { encryption: { kms: settings.kmsKey } }),
   });
-  return createVault(id.vaultKey('cold'), config, {
-    clock: systemClock,
-    environment: settings.environment ?? 'sandbox',
-  });
+  const deps = { clock: systemClock, environment: settings.environment ?? 'sandbox', onCall: recorded.onCall } as const;
+  return recorded.of(createVault(id.vaultKey('cold'), config, deps));
 }
 
 const world = async (settings: Settings = {}) => ({
@@ -91,6 +97,7 @@ const world = async (settings: Settings = {}) => ({
     await sdk.send(new PutObjectCommand({ Bucket: location.name, Key: `${location.prefix}${name}`, Body }));
   },
   oneCopyServesAll: true,
+  asksByHead: settings.storageClass === 'GLACIER_IR',
   // A key names an attempt, so all but the delete may be repeated.
   tries: {
     storeWhole: 3,
@@ -102,7 +109,9 @@ const world = async (settings: Settings = {}) => ({
     retrievalState: 3,
   },
   fail: async (location: VaultLocation, call: FaultyCall, fault: HttpFault, times: number) => {
-    const isCall = CALLS[call];
+    // What is read at once is not restored: it is looked for.
+    const isAtOnce = call === 'requestRetrieval' && settings.storageClass === 'GLACIER_IR';
+    const isCall = CALLS[isAtOnce ? 'retrievalState' : call];
     proxy.failNext((method, url) => url.pathname.startsWith(`/${location.name}/`) && isCall(method, url), fault, times);
   },
 });
@@ -119,6 +128,28 @@ const CALLS: Readonly<Record<FaultyCall, (method: string, url: URL) => boolean>>
 
 vaultContract('s3, GLACIER', () => world());
 vaultContract('s3, DEEP_ARCHIVE', () => world({ storageClass: 'DEEP_ARCHIVE' }));
+vaultContract('s3, GLACIER_IR', () => world({ storageClass: 'GLACIER_IR' }));
+
+let places = 0;
+const guarded = async ({ holds, lock }: VaultGuards) => {
+  const port = vault({ objectLock: lock ?? (holds ? 'holds' : 'none') });
+  return {
+    port,
+    place: async () => {
+      places += 1;
+      const location = port.locate('7c2d', id.owner(`guard-${lock}-${holds}-${places}`), id.customer('nordwind'));
+      await port.ensure(location);
+      return location;
+    },
+    now: () => systemClock.now(),
+    entries: async (location: VaultLocation, after: Date) =>
+      await listed(await inventoryAfter({ ...(await world()), port }, location, after)),
+  };
+};
+vaultGuardsContract('s3 without Object Lock', { holds: false, lock: null }, guarded);
+vaultGuardsContract('s3, holds', { holds: true, lock: null }, guarded);
+vaultGuardsContract('s3, governance', { holds: true, lock: 'governance' }, guarded);
+vaultGuardsContract('s3, compliance', { holds: true, lock: 'compliance' }, guarded);
 
 const is = (code: Parameters<typeof isMoraineError>[1]) => (error: unknown) => isMoraineError(error, code);
 
@@ -203,33 +234,6 @@ describe('s3', () => {
     expect(await listed(await inventoryAfter(await world(), location, stored.at))).toHaveLength(1);
   });
 
-  test.each(['governance', 'compliance'])(
-    'Object Lock, %s: a delete before the due date is vetoed',
-    async (objectLock) => {
-      const locked = vault({ objectLock });
-      const location = place(`lock-${objectLock}`);
-      await locked.ensure(location);
-      const intent = { ...freshIntent(location), dueAt: new Date(systemClock.now().getTime() + 4000).toISOString() };
-      const bytes = bytesOf(10, 7);
-      const stored = await locked.storeWhole(location, intent, bytes, treeHash(bytes));
-      await expect(locked.deleteArchive(location, claimOf(intent, stored))).rejects.toSatisfy(is('VAULT_VETO'));
-      expect(await listed(await inventoryAfter(await world(), location, stored.at))).toHaveLength(1);
-      await expect
-        .poll(
-          () =>
-            locked.deleteArchive(location, claimOf(intent, stored)).then(
-              () => 'deleted',
-              () => 'vetoed',
-            ),
-          {
-            timeout: 15_000,
-            interval: 500,
-          },
-        )
-        .toBe('deleted');
-    },
-  );
-
   test('a bucket that has no Object Lock cannot serve a vault that wants it', async () => {
     await port.ensure(place('no-lock'));
     await expect(vault({ objectLock: 'governance' }).ensure(place('no-lock'))).rejects.toSatisfy(is('VAULT_REFUSED'));
@@ -256,7 +260,8 @@ describe('s3', () => {
 
   test('DEEP_ARCHIVE has no expedited tier: refused, and the estimate is for what there is', async () => {
     const deep = vault({ storageClass: 'DEEP_ARCHIVE' });
-    const asking = deep.requestRetrieval(place('deep'), 'k?versionId=v', 'expedited', null);
+    const location = deep.locate('7c2d', id.owner('deep'), id.customer('nordwind'));
+    const asking = deep.requestRetrieval(location, 'k?versionId=v', 'expedited', null);
     await expect(asking).rejects.toSatisfy(is('VAULT_REFUSED'));
     expect(deep.estimateRetrieval(1, 'expedited').tier).toBe('standard');
   });

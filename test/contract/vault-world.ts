@@ -33,6 +33,8 @@ export interface VaultWorld {
   readonly tries: Readonly<Record<FaultyCall, number>>;
   /** Asking again for the retrieval of an archive gives the same job, as its copy serves all: no second one, no outcome to wonder about. */
   readonly oneCopyServesAll: boolean;
+  /** A retrieval is asked for by a HEAD, whose reply has no body: that it was throttled it does not say. */
+  readonly asksByHead?: boolean;
   advanceTime(hours: number): Promise<void>;
   /** Something that somebody else stored there. */
   plant(location: VaultLocation, bytes: Uint8Array, description: string): Promise<void>;

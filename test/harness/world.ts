@@ -88,6 +88,7 @@ export async function openWorld(names: TestNames, options: WorldOptions = {}): P
           endpoint: urls.s3,
           bucket: `${names.vaultPrefix}-{owner}`.slice(0, 50),
           storageClass: 'DEEP_ARCHIVE' as const,
+          objectLock: 'none' as const,
         },
       ],
     ]),

@@ -44,10 +44,17 @@ export function vaultPort(process: SimulatedProcess, servers: Servers): VaultPor
   return {
     backend: real.backend,
     smallestPartBytes: real.smallestPartBytes,
+    guards: real.guards,
     locate: (installation, owner, customer) => real.locate(installation, owner, customer),
     estimateRetrieval: (bytes, tier) => real.estimateRetrieval(bytes, tier),
     serverTime: () => call('serverTime', () => real.serverTime()),
     ensure: (location) => call('ensure', () => real.ensure(location)),
+    foundVaults: () => real.foundVaults(),
+    inspect: (location) => call('inspect', () => real.inspect(location)),
+    lockUntil: (location, vaultArchiveId, until, options) =>
+      call('lockUntil', () => real.lockUntil(location, vaultArchiveId, until, options)),
+    mirrorHold: (location, vaultArchiveId, isHeld) =>
+      call('mirrorHold', () => real.mirrorHold(location, vaultArchiveId, isHeld)),
     vaultCount: () => call('vaultCount', () => real.vaultCount()),
     storeWhole: (location, intent, bytes, treeHash) => {
       const sent = Uint8Array.from(bytes);
