@@ -1,42 +1,47 @@
-/**
- * Restore into MongoDB: inserts what is missing and never overwrites. A restored record is due again at once, so its
- * exemption is written BEFORE the record: the other way round a run in between could archive and delete it.
- */
+/** Restore into MongoDB: records, what hangs on them, and their files, under names of the same or of other namespaces. */
 import { MoraineError } from '../errors.ts';
+import type { Namespace } from '../ids.ts';
 import { type ArchiveDocument, collectionOfArchive } from '../ledger/archive-document.ts';
-import { exemptRecords } from '../ledger/record-marks.ts';
 import type { Context } from '../lifecycle/context.ts';
-import { markScope } from '../lifecycle/read-marks.ts';
 import type { RestoreTarget } from '../lifecycle/restore.ts';
+import { type ConflictChoice, type PlacedDocuments, placeDocuments } from '../lifecycle/restore-conflicts.ts';
 import type { AttachmentsPort, SourcePort } from '../source/port.ts';
-import { idBytesOf } from '../source/raw-document.ts';
+import { type RenameNamespace, renameBucket } from './rename-namespaces.ts';
 
-export async function databaseTarget(
+export interface DatabaseRestore {
+  readonly attachments?: Pick<AttachmentsPort, 'putBack'> | undefined;
+  readonly choice?: ConflictChoice;
+  /** Field of the records that tells which of two is newer; null: none. */
+  readonly version?: string | null;
+  readonly rename?: RenameNamespace;
+  readonly isPreview?: boolean;
+}
+
+export function databaseTarget(
   context: Context,
   into: SourcePort,
   archive: ArchiveDocument,
   exemptUntil: Date,
-  attachments: Pick<AttachmentsPort, 'putBack'> = NO_ATTACHMENTS,
-): Promise<RestoreTarget> {
-  const { owner, customer } = archive;
-  const namespace = collectionOfArchive(archive);
-  const scope = await markScope(context, namespace, owner, customer);
+  how: DatabaseRestore = {},
+): RestoreTarget {
+  const { attachments = NO_ATTACHMENTS, choice = 'keep', version = null, isPreview = false } = how;
+  const { rename = (namespace) => namespace } = how;
+  const { owner, customer, policy } = archive;
+  const of = { into, owner, customer, policy, choice, exemptUntil, isPreview };
+  const place = (namespace: Namespace, field: string | null): PlacedDocuments => {
+    return { ...of, namespace: rename(namespace), version: field };
+  };
+  const records = place(collectionOfArchive(archive), archive.addendumTo === undefined ? version : null);
   return {
-    write: async (records) => {
-      // A record that is there keeps its own marks: it may be in quarantine, or exempt for another reason.
-      const there = await into.readByIds(namespace, records.map(idBytesOf));
-      const keys = records.map((raw) => into.keyOf(idBytesOf(raw))).filter((key) => !there.has(key));
-      await exemptRecords(context.store, scope, keys, exemptUntil);
-      const { inserted, existing } = await into.insertMissing(namespace, records);
-      return { inserted, existing: existing.length };
-    },
+    write: (documents) => placeDocuments(context, records, documents),
     unit: {
-      // Nothing takes a child without its root, and the root is exempt before it is there.
-      write: async (collection, children) => {
-        const { inserted, existing } = await into.insertMissing(collection, children);
-        return { inserted, existing: existing.length };
+      // Exempt too, each for itself: one that is there before its root is must not be taken for one that was left behind.
+      write: (collection, children) => placeDocuments(context, place(collection, null), children),
+      attachment: async ({ facts }, parts) => {
+        if (isPreview) return 'looked at';
+        if (facts.kind === 's3') return await attachments.putBack(facts, parts);
+        return await attachments.putBack({ ...facts, bucket: renameBucket(rename, facts.bucket) }, parts);
       },
-      attachment: async (entry, parts) => await attachments.putBack(entry.facts, parts),
     },
     finish: async () => undefined,
     // What was inserted is whole records; inserting them again does nothing.

@@ -23,6 +23,7 @@ import { POLICIES_INDEXES } from './policies.ts';
 import { QUARANTINE_INDEXES } from './quarantine.ts';
 import { RECORD_INDEX_INDEXES } from './record-index.ts';
 import { RECORD_MARKS_INDEXES } from './record-marks.ts';
+import { READINGS_INDEXES } from './restoring.ts';
 import { RETRIEVALS_INDEXES } from './retrievals.ts';
 import { RETURNED_UNITS_INDEXES } from './returned-units.ts';
 import { ROSTERS_INDEXES } from './rosters.ts';
@@ -54,6 +55,7 @@ export const LEDGER_INDEXES: readonly LedgerIndex[] = [
   ...PLANNED_RECORDS_INDEXES,
   ...POLICIES_INDEXES,
   ...QUARANTINE_INDEXES,
+  ...READINGS_INDEXES,
   ...RECORD_MARKS_INDEXES,
   ...RETRIEVAL_ORDERS_INDEXES,
   ...RETRIEVALS_INDEXES,

@@ -6,7 +6,7 @@ import type { AttachmentEntry } from '../archive/attachment-index.ts';
 import type { ArchivedItem } from '../archive/reader.ts';
 import { MoraineError } from '../errors.ts';
 import { id, type Namespace } from '../ids.ts';
-import type { RestoreTarget, RestoreTotals, UnitTarget } from './restore.ts';
+import type { RestoreCounts, RestoreTarget, RestoreTotals, UnitTarget } from './restore.ts';
 
 /** Documents a batch for the target. */
 const BATCH_RECORDS = 1_000;
@@ -24,11 +24,11 @@ export interface ItemSource {
   readonly assertNotStopped: () => void;
 }
 
-interface Counts {
-  records: number;
-  inserted: number;
-  existing: number;
-  void: number;
+type Counts = { -readonly [K in keyof RestoreCounts]: RestoreCounts[K] };
+const WRITTEN = ['inserted', 'existing', 'replaced', 'same', 'newer', 'changed', 'held'] as const;
+
+function noCounts(): Counts {
+  return { records: 0, inserted: 0, existing: 0, replaced: 0, same: 0, newer: 0, changed: 0, held: 0, void: 0 };
 }
 
 type Item<Kind> = Extract<ArchivedItem, { readonly kind: Kind }>;
@@ -44,9 +44,9 @@ class ItemRestore {
   readonly #batches = new Map<Namespace | null, Uint8Array[]>();
   #waiting = 0;
   #bytes = 0;
-  readonly #records: Counts = { records: 0, inserted: 0, existing: 0, void: 0 };
-  readonly #children: Counts = { records: 0, inserted: 0, existing: 0, void: 0 };
-  readonly #attachments: Counts = { records: 0, inserted: 0, existing: 0, void: 0 };
+  readonly #records: Counts = noCounts();
+  readonly #children: Counts = noCounts();
+  readonly #attachments: Counts = noCounts();
 
   constructor(source: ItemSource, target: RestoreTarget) {
     this.#source = source;
@@ -97,8 +97,7 @@ class ItemRestore {
       this.#source.assertNotStopped();
       const counts = collection === null ? this.#records : this.#children;
       const written = await (collection === null ? this.#target.write(batch) : this.#unit().write(collection, batch));
-      counts.inserted += written.inserted;
-      counts.existing += written.existing;
+      for (const outcome of WRITTEN) counts[outcome] += written[outcome] ?? 0;
     }
     this.#batches.clear();
     this.#waiting = 0;
@@ -123,7 +122,7 @@ class ItemRestore {
       const entry = this.#source.attachments[number];
       if (entry === undefined) throw new MoraineError('INTERNAL', `Attachment ${number} has no entry in the index.`);
       const outcome = await this.#unit().attachment(entry, parts);
-      counts[outcome] += 1;
+      if (outcome !== 'looked at') counts[outcome] += 1;
     }
     // A target that has it already need not read it, and one that stops early leaves the rest.
     while (next.done !== true && next.value.kind === 'part' && next.value.attachment === number) {

@@ -5,7 +5,7 @@
  */
 
 import type { AttachmentEntry } from '../archive/attachment-index.ts';
-import { inspectArchive } from '../archive/inspect.ts';
+import { inspectArchive, type VerifiedManifest } from '../archive/inspect.ts';
 import { readItems } from '../archive/reader.ts';
 import type { SealKey } from '../archive/seal.ts';
 import { MoraineError } from '../errors.ts';
@@ -14,20 +14,37 @@ import type { WrappedKey } from '../keys/port.ts';
 import { type ArchiveDocument, collectionOfArchive } from '../ledger/archive-document.ts';
 import { claimArchive, findArchives, getArchive } from '../ledger/archives.ts';
 import { readPageState } from '../ledger/clearing.ts';
-import { endRetrieval, liveRetrievals, type RetrievalDocument } from '../ledger/retrievals.ts';
+import { Reading } from '../ledger/restoring.ts';
+import { isLiveRetrieval, liveRetrievals, type RetrievalDocument } from '../ledger/retrievals.ts';
 import { readExceptions, readRosterPage } from '../ledger/rosters.ts';
 import { RETRIEVABLE_STATES } from '../ledger/states.ts';
 import { shrinkClearedRoster } from './clear.ts';
-import { assertNotStopped, type Context, vaultOf } from './context.ts';
+import { assertNotStopped, type Context } from './context.ts';
 import { discarded } from './discarded.ts';
 import { restoreItems } from './restore-items.ts';
-import { refreshRetrieval, retrievableFacts } from './retrieve.ts';
+import { isReadable, outputOf } from './retrieval-output.ts';
+import { endWithAudit, refreshRetrieval, retrievableFacts } from './retrieve.ts';
 import { voidUnits } from './void-units.ts';
+
+/** What became of documents that a target was given; what is left out is none. */
+export interface Written {
+  readonly inserted: number;
+  /** Was there and stayed as it is. */
+  readonly existing: number;
+  /** Was there, and is what was archived now. */
+  readonly replaced?: number;
+  /** Of those that stayed: the same bytes; newer than the copy by the policy's version field; different otherwise. */
+  readonly same?: number;
+  readonly newer?: number;
+  readonly changed?: number;
+  /** Of those that stayed: would have been replaced, and a hold covers them. */
+  readonly held?: number;
+}
 
 /** Where restored records go. `discard` leaves nothing behind that looks finished. */
 export interface RestoreTarget {
-  /** Takes a batch of raw documents in the order of the archive; returns how many were new and how many were there. */
-  write(records: readonly Uint8Array[]): Promise<{ readonly inserted: number; readonly existing: number }>;
+  /** Takes a batch of raw documents in the order of the archive. */
+  write(records: readonly Uint8Array[]): Promise<Written>;
   /** What hangs on the records; a target without it takes only archives that hold nothing but records. */
   readonly unit?: UnitTarget;
   finish(): Promise<void>;
@@ -35,18 +52,13 @@ export interface RestoreTarget {
 }
 
 export interface UnitTarget {
-  write(
-    collection: Namespace,
-    children: readonly Uint8Array[],
-  ): Promise<{ readonly inserted: number; readonly existing: number }>;
-  attachment(entry: AttachmentEntry, parts: AsyncIterable<Uint8Array>): Promise<'inserted' | 'existing'>;
+  write(collection: Namespace, children: readonly Uint8Array[]): Promise<Written>;
+  attachment(entry: AttachmentEntry, parts: AsyncIterable<Uint8Array>): Promise<'inserted' | 'existing' | 'looked at'>;
 }
 
-export interface RestoreCounts {
+/** `records = inserted + replaced + existing + void`, and `same`, `newer`, `changed` say what the existing ones are, where the target looked. */
+export interface RestoreCounts extends Required<Written> {
   readonly records: number;
-  readonly inserted: number;
-  /** Already there: never overwritten. */
-  readonly existing: number;
   /** Copies that are void and stayed out. */
   readonly void: number;
 }
@@ -58,13 +70,21 @@ export interface RestoreTotals extends RestoreCounts {
 
 export interface RestoreReport extends RestoreTotals {
   readonly archive: ArchiveId;
+  /** The retrieval that it was read from. */
+  readonly retrieval: string;
   readonly signedBy: string;
   /** Archives with children that came too late for this one. */
   readonly addenda: readonly ArchiveId[];
 }
 
-/** How much of the output is read at once. */
-const READ_BYTES = 16 * 1024 * 1024;
+export type RestoreKind = 'files' | 'database' | 'preview' | 'drill';
+
+export interface RestoreOptions {
+  /** The retrieval stays open: more is to be read from it. Default: it has done its work. */
+  readonly keepsRetrieval?: boolean;
+  /** Told of the manifest before the first record is written: all was read and verified. */
+  readonly onVerified?: (manifest: VerifiedManifest) => void;
+}
 
 /**
  * Restores the records of a retrieved archive. `openKey` unwraps the archive key with an administrator's identity; it
@@ -76,11 +96,30 @@ export async function restoreArchive(
   id: ArchiveId,
   openKey: (wrapped: WrappedKey) => Promise<SealKey>,
   target: RestoreTarget,
-  kind: 'files' | 'database',
+  kind: RestoreKind,
+  options: RestoreOptions = {},
+): Promise<RestoreReport> {
+  // Before the archive is looked at: a purge that does not see this has moved it by then.
+  const reading = await Reading.begin(context.store, context.clock, context.newId(), id);
+  try {
+    return await readArchive(context, id, openKey, target, kind, options, reading);
+  } finally {
+    await reading.end();
+  }
+}
+
+async function readArchive(
+  context: Context,
+  id: ArchiveId,
+  openKey: (wrapped: WrappedKey) => Promise<SealKey>,
+  target: RestoreTarget,
+  kind: RestoreKind,
+  options: RestoreOptions,
+  reading: Reading,
 ): Promise<RestoreReport> {
   const archive = await shrunkArchive(context, id);
   const stored = retrievableFacts(archive);
-  if (kind === 'database' && archive.state !== 'cleared') {
+  if ((kind === 'database' || kind === 'preview') && archive.state !== 'cleared') {
     throw new MoraineError(
       'ARCHIVE_NOT_RETRIEVABLE',
       `Archive ${id} is ${archive.state}: its originals were not deleted yet.`,
@@ -98,7 +137,7 @@ export async function restoreArchive(
     { act: 'archive restore', phase: 'intent', subject, details: { kind, retrieval: retrieval._id } },
   ]);
   const attachments: AttachmentEntry[] = [];
-  const stream = () => outputOf(context, retrieval, stored.bytes);
+  const stream = () => outputOf(context, retrieval, stored.bytes, () => reading.keep());
   const manifest = await inspectArchive(stream(), {
     verify: (bytes, signature) => context.keys.verify(bytes, signature),
     expected: {
@@ -115,6 +154,7 @@ export async function restoreArchive(
       ids: { archive: id, member: 'manifest.json' },
     });
   }
+  options.onVerified?.(manifest);
   let totals: RestoreTotals;
   try {
     const source = {
@@ -129,17 +169,29 @@ export async function restoreArchive(
   } catch (error) {
     throw await discarded(error, () => target.discard());
   }
-  await endRetrieval(context.store, context.clock, retrieval._id, 'read');
+  if (options.keepsRetrieval !== true) await endWithAudit(context, retrieval, 'read');
   await context.audit.append([
     { act: 'archive restore', phase: 'outcome', subject, details: { kind, ...countsOf(totals) } },
   ]);
-  return { archive: id, ...totals, signedBy: manifest.keyId, addenda: await addendaOf(context, id) };
+  return {
+    archive: id,
+    retrieval: retrieval._id,
+    ...totals,
+    signedBy: manifest.keyId,
+    addenda: await addendaOf(context, id),
+  };
 }
 
 function countsOf({ children, attachments, ...records }: RestoreTotals) {
   const hasUnits = children.records + attachments.records > 0;
-  return { ...records, ...(hasUnits ? { children: children.inserted, attachments: attachments.inserted } : {}) };
+  const told = Object.fromEntries(
+    Object.entries(records).filter(([name, count]) => count > 0 || ALWAYS.includes(name)),
+  );
+  return { ...told, ...(hasUnits ? { children: children.inserted, attachments: attachments.inserted } : {}) };
 }
+
+/** What the audit says also where it is none. */
+const ALWAYS: readonly string[] = ['records', 'inserted', 'existing', 'void'];
 
 async function addendaOf(context: Context, archive: ArchiveId): Promise<readonly ArchiveId[]> {
   const addenda: ArchiveId[] = [];
@@ -154,8 +206,8 @@ async function readyRetrieval(context: Context, archive: ArchiveId): Promise<Ret
   for (const live of (await liveRetrievals(context.store, archive)).toReversed()) {
     const retrieval = await refreshRetrieval(context, live);
     if (retrieval.range !== null) continue;
-    if (retrieval.state === 'ready') return retrieval;
-    if (retrieval.state === 'requested') pending = retrieval;
+    if (isReadable(retrieval)) return retrieval;
+    if (isLiveRetrieval(retrieval)) pending = retrieval;
   }
   if (pending !== null) {
     const until = pending.expectedAt?.toISOString() ?? 'an unknown time';
@@ -174,19 +226,8 @@ async function readyRetrieval(context: Context, archive: ArchiveId): Promise<Ret
   });
 }
 
-async function* outputOf(context: Context, retrieval: RetrievalDocument, total: number): AsyncGenerator<Uint8Array> {
-  const vault = vaultOf(context, retrieval.location.key);
-  for (let start = 0; start < total; start += READ_BYTES) {
-    assertNotStopped(context);
-    yield await vault.readRetrieval(retrieval.location, retrieval.jobId, {
-      start,
-      end: Math.min(total, start + READ_BYTES),
-    });
-  }
-}
-
 /** Ordinals of copies that are void, in order. While the archive is being cleared: of those that are known by now. */
-async function* voidOrdinals(context: Context, archive: ArchiveDocument): AsyncGenerator<number> {
+export async function* voidOrdinals(context: Context, archive: ArchiveDocument): AsyncGenerator<number> {
   if (archive.rosterShrunk || archive.attempt === null || archive.stored === null) {
     for await (const { ordinal } of readExceptions(context.store, archive._id)) yield ordinal;
     return;
@@ -212,7 +253,7 @@ async function* voidOrdinals(context: Context, archive: ArchiveDocument): AsyncG
 }
 
 /** The archive, after the exceptions of a cleared one were written: its worker may have been cut before. */
-async function shrunkArchive(context: Context, id: ArchiveId): Promise<ArchiveDocument> {
+export async function shrunkArchive(context: Context, id: ArchiveId): Promise<ArchiveDocument> {
   const archive = await getArchive(context.store, id);
   if (archive.state !== 'cleared' || archive.rosterShrunk) return archive;
   const lease = await claimArchive(context.store, context.audit, id, context);

@@ -1,5 +1,5 @@
 /** MongoDB's order of BSON values across types, and of positions: for the in-memory source and for explanations; the server sorts the real one. */
-import { asBuffer, BsonType, type BsonValue, eachField } from './bson-walk.ts';
+import { asBuffer, BsonType, type BsonValue, eachField, fieldPath, findPath } from './bson-walk.ts';
 import { keyOf } from './id-key.ts';
 import type { Position } from './port.ts';
 import { partsOfPosition, typedBytes } from './raw-document.ts';
@@ -14,6 +14,13 @@ export function comparePositions(a: Position, b: Position): number {
 /** As {@link compareValues}, for `_id`s as type byte and bytes. */
 export function compareIds(a: Uint8Array, b: Uint8Array): number {
   return compareValues(whole(a), whole(b));
+}
+
+/** Which of two documents is newer by a field: as {@link compareValues}; 0 where the two do not say, or not in the same type. */
+export function compareByField(field: string, a: Uint8Array, b: Uint8Array): number {
+  const path = fieldPath(field);
+  const [left, right] = [findPath(a, path), findPath(b, path)];
+  return left === null || right === null || left.type !== right.type ? 0 : compareValues(left, right);
 }
 
 function whole(typed: Uint8Array): BsonValue {

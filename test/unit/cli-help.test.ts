@@ -27,7 +27,7 @@ test('every command has a description and examples, and every example is a comma
       const [, first, second] = line.trim().split(/\s+/);
       const named = program.commands.find((each) => each.name() === first);
       expect(named, line).toBeDefined();
-      const flags = [...line.matchAll(/ (--[a-z-]+)/g)].map(([, flag]) => flag);
+      const flags = [...line.matchAll(/ (--[A-Za-z-]+)/g)].map(([, flag]) => flag);
       const inner = named?.commands.find((each) => each.name() === second);
       const known = [program, named, inner].flatMap((each) => each?.options.map(({ long }) => long) ?? []);
       for (const flag of flags) expect(known, line).toContain(flag);

@@ -79,7 +79,7 @@ export async function retrieveAndRestore(
   for (let waited = 0; waited < PATIENCE_MS; waited += LOOK_EVERY_MS) {
     await context.clock.sleep(LOOK_EVERY_MS);
     const target = intoSource
-      ? await databaseTarget(context, context.source, archive, exemptUntil, context.attachments)
+      ? databaseTarget(context, context.source, archive, exemptUntil, { attachments: context.attachments })
       : folder;
     try {
       await restoreArchive(

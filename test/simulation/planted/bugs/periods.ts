@@ -186,15 +186,15 @@ export const PERIOD_BUGS: readonly PlantedBug[] = [
     what: 'A restore writes the records first and their exemption afterwards: a run in between takes them.',
     patches: [
       {
-        file: 'src/cli/restore-database.ts',
-        find: 'await exemptRecords(context.store, scope, keys, exemptUntil);',
+        file: 'src/lifecycle/restore-conflicts.ts',
+        find: 'if (keys.length > 0) await exemptRecords(context.store, scope, keys, place.exemptUntil);',
         replace: '',
       },
       {
-        file: 'src/cli/restore-database.ts',
-        find: 'const { inserted, existing } = await into.insertMissing(namespace, records);',
+        file: 'src/lifecycle/restore-conflicts.ts',
+        find: 'const { inserted, existing } = await place.into.insertMissing(place.namespace, absent);',
         replace:
-          'const { inserted, existing } = await into.insertMissing(namespace, records);\n      await exemptRecords(context.store, scope, keys, exemptUntil);',
+          'const { inserted, existing } = await place.into.insertMissing(place.namespace, absent);\n    await exemptRecords(context.store, scope, keys, place.exemptUntil);',
       },
     ],
     caughtBy: ['deleted-not-due'],
