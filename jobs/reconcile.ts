@@ -1,6 +1,7 @@
 /** The repeated looks at the vaults: inventories, with what waited for them, and retrievals. */
 import { endRun, startRun } from '../src/ledger/runs.ts';
 import { followOrders } from '../src/lifecycle/follow-order.ts';
+import { carryOnMigrations } from '../src/lifecycle/migrate.ts';
 import { tellProofs } from '../src/lifecycle/proofs.ts';
 import { reconcile as reconcileVaults } from '../src/lifecycle/reconcile.ts';
 import { refreshRetrievals } from '../src/lifecycle/retrieve.ts';
@@ -11,6 +12,7 @@ export const reconcile: Act<'reconcile'> = async ({ context, put }, { by }) => {
   const { clock, store } = context;
   await tellProofs(context);
   await watchKmsKeys(context);
+  await carryOnMigrations(context);
   // The whole comparison with every vault and the source is a person's: `moraine reconcile`.
   const report = await reconcileVaults(context, { all: false, source: false });
   // What is not named here (there may be millions) the sweep after this one finds, as it finds what was lost.

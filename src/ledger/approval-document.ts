@@ -23,6 +23,7 @@ export const APPROVAL_KINDS = [
   'reschedule',
   'offboard',
   'retrieve',
+  'migrate',
 ] as const;
 export type ApprovalKind = (typeof APPROVAL_KINDS)[number];
 

@@ -14,6 +14,7 @@ import { HOLDS_INDEXES } from './holds.ts';
 import type { LedgerIndex } from './indexes.ts';
 import { INVENTORIES_INDEXES } from './inventories.ts';
 import { INVENTORY_SPOOL_INDEXES } from './inventory-spool.ts';
+import { MIGRATIONS_INDEXES } from './migrations.ts';
 import { NOTIFICATIONS_INDEXES } from './notifications.ts';
 import { OFFBOARDINGS_INDEXES } from './offboardings.ts';
 import { ORPHAN_LOOKS_INDEXES } from './orphan-looks.ts';
@@ -48,6 +49,7 @@ export const LEDGER_INDEXES: readonly LedgerIndex[] = [
   ...CERTIFICATES_INDEXES,
   ...INVENTORIES_INDEXES,
   ...INVENTORY_SPOOL_INDEXES,
+  ...MIGRATIONS_INDEXES,
   ...NOTIFICATIONS_INDEXES,
   ...OFFBOARDINGS_INDEXES,
   ...ORPHAN_LOOKS_INDEXES,

@@ -17,6 +17,7 @@ import type { AuditLog } from './audit.ts';
 import { scopeOf } from './clearing.ts';
 import { holdsCovering } from './holds-covering.ts';
 import { type Announcement, announceAndLook, withdraw } from './in-flight.ts';
+import { migrationInTheWay } from './migrations.ts';
 import { assertNotPaused } from './pauses.ts';
 import { isBeingRead } from './restoring.ts';
 import { liveRetrievals } from './retrievals.ts';
@@ -30,7 +31,11 @@ export type ClaimResult =
       readonly announcement: Announcement;
       readonly looked: HoldsLooked;
     }
-  | { readonly claimed: false; readonly why: 'held' | 'not-due' | 'retrieval-open'; readonly text: string };
+  | {
+      readonly claimed: false;
+      readonly why: 'held' | 'not-due' | 'retrieval-open' | 'being-moved';
+      readonly text: string;
+    };
 
 interface ClaimContext {
   readonly store: Store;
@@ -56,7 +61,9 @@ export async function claimPurge(context: ClaimContext, lease: ArchiveLease, asO
     return { claimed: false, why: 'held', text: `held by ${look.holds.join(', ')}` };
   }
   try {
-    const waiting = await stepBackFromRetrieval(context, lease, look.announcement);
+    const waiting =
+      (await stepBackFromRetrieval(context, lease, look.announcement)) ??
+      (await stepBackFromMigration(context, lease, look.announcement));
     if (waiting !== null) return waiting;
     if (archive.state === 'cleared') {
       const purge = { ...UNTOUCHED, claimedDueAt: archive.dueAt, asOf };
@@ -92,6 +99,20 @@ async function stepBackFromRetrieval(
   await stepBack(context, lease, isRead ? 'a restore is reading it' : 'a retrieval is open');
   const text = open === undefined ? 'a restore is reading it' : `retrieval ${open._id} is open`;
   return { claimed: false, why: 'retrieval-open', text };
+}
+
+/** While a copy is on its way to another vault nobody knows all places that hold the archive. Both work under its lease, so one look is enough. */
+async function stepBackFromMigration(
+  context: ClaimContext,
+  lease: ArchiveLease,
+  announcement: Announcement,
+): Promise<Extract<ClaimResult, { claimed: false }> | null> {
+  if (hasBegun(lease.document)) return null;
+  const migration = await migrationInTheWay(context.store, lease.document._id);
+  if (migration === null) return null;
+  await withdraw(context.store, announcement);
+  await stepBack(context, lease, 'it is being moved to another vault');
+  return { claimed: false, why: 'being-moved', text: `it is being moved to vault ${migration.to.key}` };
 }
 
 const UNTOUCHED: Omit<PurgeFacts, 'claimedDueAt' | 'asOf'> = {

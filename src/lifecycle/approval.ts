@@ -4,7 +4,7 @@
  * done; the same act goes on then.
  *
  * Always needed, whatever moraine.yaml says: exceptions, for they do nothing without, purges before their due date,
- * earlier purge dates, and the end of a customer. In production everything else, too; the review before every purge only where it is configured, or listed, and retrievals
+ * earlier purge dates, the end of a customer, and the old copies of archives that were moved. In production everything else, too; the review before every purge only where it is configured, or listed, and retrievals
  * where they are listed.
  */
 import type { Json } from '../canonical-json.ts';
@@ -22,7 +22,7 @@ import type { Context } from './context.ts';
 
 /** Only where moraine.yaml lists them: what they stand before destroys nothing by surprise, or nothing at all. */
 const ONLY_LISTED: readonly ApprovalKind[] = ['purge', 'retrieve'];
-const ALWAYS: readonly ApprovalKind[] = ['exception', 'early-purge', 'reschedule', 'offboard'];
+const ALWAYS: readonly ApprovalKind[] = ['exception', 'early-purge', 'reschedule', 'offboard', 'migrate'];
 
 export interface ApprovalRequest {
   readonly kind: ApprovalKind;

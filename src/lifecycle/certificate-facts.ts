@@ -18,6 +18,7 @@ import {
 } from '../ledger/archive-document.ts';
 import type { Decided, Span } from '../ledger/decided.ts';
 import type { DisposalDocument } from '../ledger/disposals.ts';
+import { type MigrationDocument, migrationsOf } from '../ledger/migrations.ts';
 import { purgeOf } from '../ledger/purging.ts';
 import type { Store } from '../ledger/store.ts';
 import type { Context } from './context.ts';
@@ -57,7 +58,10 @@ export async function factsOfPurge(context: Context, archive: ArchiveDocument, i
     approvals: await approvalFacts(context.store, granted, archive._id),
     merkleRoot: stored.merkleRoot,
     manifestSha256: stored.manifestSha256,
-    copies: [copyOf(archive, stored, { ...purge, acceptedAt }, inventoryDate)],
+    copies: [
+      copyOf(archive, stored, { ...purge, acceptedAt }, inventoryDate),
+      ...(await migrationsOf(context.store, archive._id)).flatMap(oldCopyOf),
+    ],
     key: { attempt: archive.attempt, destroyedAt: keyDestroyedAt.toISOString() },
     finalOn: finalOn(keyDestroyedAt, context.keys.backupMaxAge),
   };
@@ -116,6 +120,43 @@ export async function approvalFacts(
       requestedAt: requestedAt.toISOString(),
       granted: grants.map(({ by, at }) => ({ by, at: at.toISOString() })),
     }));
+}
+
+/** A copy that the archive left behind when it was moved. One that was never deleted keeps the archive from being certified. */
+function oldCopyOf({
+  state,
+  from,
+  fromArchiveId,
+  fromAt,
+  bytes,
+  treeHash,
+  deletion,
+}: MigrationDocument): readonly Json[] {
+  // Nothing was sent anywhere, and nothing ever will be: the archive is purged.
+  if (state === 'wanted' || state === 'retrieving' || state === 'ended') return [];
+  if (state !== 'gone' || deletion === null)
+    throw new MoraineError('INTERNAL', `An old copy in vault ${from.name} is not known to be gone.`);
+  const { backend, account, region, name, prefix } = from;
+  return [
+    {
+      backend,
+      account,
+      region,
+      vault: name,
+      ...(prefix === '' ? {} : { prefix }),
+      vaultArchiveId: fromArchiveId,
+      bytes,
+      treeHash,
+      storedAt: fromAt.toISOString(),
+      deleted: {
+        requestedAt: deletion.askedAt?.toISOString() ?? null,
+        acceptedAt: deletion.acceptedAt?.toISOString() ?? null,
+        requestId: deletion.requestId,
+        approval: deletion.approval,
+        confirmedByInventoryOf: deletion.goneAt?.toISOString() ?? null,
+      },
+    },
+  ];
 }
 
 function copyOf(

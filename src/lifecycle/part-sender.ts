@@ -17,8 +17,8 @@ export class PartSender {
   readonly #location: VaultLocation;
   readonly #intent: UploadIntent;
   readonly #lease: ArchiveLease;
-  readonly #store: Store;
   readonly #partBytes: number;
+  readonly #remember: (upload: UploadHandle) => Promise<void>;
   /** Grows up to a part: most files of small customers end long before. */
   #part: Buffer;
   /** The part that was sent last. It is filled again only after the next full part waited for it to arrive. */
@@ -31,14 +31,20 @@ export class PartSender {
   constructor(
     ports: { readonly vault: VaultPort; readonly store: Store },
     lease: ArchiveLease,
-    to: { readonly location: VaultLocation; readonly intent: UploadIntent; readonly partBytes: number },
+    to: {
+      readonly location: VaultLocation;
+      readonly intent: UploadIntent;
+      readonly partBytes: number;
+      /** Writes down that the upload is open, before its first part goes out. Absent: with the attempt. */
+      readonly remember?: (upload: UploadHandle) => Promise<void>;
+    },
   ) {
     this.#vault = ports.vault;
-    this.#store = ports.store;
     this.#lease = lease;
     this.#location = to.location;
     this.#intent = to.intent;
     this.#partBytes = to.partBytes;
+    this.#remember = to.remember ?? ((upload) => rememberUpload(ports.store, to.intent.attempt, upload));
     this.#part = Buffer.allocUnsafe(Math.min(to.partBytes, FIRST_BUFFER_BYTES));
   }
 
@@ -117,7 +123,7 @@ export class PartSender {
 
   async #begin(): Promise<UploadHandle> {
     const upload = await this.#vault.beginUpload(this.#location, this.#intent, this.#partBytes);
-    await rememberUpload(this.#store, this.#intent.attempt, upload);
+    await this.#remember(upload);
     return upload;
   }
 }

@@ -5,7 +5,7 @@
  *  0. Look at the review, where one is required: not granted, it stays (purge-review.ts).
  *  1. Claim: due by the date that the claim names, announced, no hold found, no retrieval open.
  *  2. Say in the ledger that the vault is about to be asked (from here on a hold comes too late, and says so).
- *  3. The vault deletes. A vault lock or Object Lock vetoes it here, while the key still exists: the archive goes back.
+ *  3. The vault deletes; where the archive was moved, the vault that still has its old copy deletes that one first. A vault lock or Object Lock vetoes it here, while the key still exists: the archive goes back.
  *  4. The key is destroyed. Only after the vault accepted: a key that went first would leave bytes that nobody can open
  *     behind a veto.
  *  5. `purged`; what named its records in the ledger goes. A later inventory confirms it (see settle-vault.ts).
@@ -21,6 +21,7 @@ import { withdraw } from '../ledger/in-flight.ts';
 import { claimPurge, markAccepted, markAsked, purgeOf, takeBackAsking } from '../ledger/purging.ts';
 import { removeRecordTraces } from '../ledger/record-traces.ts';
 import { assertNotStopped, type Context, dueNow, vaultOf } from './context.ts';
+import { deleteCopiesForPurge } from './migrate-delete.ts';
 import { ensureSafeToDestroy } from './preflight.ts';
 import { waitsForReview } from './purge-review.ts';
 import { refreshRetrievals } from './retrieve.ts';
@@ -126,6 +127,7 @@ async function askVault(
   try {
     const holds = await markAsked(context, lease, result.looked);
     if (holds.length > 0) return { done: false, why: 'held', text: `held by ${holds.join(', ')}` };
+    await deleteCopiesForPurge(context, lease, result.announcement);
     await lease.keep();
     const { at, requestId } = await vaultOf(context, archive.vault.key).deleteArchive(archive.vault, result.claim);
     await markAccepted(lease, at, requestId);

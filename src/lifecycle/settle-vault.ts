@@ -19,6 +19,7 @@ import { certifyPurge } from './certificate.ts';
 import { LeftThere, markAttemptsCleanedUp } from './clean-up-attempts.ts';
 import { assertNotStopped, type Context, locationKey, vaultOf } from './context.ts';
 import { joinInventory } from './join-inventory.ts';
+import { noteListedCopy, settleOldCopies, waitsForOldCopies } from './migrate-settle.ts';
 import { closeSpentFindings, noteVaultFinding } from './note-finding.ts';
 import { ensureSafeToDestroy } from './preflight.ts';
 import { outlives } from './quiet-vault.ts';
@@ -45,6 +46,7 @@ export async function settleVault(
     now ??= await context.store.serverTime();
     findings.compared += 1;
     if (archive === null) {
+      if (await noteListedCopy(context, location, entry, inventoryDate)) continue;
       await noteUnknown(context, location, entry, findings, left);
       continue;
     }
@@ -56,6 +58,8 @@ export async function settleVault(
   now ??= await context.store.serverTime();
   await markAttemptsCleanedUp(context, location, { inventoryDate, now }, left);
   await closeSpentFindings(context, location, begunAt);
+  const oldCopies = await settleOldCopies(context, location, inventoryDate);
+  if (oldCopies.waits) isSettled = false;
   const isEnough = isSettled && (await isNothingWaiting(context, location));
   await takeInventory(context.store, location, { jobId, inventoryDate, isEnough });
   return findings;
@@ -139,6 +143,8 @@ async function settleKnown(
         name(findings, after.state === 'verified' ? 'verified' : 'quarantined', archive._id);
         if (after.quarantineReason === 'ARCHIVE_NOT_IN_INVENTORY') await note(notAsStored);
       } else if (act === 'confirm') {
+        // Proven for every copy, or for none.
+        if (await waitsForOldCopies(context, lease.document._id)) return;
         await confirm(context, lease, inventoryDate);
         name(findings, 'confirmed', archive._id);
       } else if (act === 'gone' || act === 'not-deleted') {
