@@ -50,6 +50,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./check.ts')).checkCommand(),
   },
   {
+    name: 'iam',
+    summary: 'least-privilege policies of AWS for the roles of this installation',
+    group: START,
+    load: async () => (await import('./iam.ts')).iamCommand(),
+  },
+  {
     name: 'plan',
     summary: 'what is due, per owner and customer, and why the rest is not; changes nothing',
     group: ACT,
@@ -110,10 +116,28 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./pause.ts')).resumeCommand(),
   },
   {
+    name: 'migrate',
+    summary: 'move archives to another vault; delete the old copies by approval',
+    group: ACT,
+    load: async () => (await import('./migrate.ts')).migrateCommand(),
+  },
+  {
     name: 'reconcile',
     summary: 'the ledger against the vaults and the source, both ways',
     group: ACT,
     load: async () => (await import('./reconcile.ts')).reconcileCommand(),
+  },
+  {
+    name: 'stray',
+    summary: 'archives that the ledger does not know: list, adopt, dispose',
+    group: ACT,
+    load: async () => (await import('./stray.ts')).strayCommand(),
+  },
+  {
+    name: 'rebuild',
+    summary: 'a lost ledger, anew from the vaults',
+    group: ACT,
+    load: async () => (await import('./rebuild.ts')).rebuildCommand(),
   },
   {
     name: 'notify',

@@ -67,8 +67,10 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'src/source/port.ts',
     'src/source/bson-order.ts',
     'src/vault/port.ts',
+    'src/vault/heads-port.ts',
     'src/vault/retrieval-files.ts',
     'src/keys/port.ts',
+    'src/keys/public-keys.ts',
     ...NOTIFY_WORDS,
   ],
 };
@@ -76,11 +78,13 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 const ADAPTERS = [
   /^src\/(source|ledger|vault)\/(mongo|memory|glacier|s3)\b[\w-]*\.ts$/,
   /^src\/source\/(raw-command|guarded-delete)\.ts$/,
-  /^src\/vault\/(create-vault|aws-client|retrieval-folder)\.ts$/,
+  /^src\/vault\/(create-vault|aws-client|heads-s3|heads-memory|retrieval-folder)\.ts$/,
   /^src\/keys\/(keys|key-store|kms-wrapping|memory-kms)\.ts$/,
   /^src\/notify\/(smtp|ses|sns|webhook|memory-way|create-ways)\.ts$/,
 ];
-const isAdapter = (file: string) => ADAPTERS.some((pattern) => pattern.test(file));
+/** Tables beside a backend: data, not the adapter. */
+const TABLES = /-actions\.ts$/;
+const isAdapter = (file: string) => ADAPTERS.some((pattern) => pattern.test(file)) && !TABLES.test(file);
 
 /** Only these can open an archive. */
 const IDENTITY_FILES = ['src/keys/administrator.ts', 'src/keys/identity-file.ts', 'src/keys/kms-opening.ts'];
