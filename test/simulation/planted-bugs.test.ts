@@ -24,7 +24,7 @@ afterAll(() => rmSync(cache, { recursive: true, force: true }));
 
 /** A process of its own: a bug is planted while its modules load. */
 async function hunt(...args: readonly string[]): Promise<Hunt> {
-  const { stdout } = await execute(process.execPath, ['--single-threaded-gc', '--import', PRELOAD, HUNT, ...args], {
+  const { stdout } = await execute(process.execPath, ['--import', PRELOAD, HUNT, ...args], {
     timeout: TIMEOUT_MS,
     env: { ...process.env, NODE_COMPILE_CACHE: cache },
   });

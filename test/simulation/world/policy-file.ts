@@ -98,7 +98,16 @@ export async function publish(
 }
 
 export function policyOf(facts: PolicyFacts, version: boolean): Policy {
-  const { loaded, problems } = loadPolicy('policy.yaml', policyYaml(facts, version));
+  const text = policyYaml(facts, version);
+  const before = read.get(text);
+  if (before !== undefined) return before;
+  const { loaded, problems } = loadPolicy('policy.yaml', text);
   if (loaded === null) throw new Error(JSON.stringify(problems));
+  if (read.size >= MOST_READ) read.clear();
+  read.set(text, loaded.policy);
   return loaded.policy;
 }
+
+/** The same file says the same: people publish it again and again. */
+const read = new Map<string, Policy>();
+const MOST_READ = 1_000;
