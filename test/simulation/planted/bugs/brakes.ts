@@ -413,8 +413,8 @@ export const BRAKE_BUGS: readonly PlantedBug[] = [
     patches: [
       {
         file: 'src/ledger/holds-covering.ts',
-        find: `if (!namesParty(hold, scope) || scope.leftOut?.includes(hold._id)) continue;`,
-        replace: `if (!namesParty(hold, scope) || scope.leftOut !== undefined) continue;`,
+        find: 'if (scope.leftOut?.includes(hold._id)) continue;',
+        replace: 'if (scope.leftOut !== undefined) continue;',
       },
     ],
     caughtBy: ['held-record-deleted'],

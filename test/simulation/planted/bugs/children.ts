@@ -233,8 +233,8 @@ export const CHILD_BUGS: readonly PlantedBug[] = [
     patches: [
       {
         file: 'src/lifecycle/clear-children.ts',
-        find: 'await context.source.deleteGuarded(childDataset(child), batch, warrant);\n      seen += batch.length;',
-        replace: 'if (warrant === null) seen += batch.length;',
+        find: 'await context.source.deleteGuarded(childDataset(child), going, warrant);\n      seen += going.length;',
+        replace: 'if (warrant === null) seen += going.length;',
       },
     ],
     caughtBy: ['orphan-left', 'attachment-out-of-order'],

@@ -67,8 +67,8 @@ export const COPY_BUGS: readonly PlantedBug[] = [
       },
       {
         file: 'src/keys/keys.ts',
-        find: 'wrapped, recipients });',
-        replace: 'wrapped, recipients })).catch(ignore);',
+        find: 'wrapped, kms, recipients });',
+        replace: 'wrapped, kms, recipients })).catch(ignore);',
       },
       { file: 'src/lifecycle/verify.ts', find: 'await context.keys.readBack(attempt);', replace: '' },
     ],
@@ -230,6 +230,11 @@ export const COPY_BUGS: readonly PlantedBug[] = [
         file: 'src/lifecycle/run-policy.ts',
         find: 'if (approvals === null) return reports;',
         replace: '',
+      },
+      {
+        file: 'src/lifecycle/run-policy.ts',
+        find: 'const order: DisposalOrder = { kind, owner, customer, branch, records, saidBy, approvals };',
+        replace: 'const order = { kind, owner, customer, branch, records, saidBy, approvals: approvals ?? [] };',
       },
     ],
     caughtBy: ['deleted-before-verified'],

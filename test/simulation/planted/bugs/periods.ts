@@ -119,8 +119,8 @@ export const PERIOD_BUGS: readonly PlantedBug[] = [
     patches: [
       {
         file: 'src/ledger/purging.ts',
-        find: 'if (open === undefined || hasBegun(lease.document)) return null;',
-        replace: 'if (open === undefined || lease.epoch >= 0) return null;',
+        find: 'if ((open === undefined && !isRead) || hasBegun(lease.document)) return null;',
+        replace: 'if ((open === undefined && !isRead) || lease.epoch >= 0) return null;',
       },
     ],
     caughtBy: ['purged-under-retrieval'],

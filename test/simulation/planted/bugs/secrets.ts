@@ -17,8 +17,8 @@ export const SECRET_BUGS: readonly PlantedBug[] = [
     patches: [
       {
         file: 'src/keys/keys.ts',
-        find: 'wrapped, recipients });',
-        replace: `wrapped, recipients: [...recipients, Buffer.from(key.bytes()).toString('base64url')] });`,
+        find: 'wrapped, kms, recipients });',
+        replace: `wrapped, kms, recipients: [...recipients, Buffer.from(key.bytes()).toString('base64url')] });`,
       },
     ],
     caughtBy: ['archive-key-in-the-open'],
