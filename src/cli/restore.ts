@@ -12,7 +12,7 @@ import { pinnedPolicy } from '../lifecycle/published.ts';
 import { type RestoreReport, type RestoreTarget, restoreArchive } from '../lifecycle/restore.ts';
 import { CONFLICT_CHOICES, type ConflictChoice } from '../lifecycle/restore-conflicts.ts';
 import { endReadRetrievals } from '../lifecycle/restore-retrieval.ts';
-import { acting, EXIT, newCommand, type Session } from './command.ts';
+import { acting, EXIT, type ExitCode, newCommand, type Session } from './command.ts';
 import { IDENTITY_OPTION, PASSPHRASE_OPTION } from './identity.ts';
 import { KMS_OPTION, type OpenerOptions, readOpener } from './opener.ts';
 import { parseInstant } from './parse-instant.ts';
@@ -20,7 +20,9 @@ import { type RenameNamespace, renameNamespaces } from './rename-namespaces.ts';
 import { databaseTarget } from './restore-database.ts';
 import { assertNoProductionLedger, assertPlaceAllowed } from './restore-environment.ts';
 import { openRestoreFolder } from './restore-folder.ts';
+import { recordLines, restoreRecordFrom } from './restore-record.ts';
 import { reportLines } from './restore-text.ts';
+import { isRecord } from './selection-options.ts';
 import { day } from './words.ts';
 
 interface RestoreOptions extends OpenerOptions {
@@ -61,7 +63,7 @@ export function restoreCommand(): Command {
       ],
     ],
   })
-    .argument('<archives...>', 'ids of archives, restored in this order')
+    .argument('<archives...>', 'ids of archives, restored in this order; or database.collection and _id of one record')
     .option(...IDENTITY_OPTION)
     .option(...PASSPHRASE_OPTION)
     .option(...KMS_OPTION)
@@ -89,8 +91,13 @@ export function restoreCommand(): Command {
         const app = await session.openApp();
         const context = session.contextOf(app);
         const archives: ArchiveDocument[] = [];
-        for (const each of new Set(archiveIds)) archives.push(await getArchive(app.store, id.archive(each)));
         const exemptUntil = options.exemptUntil ?? new Date(dueNow(context).getTime() + EXEMPT_DAYS * DAY_MS);
+        const [namespace = '', record = ''] = archiveIds;
+        if (isRecord(archiveIds)) {
+          const work = { session, app, context, openerOf, options, rename, exemptUntil, archives };
+          return await oneRecord(work, namespace, record);
+        }
+        for (const each of new Set(archiveIds)) archives.push(await getArchive(app.store, id.archive(each)));
         const work = { session, app, context, openerOf, options, rename, exemptUntil, archives };
         const restored =
           options.out === undefined
@@ -151,11 +158,8 @@ async function intoFolder(work: RestoreWork, out: string): Promise<readonly Rest
 }
 
 async function intoDatabase(work: RestoreWork, url: string): Promise<readonly Restored[]> {
-  const { session, context, options, archives, exemptUntil, rename } = work;
-  assertPlaceAllowed(session.config, url);
-  const { source, attachments, productionLedgers, close } = await openSource(url, session.config);
-  session.atEnd(close);
-  if (session.config.environment === 'non-production') assertNoProductionLedger(await productionLedgers());
+  const { context, options, archives, exemptUntil, rename } = work;
+  const { source, attachments } = await openTarget(work, url);
   const choice = options.onConflict ?? 'keep';
   const versions = await versionFields(context, archives, choice);
   const restoreAll = async (isPreview: boolean) => {
@@ -176,6 +180,47 @@ async function intoDatabase(work: RestoreWork, url: string): Promise<readonly Re
     restored.map(({ retrieval }) => retrieval),
   );
   return restored;
+}
+
+/** One record, wherever it is. */
+async function oneRecord(work: RestoreWork, namespace: string, text: string): Promise<ExitCode> {
+  const { session, app, context, openerOf, options, rename, exemptUntil } = work;
+  const { out, into } = options;
+  const place = into === undefined ? null : await openTarget(work, into);
+  const factsOf = (of: Parameters<App['collectionFacts']>[0]) => app.collectionFacts(of);
+  const folder = place === null ? await openRestoreFolder(out ?? '', { rename, factsOf }) : null;
+  const choice = options.onConflict ?? 'keep';
+  const target = async (archive: ArchiveDocument, isPreview: boolean) => {
+    if (folder !== null) return await folder.target(archive);
+    if (place === null) throw new MoraineError('INTERNAL', 'A record is restored to nowhere.');
+    const version = (await versionFields(context, [archive], choice)).get(archive._id) ?? null;
+    return databaseTarget(context, place.source, archive, exemptUntil, { choice, rename, version, isPreview });
+  };
+  const kind = folder !== null ? 'files' : options.preview === true ? 'preview' : 'database';
+  try {
+    const parts = {
+      context,
+      openerOf,
+      kind,
+      target: (archive: ArchiveDocument) => target(archive, kind === 'preview'),
+    } as const;
+    const report = await restoreRecordFrom(parts, namespace, text);
+    await folder?.finish();
+    session.output.result({ ...report, exemptUntil: kind === 'database' ? exemptUntil : null }, () =>
+      recordLines(report, out ?? rename(id.namespace(namespace))),
+    );
+    return report.outcome === 'void' || report.outcome === 'not there' ? EXIT.failed : EXIT.done;
+  } catch (error) {
+    throw folder === null ? error : await discarded(error, () => folder.discard());
+  }
+}
+
+async function openTarget({ session }: RestoreWork, url: string) {
+  assertPlaceAllowed(session.config, url);
+  const opened = await openSource(url, session.config);
+  session.atEnd(opened.close);
+  if (session.config.environment === 'non-production') assertNoProductionLedger(await opened.productionLedgers());
+  return opened;
 }
 
 async function restoreOne(

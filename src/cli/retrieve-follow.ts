@@ -72,7 +72,7 @@ export function orderText({ order, counts, obstacle }: OrderOutcome): readonly s
     `${lost > 0 ? '✗' : '✓'} Order ${order._id} is ${order.state}: ${counted(order.archives, 'archive')}, ${size(order.bytes)}, ${order.tier}, about ${dollarsText(order.dollars)}: ${there}.`,
     ...(obstacle === null ? [] : [`  The vaults held it up: ${obstacle.message}`]),
     ...(requested + unasked > 0
-      ? [`  The daemon goes on with it; without one: \`moraine retrieve show ${order._id} --wait\`.`]
+      ? [`  The daemon goes on with it; without one: \`moraine retrieve follow ${order._id}\`.`]
       : []),
     ...(isReady ? ['  `moraine restore <archive> --identity FILE --out DIR` reads what is there.'] : []),
   ];

@@ -6,7 +6,7 @@ import { findRetrievals, getRetrieval, isLiveRetrieval, type RetrievalDocument }
 import type { Context } from '../lifecycle/context.ts';
 import { cancelOrder } from '../lifecycle/follow-order.ts';
 import { cancelRetrieval, refreshRetrievals } from '../lifecycle/retrieve.ts';
-import { acting, EXIT, newCommand } from './command.ts';
+import { acting, EXIT, newCommand, type Session } from './command.ts';
 import { table } from './output.ts';
 import {
   followHere,
@@ -47,36 +47,52 @@ export function listCommand(): Command {
 
 export function showCommand(): Command {
   return newCommand('show', {
-    description: [
-      'Show one order: who asked, why and for how much, and how each of its retrievals stands. With --wait it goes on with',
-      'it here, without a daemon, until all of it is there: also after a command that was cut.',
-    ].join('\n'),
-    examples: [
-      ['moraine retrieve show 20261122-5f6a7b8c9d', ''],
-      ['moraine retrieve show 20261122-5f6a7b8c9d --wait', 'go on with it'],
-    ],
+    description: 'Show one order: who asked, why and for how much, and how each of its retrievals stands.',
+    examples: [['moraine retrieve show 20261122-5f6a7b8c9d', '']],
   })
-    .summary('one order, and going on with it')
+    .summary('one order')
     .argument('<order>', 'its id, as `retrieve list` shows it')
-    .option('--wait', 'wait until it is ready, without a daemon')
     .action(
-      acting<{ readonly wait?: true }>(async (session, [order = ''], options) => {
+      acting(async (session, [order = '']) => {
         const app = await session.openApp();
         const context = session.contextOf(app);
-        await getOrder(app.store, order);
-        const outcome =
-          options.wait === true ? await followHere(session, context, order, true) : await outcomeOf(context, order);
-        const retrievals = await retrievalsOf(context, order);
-        const { by, reason, approval, owners } = outcome.order;
-        const asked = owners.map(({ owner, administrator }) => `${administrator} of ${owner}`).join(', ');
-        session.output.result({ ...orderDocument(outcome), retrievals: retrievals.map(retrievalDocument) }, () => [
-          ...orderText(outcome),
-          `  Asked ${instant(outcome.order.placedAt)} by ${by} as ${asked}${reason === null ? '' : `: ${reason}`}${approval === null ? '' : `; approved (${approval})`}.`,
-          ...(retrievals.length === 0 ? [] : [retrievalsTable(retrievals)]),
-        ]);
-        return options.wait === true ? orderExit(outcome) : EXIT.done;
+        await showOrder(session, context, await outcomeOf(context, order));
+        return EXIT.done;
       }),
     );
+}
+
+export function followCommand(): Command {
+  return newCommand('follow', {
+    description: [
+      'Go on with an order here, without a daemon, until all of it is there: also after a command that was cut. Only one',
+      'process follows an order at a time; another one looks on and takes over.',
+    ].join('\n'),
+    examples: [['moraine retrieve follow 20261122-5f6a7b8c9d', 'until all of it can be restored']],
+  })
+    .summary('go on with an order until it is there')
+    .argument('<order>', 'its id, as `retrieve list` shows it')
+    .action(
+      acting(async (session, [order = '']) => {
+        const app = await session.openApp();
+        const context = session.contextOf(app);
+        const outcome = await followHere(session, context, order, true);
+        await showOrder(session, context, outcome);
+        return orderExit(outcome);
+      }),
+    );
+}
+
+async function showOrder(session: Session, context: Context, outcome: OrderOutcome): Promise<void> {
+  const retrievals = await retrievalsOf(context, outcome.order._id);
+  const { by, reason, approval, owners, placedAt } = outcome.order;
+  const asked = owners.map(({ owner, administrator }) => `${administrator} of ${owner}`).join(', ');
+  const why = `${reason === null ? '' : `: ${reason}`}${approval === null ? '' : `; approved (${approval})`}`;
+  session.output.result({ ...orderDocument(outcome), retrievals: retrievals.map(retrievalDocument) }, () => [
+    ...orderText(outcome),
+    `  Asked ${instant(placedAt)} by ${by} as ${asked}${why}.`,
+    ...(retrievals.length === 0 ? [] : [retrievalsTable(retrievals)]),
+  ]);
 }
 
 export function cancelCommand(): Command {

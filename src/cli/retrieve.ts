@@ -13,7 +13,7 @@ import { acting, EXIT, newCommand, type Session } from './command.ts';
 import { confirm } from './confirm.ts';
 import { type IdentityOptions, PASSPHRASE_OPTION, readIdentity } from './identity.ts';
 import { followHere, orderDocument, orderExit, orderText, retrievalDocument } from './retrieve-follow.ts';
-import { cancelCommand, listCommand, showCommand } from './retrieve-orders.ts';
+import { cancelCommand, followCommand, listCommand, showCommand } from './retrieve-orders.ts';
 import {
   isNarrowed,
   parseDollars,
@@ -55,52 +55,57 @@ export function retrieveCommand(): Command {
       ['moraine retrieve list', 'what was asked for, and when it is there'],
     ],
   }).argument('[archive...]', 'ids of archives, or database.collection and _id of one record');
-  return withSelection(command)
-    .option('--file <list>', 'a file with ids of archives, one a line')
-    .addOption(
-      new Option('--tier <tier>', 'how fast (default: standard, or what --deadline and --max-cost choose)').choices(
-        TIERS,
-      ),
-    )
-    .option(
-      '--deadline <time>',
-      'the cheapest tier that has it there within this time, such as 90m, 6h or 2d',
-      parseHours,
-    )
-    .option('--max-cost <dollars>', 'refuse what would cost more by the list prices', parseDollars)
-    .option('--identity <file>', "an administrator's identity: shows that you may ask")
-    .option(...PASSPHRASE_OPTION)
-    .option('--reason <text>', 'why, for the audit chain and for who approves')
-    .option('--wait', 'wait until it is ready, without a daemon')
-    .addCommand(listCommand())
-    .addCommand(showCommand())
-    .addCommand(cancelCommand())
-    .action(
-      acting<RetrieveOptions>(async (session, args, options) => {
-        const asker = await askerOf(session, options);
-        const app = await session.openApp();
-        const context = session.contextOf(app);
-        const selection = await selectionOf(context, args, options);
-        if (!isNarrowed(selection)) throw new MoraineError('USAGE', 'Name archives, a record, or what selects them.');
-        const plan = await planOrder(context, selection, asker);
-        assertFound(plan);
-        if (plan.archives === 0) return await allOpen(session, context, plan);
-        const offer = chooseTier(plan.offers, wishOf(options));
-        sayPlan(session, plan, offer);
-        await confirm(session, `Retrieve ${counted(plan.archives, 'archive')}?`);
-        const terms = { offer, reason: options.reason ?? null, maxDollars: options.maxCost ?? null };
-        const order = await placeOrder(context, selection, plan, terms, asker);
-        const outcome = await followHere(session, context, order._id, options.wait === true);
-        const only = plan.archives === 1 ? await theOnly(context, order._id) : null;
-        const { open, unavailable, priceSource } = plan;
-        const estimate = { tier: offer.tier, dollars: offer.dollars, hours: offer.hours, priceSource };
-        session.output.result(
-          { ...(only ?? {}), order: orderDocument(outcome), asked: true, alreadyOpen: open, unavailable, estimate },
-          () => orderText(outcome),
-        );
-        return orderExit(outcome);
-      }),
-    );
+  return (
+    withSelection(command)
+      .option('--file <list>', 'a file with ids of archives, one a line')
+      .addOption(
+        new Option('--tier <tier>', 'how fast (default: standard, or what --deadline and --max-cost choose)').choices(
+          TIERS,
+        ),
+      )
+      .option(
+        '--deadline <time>',
+        'the cheapest tier that has it there within this time, such as 90m, 6h or 2d',
+        parseHours,
+      )
+      .option('--max-cost <dollars>', 'refuse what would cost more by the list prices', parseDollars)
+      .option('--identity <file>', "an administrator's identity: shows that you may ask")
+      .option(...PASSPHRASE_OPTION)
+      .option('--reason <text>', 'why, for the audit chain and for who approves')
+      .option('--wait', 'wait until it is ready, without a daemon')
+      // `show` has a --wait of its own: what stands behind the name of a subcommand is that one's.
+      .enablePositionalOptions()
+      .addCommand(listCommand())
+      .addCommand(showCommand())
+      .addCommand(followCommand())
+      .addCommand(cancelCommand())
+      .action(
+        acting<RetrieveOptions>(async (session, args, options) => {
+          const asker = await askerOf(session, options);
+          const app = await session.openApp();
+          const context = session.contextOf(app);
+          const selection = await selectionOf(context, args, options);
+          if (!isNarrowed(selection)) throw new MoraineError('USAGE', 'Name archives, a record, or what selects them.');
+          const plan = await planOrder(context, selection, asker);
+          assertFound(plan);
+          if (plan.archives === 0) return await allOpen(session, context, plan);
+          const offer = chooseTier(plan.offers, wishOf(options));
+          sayPlan(session, plan, offer);
+          await confirm(session, `Retrieve ${counted(plan.archives, 'archive')}?`);
+          const terms = { offer, reason: options.reason ?? null, maxDollars: options.maxCost ?? null };
+          const order = await placeOrder(context, selection, plan, terms, asker);
+          const outcome = await followHere(session, context, order._id, options.wait === true);
+          const only = plan.archives === 1 ? await theOnly(context, order._id) : null;
+          const { open, unavailable, priceSource } = plan;
+          const estimate = { tier: offer.tier, dollars: offer.dollars, hours: offer.hours, priceSource };
+          session.output.result(
+            { ...(only ?? {}), order: orderDocument(outcome), asked: true, alreadyOpen: open, unavailable, estimate },
+            () => orderText(outcome),
+          );
+          return orderExit(outcome);
+        }),
+      )
+  );
 }
 
 async function askerOf(session: Session, { identity, ...options }: Partial<IdentityOptions>): Promise<Asker> {

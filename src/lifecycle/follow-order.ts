@@ -58,6 +58,10 @@ export async function followOrder(context: Context, id: string): Promise<OrderPa
   try {
     const obstacle = await new Pass(context, lease).run();
     if (await isOrderLive(context.store, id)) return { order: lease.document, isElsewhere: false, obstacle };
+  } catch (error) {
+    // This process was asleep or slow: whoever took over goes on, and the next pass here looks again.
+    if (isMoraineError(error, 'LEASE_LOST')) return { order, isElsewhere: true, obstacle: null };
+    throw error;
   } finally {
     await lease.giveUp();
   }
