@@ -10,8 +10,10 @@ import { LEDGER_VERSION, readableCollection } from './versions.ts';
 const STOPPING = ['LEDGER_BEHIND_VAULT', 'LEDGER_REBUILT'] as const;
 /** What each asks for, as a command. */
 const WARNING = {
+  AUDIT_HEADS_LATE: 'moraine audit publish',
   DRILL_FAILED: 'moraine drill list',
   DRILL_OVERDUE: 'moraine drill --identity FILE',
+  VAULT_GUARD_LAGS: 'moraine reconcile',
   KMS_KEY_ENDANGERED: 'moraine check',
   PROOF_ENDS: 'moraine administrator prove --identity FILE',
 } as const;

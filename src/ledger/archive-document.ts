@@ -126,6 +126,14 @@ export interface HoldsLooked {
   readonly holds: readonly string[];
 }
 
+/** How far the vault's own lock and legal hold follow the ledger. */
+export interface ArchiveGuard {
+  /** `pending`: to be brought to the purge date. Absent: the vault locked nothing when it was verified. */
+  readonly lock?: 'pending' | 'done';
+  /** `asked`: a legal hold may be on it already. Absent: never. */
+  readonly hold?: 'asked' | 'on' | 'off';
+}
+
 export interface PurgeFacts {
   /** The due date that the claim read. */
   readonly claimedDueAt: Date;
@@ -191,6 +199,8 @@ export interface ArchiveDocument extends LedgerDocument {
   /** Roster pages were shrunk to exceptions and HMAC pages. */
   readonly rosterShrunk: boolean;
   readonly purge: PurgeFacts | null;
+  /** Absent: its vault keeps nothing by itself. */
+  readonly guard?: ArchiveGuard;
   readonly createdAt: Date;
   readonly changedAt: Date;
   /** Audit entries of moves that were made and may not be in the chain yet; whoever claims the archive next sees to it. */

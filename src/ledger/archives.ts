@@ -14,6 +14,7 @@ import { ARCHIVES, type ArchiveDocument, UNIT_ARCHIVE_VERSION } from './archive-
 import type { AuditEntryBody, AuditLog } from './audit.ts';
 import type { LedgerIndex } from './indexes.ts';
 import { claimLease, type HeldLease } from './leases.ts';
+import { longRead } from './long-read.ts';
 import { type ArchiveState, assertLegalMove, UNCLEARED_STATES } from './states.ts';
 import type { Filter, FindOptions, Store, StoreCollection } from './store.ts';
 import { assertReadable } from './versions.ts';
@@ -29,6 +30,8 @@ export const ARCHIVES_INDEXES: readonly LedgerIndex[] = [
   { collection: ARCHIVES, keys: { partition: 1, sequence: 1 }, unique: true },
   { collection: ARCHIVES, keys: { 'unaudited.key': 1 } },
   { collection: ARCHIVES, keys: { addendumTo: 1 } },
+  { collection: ARCHIVES, keys: { 'guard.hold': 1 } },
+  { collection: ARCHIVES, keys: { 'guard.lock': 1 } },
 ];
 
 export function archives(store: Store): StoreCollection<ArchiveDocument> {
@@ -52,28 +55,30 @@ export function findArchives(store: Store, filter: Filter, options?: FindOptions
 const IN_VAULT: ReadonlySet<string> = new Set([
   ...['stored', 'verified', 'cleared', 'purging', 'purged', 'quarantined', 'confirmed'],
 ]);
-/** Archives read at once: a cursor would end while what it gave is worked on. */
-const PAGE = 1_000;
-
-/** What the ledger has in a vault, by the bytes of the vault's ids; of two under one id, at the edge of a page, one. */
+/** What the ledger has in a vault, by the bytes of the vault's ids. */
 export async function* archivesInVault(
   store: Store,
+  clock: Clock,
   { name, prefix }: { readonly name: string; readonly prefix: string },
 ): AsyncIterable<ArchiveDocument> {
-  for (let after = ''; ; ) {
-    const page: ArchiveDocument[] = [];
+  const open = (after: string) => {
     const filter = { 'vault.name': name, 'vault.prefix': prefix, 'stored.vaultArchiveId': { $gt: after } };
-    const options = { sort: { 'stored.vaultArchiveId': 1 }, limit: PAGE } as const;
-    for await (const archive of findArchives(store, filter, options)) page.push(archive);
-    for (const archive of page) {
-      after = archive.stored?.vaultArchiveId ?? after;
-      if (IN_VAULT.has(archive.state)) yield archive;
-    }
-    if (page.length < PAGE) return;
-  }
+    return findArchives(store, filter, { sort: { 'stored.vaultArchiveId': 1 } });
+  };
+  for await (const archive of longRead(clock, open, ({ stored }) => stored?.vaultArchiveId ?? ''))
+    if (IN_VAULT.has(archive.state)) yield archive;
 }
 
-/** Archives by their ids, a page at a time: for work that takes longer than a cursor lives. */
+/** Archives in the order of their ids, for work that takes longer than a cursor lives. */
+export function archivesById(store: Store, clock: Clock, filter: Filter): AsyncIterable<ArchiveDocument> {
+  const open = (after: string) => findArchives(store, { ...filter, _id: { $gt: after } }, { sort: { _id: 1 } });
+  return longRead(clock, open, ({ _id }) => _id);
+}
+
+/** Archives read at once by {@link pagedArchives}. */
+const PAGE = 1_000;
+
+/** As {@link archivesById}, in pages: for a filter that leaves few. */
 export async function* pagedArchives(store: Store, filter: Filter): AsyncIterable<ArchiveDocument> {
   for (let after = ''; ; ) {
     const page: ArchiveDocument[] = [];

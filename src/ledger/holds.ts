@@ -56,6 +56,8 @@ export interface HoldDocument extends LedgerDocument, HoldExtent {
   readonly releaseReason: string | null;
   /** Only in `released`: until then it still holds. The database server's time. */
   readonly heldUntil: Date | null;
+  /** Vaults with legal holds of their own have it on all that it covered when it was placed. Absent: not yet, or there are none. */
+  readonly mirrored?: boolean;
 }
 
 /** One owner's and customer's records in one dataset. */

@@ -18,6 +18,7 @@ import { amendArchive, claimArchive, findArchives, getArchive, settleAudit } fro
 import type { AuditEntryBody } from '../ledger/audit.ts';
 import { type ApprovalRequest, requireApproval } from './approval.ts';
 import { assertNotStopped, type Context, dueNow } from './context.ts';
+import { assertMayGoEarlier, bringLock, isLocked } from './guard-archives.ts';
 import { type PurgeReport, purgeArchives } from './purge.ts';
 import { reviewEntry } from './purge-review.ts';
 
@@ -40,6 +41,7 @@ export async function earlyPurgeRequest(
       ids: { archive: unfit._id },
     });
   }
+  for (const archive of archives) if (archive.state === 'cleared') assertMayGoEarlier(context, archive);
   const [first] = archives;
   if (first === undefined) throw new MoraineError('USAGE', 'No archive is named.');
   const { _id, policy, owner, customer } = first;
@@ -109,6 +111,11 @@ export async function reschedule(
     if (state !== 'cleared' || dueAt === null || early?.approval === approval) return;
     const now = dueNow(context);
     const from = early?.from ?? dueAt;
+    if (dueAt > now) {
+      assertMayGoEarlier(context, lease.document);
+      // The vault first: an archive that it does not let go is not due.
+      if (isLocked(context, lease.document)) await bringLock(context, lease, { mayShorten: true, until: now });
+    }
     await amendArchive(lease, {
       dueAt: new Date(Math.min(dueAt.getTime(), now.getTime())),
       early: { approval, from, by, reason, at: context.clock.now() },

@@ -9,6 +9,7 @@
  *  4. What it came too late for is named: archives whose destruction was asked for. Whoever asks after this reading has
  *     seen the hold and steps back (src/ledger/purging.ts).
  *  5. The outcome goes into the audit chain, then `active`.
+ *  6. Vaults that know legal holds are told of it (guard-archives.ts); it is in force without them.
  * A crash in between leaves a hold that stops acts and that nobody called active; placing the same again, or listing,
  * takes it on.
  */
@@ -25,6 +26,7 @@ import { assertReadable, LEDGER_VERSION } from '../ledger/versions.ts';
 import { isNothingAnnounced, waitForAnnounced } from './announced.ts';
 import { type ApprovalRequest, isApprovalRequired, requireApproval } from './approval.ts';
 import type { Context } from './context.ts';
+import { mirrorPlacedHold } from './guard-archives.ts';
 import { policiesToRun } from './published.ts';
 import { keyCode } from './record-holds.ts';
 
@@ -174,13 +176,23 @@ function subjectOf({ _id, owner, customer, namespace, collection }: HoldDocument
 export async function settlePlacing(context: Context, hold: HoldDocument): Promise<HoldDocument> {
   if (hold.state !== 'placing') return hold;
   if (!(await waitForAnnounced(context, (entry) => namesParty(hold, entry)))) throw notInForce(hold);
-  return await activate(context, hold);
+  return await activateAndMirror(context, hold);
 }
 
 /** As {@link settlePlacing}, and leaves it as it is where that takes waiting. */
 export async function settleIfFree(context: Context, hold: HoldDocument): Promise<HoldDocument> {
   if (hold.state !== 'placing') return hold;
-  return (await isNothingAnnounced(context, (entry) => namesParty(hold, entry))) ? await activate(context, hold) : hold;
+  return (await isNothingAnnounced(context, (entry) => namesParty(hold, entry)))
+    ? await activateAndMirror(context, hold)
+    : hold;
+}
+
+/** It is in force whatever the vaults say: one that could not be told is an alarm, and told again by `reconcile`. */
+async function activateAndMirror(context: Context, hold: HoldDocument): Promise<HoldDocument> {
+  const active = await activate(context, hold);
+  const left = await mirrorPlacedHold(context, active);
+  if (left > 0) context.log.warn({ hold: hold._id, left }, 'Some archives do not have it in their vault yet.');
+  return active;
 }
 
 async function activate(context: Context, hold: HoldDocument): Promise<HoldDocument> {

@@ -67,7 +67,7 @@ async function* iterate(entries: readonly InventoryEntry[]): AsyncGenerator<Inve
 
 /** Vaults of one name may be in two accounts or regions. */
 async function* archivesOf(context: Context, location: VaultLocation): AsyncGenerator<ArchiveDocument> {
-  for await (const archive of archivesInVault(context.store, location))
+  for await (const archive of archivesInVault(context.store, context.clock, location))
     if (locationKey(archive.vault) === locationKey(location)) yield archive;
 }
 

@@ -21,6 +21,7 @@ import { withdraw } from '../ledger/in-flight.ts';
 import { claimPurge, markAccepted, markAsked, purgeOf, takeBackAsking } from '../ledger/purging.ts';
 import { removeRecordTraces } from '../ledger/record-traces.ts';
 import { assertNotStopped, type Context, dueNow, vaultOf } from './context.ts';
+import { takeHoldOff } from './guard-archives.ts';
 import { deleteCopiesForPurge } from './migrate-delete.ts';
 import { ensureSafeToDestroy } from './preflight.ts';
 import { waitsForReview } from './purge-review.ts';
@@ -127,6 +128,7 @@ async function askVault(
   try {
     const holds = await markAsked(context, lease, result.looked);
     if (holds.length > 0) return { done: false, why: 'held', text: `held by ${holds.join(', ')}` };
+    await takeHoldOff(context, lease);
     await deleteCopiesForPurge(context, lease, result.announcement);
     await lease.keep();
     const { at, requestId } = await vaultOf(context, archive.vault.key).deleteArchive(archive.vault, result.claim);

@@ -6,11 +6,11 @@
 import { isMoraineError } from '../errors.ts';
 import { raiseAlarm } from '../ledger/alarms.ts';
 import type { ArchiveDocument } from '../ledger/archive-document.ts';
-import { findArchives, pagedArchives, settleUnaudited } from '../ledger/archives.ts';
+import { archivesById, findArchives, settleUnaudited } from '../ledger/archives.ts';
 import { attempts, attemptsToCleanUp, proveAbandoned } from '../ledger/attempts.ts';
 import { auditHead } from '../ledger/audit.ts';
 import { removeEndedAnnouncements } from '../ledger/in-flight.ts';
-import { needInventory, pagedVaults } from '../ledger/inventories.ts';
+import { getInventory, needInventory, pagedVaults } from '../ledger/inventories.ts';
 import { removeLeftSpools } from '../ledger/inventory-spool.ts';
 import { segmentsOf } from '../ledger/record-index.ts';
 import { removeSpentMarks } from '../ledger/record-marks.ts';
@@ -20,6 +20,7 @@ import type { VaultLocation } from '../vault/port.ts';
 import { carryOn } from './carry-on.ts';
 import { assertNotStopped, type Context, dueNow, locationKey, vaultOf } from './context.ts';
 import { followInventory } from './follow-inventory.ts';
+import { bringGuards } from './guard-archives.ts';
 import { closeReappeared, noteReappeared } from './note-finding.ts';
 import { pinnedPolicy } from './published.ts';
 import { marksOf } from './read-marks.ts';
@@ -63,6 +64,7 @@ export async function reconcile(context: Context, options: ReconcileOptions): Pr
     }
   }
   await clearVerified(context, report);
+  await bringGuards(context);
   await settleUnaudited(context.store, context.audit);
   await refreshRetrievals(context);
   await removeEndedAnnouncements(context.store);
@@ -96,7 +98,10 @@ async function lookAt(context: Context, location: VaultLocation, report: Report)
 
 /** What waited for an inventory goes on. One that fails, or that another worker is busy with, is carried on by the next run. */
 async function clearVerified(context: Context, report: Report): Promise<void> {
-  for await (const archive of pagedArchives(context.store, { state: 'verified', verifyLevel: 'inventory' })) {
+  for await (const archive of archivesById(context.store, context.clock, {
+    state: 'verified',
+    verifyLevel: 'inventory',
+  })) {
     const { _id, policyVersion } = archive;
     assertNotStopped(context);
     try {
@@ -139,6 +144,21 @@ async function needInventories(context: Context, options: ReconcileOptions): Pro
   for await (const { location, endedAt } of attemptsToCleanUp(context.store, context.clock))
     if (endedAt !== null) await need(location, endedAt);
   for (const key of [...hand.keys()]) await write(key);
+  if (options.all) await needUnknown(context);
+}
+
+/** Vaults of this installation of which the ledger knows nothing: one that was restored from a backup has lost them. */
+async function needUnknown({ store, vaults, installation, log }: Context): Promise<void> {
+  for (const [key, vault] of vaults) {
+    try {
+      for await (const { installation: of, location } of vault.foundVaults()) {
+        if (of !== installation.id || location === null) continue;
+        if ((await getInventory(store, location)) === null) await needInventory(store, location, new Date(0));
+      }
+    } catch (error) {
+      log.warn({ vault: key }, `Its vaults could not be listed; those of the ledger are looked at: ${String(error)}`);
+    }
+  }
 }
 
 /** Those that need an inventory now, and what an earlier look asked for: that is followed to its end, whatever this one asks for. */
@@ -183,7 +203,7 @@ async function watchForRestoredLedger(context: Context, newestAt: Date | null): 
 
 /** Looks in the source, by index, in the range of each cleared archive, for records that it holds as deleted. Restored ones are known and left out. */
 async function findReappeared(context: Context, report: Report): Promise<void> {
-  for await (const archive of pagedArchives(context.store, { state: 'cleared', rosterShrunk: true })) {
+  for await (const archive of archivesById(context.store, context.clock, { state: 'cleared', rosterShrunk: true })) {
     assertNotStopped(context);
     const records = await countReappeared(context, archive);
     const { _id, namespace, policy, vault: location, stored } = archive;

@@ -2,9 +2,10 @@
  * Another purge date for archives that exist. A change of the policy never moves it: archives keep what they were planned
  * under, so this is the one way, recorded in the archive itself.
  *
- * - Later takes effect at once: it keeps more.
+ * - Later takes effect at once: it keeps more. A vault that locks archives is told after the ledger.
  * - Earlier always takes an approval, of exactly these archives with the date that each has and the date that each gets.
- *   Where an archive is no longer as it was shown, it is another set, and another approval.
+ *   Where an archive is no longer as it was shown, it is another set, and another approval. A vault that locks archives is
+ *   told before the ledger; one that locks for good (compliance) refuses before anybody is asked.
  *
  * Each archive is changed under its lease, by the date that was read before: a purge claims by the same date, so one of the
  * two sees the other. What is being purged already is refused; no copy comes back by a date.
@@ -17,6 +18,7 @@ import type { AuditEntryBody } from '../ledger/audit.ts';
 import { addPeriod, periodOf } from '../policy/period.ts';
 import { type ApprovalRequest, requireApproval } from './approval.ts';
 import { assertNotStopped, type Context } from './context.ts';
+import { assertMayGoEarlier, bringLaterLock, bringLock, isLocked } from './guard-archives.ts';
 import { pinnedPolicy } from './published.ts';
 
 export interface RescheduleAsk {
@@ -80,6 +82,7 @@ export async function planReschedule(context: Context, ask: RescheduleAsk): Prom
     }
     const { _id, owner, customer, dueAt, stored } = archive;
     const to = await newDate(context, archive, ask);
+    if (to < dueAt) assertMayGoEarlier(context, archive);
     steps.push({ archive: _id, owner, customer, records: stored.records, bytes: stored.bytes, from: dueAt, to });
   }
   return {
@@ -219,7 +222,19 @@ async function moveDate(
     if (state === 'purging') return 'it is being purged: too late';
     if (dueAt?.getTime() === step.to.getTime()) return null;
     if (dueAt?.getTime() !== step.from.getTime()) return `it is due on ${dueAt?.toISOString() ?? 'no date'} by now`;
-    await amendArchive(lease, { dueAt: step.to, rescheduled: [...rescheduled, { ...change, at: clock.now() }] });
+    const told = isLocked(context, lease.document)
+      ? { guard: { ...lease.document.guard, lock: 'pending' as const } }
+      : {};
+    const isEarlier = step.to < dueAt;
+    if (isEarlier) {
+      // The vault first: a date that it refuses is none of the ledger's.
+      assertMayGoEarlier(context, lease.document);
+      await amendArchive(lease, told);
+      await bringLock(context, lease, { mayShorten: true, until: step.to });
+    }
+    const set = { dueAt: step.to, rescheduled: [...rescheduled, { ...change, at: clock.now() }] };
+    await amendArchive(lease, isEarlier ? set : { ...set, ...told });
+    if (!isEarlier) await bringLaterLock(context, lease);
     await settleAudit(audit, lease, [entry('outcome')]);
     return null;
   } finally {

@@ -9,6 +9,7 @@ import { needInventory } from '../ledger/inventories.ts';
 import { quarantineArchiveEntry } from '../ledger/quarantine.ts';
 import type { InventoryEntry } from '../vault/port.ts';
 import type { Context } from './context.ts';
+import { guardArchive } from './guard-archives.ts';
 
 /** `checksum`: the vault acknowledged our tree hash and each segment was opened again before it was sent. Returns the archive, still `stored` where an inventory must be waited for. */
 export async function verifyByChecksum(context: Context, lease: ArchiveLease): Promise<ArchiveDocument> {
@@ -80,6 +81,7 @@ async function markVerified(
     }
     throw error;
   }
+  await guardArchive(context, lease);
   const verified = await moveArchive(context.audit, context.clock, lease, {
     to: 'verified',
     auditLater: true,

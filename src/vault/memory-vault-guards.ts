@@ -30,11 +30,12 @@ export function lockArchive(
   find: () => MemoryArchive,
   { until, now, mayShorten }: { readonly until: Date; readonly now: Date; readonly mayShorten: boolean },
 ): void {
-  if (lock === null || until <= now) return;
+  const isShortening = mayShorten && lock === 'governance';
+  if (lock === null || (until <= now && !isShortening)) return;
   const archive = find();
   const end = startOfSecond(until);
   const isEarlier = archive.lockedUntil !== null && archive.lockedUntil > end;
-  if (isEarlier && !(mayShorten && lock === 'governance'))
+  if (isEarlier && !isShortening)
     throw new MoraineError('VAULT_VETO', `Its lock until ${archive.lockedUntil?.toISOString()} does not end earlier.`);
   archive.lockedUntil = end;
 }

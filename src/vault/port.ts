@@ -215,8 +215,9 @@ export interface VaultPort {
   readRetrieval(location: VaultLocation, jobId: string, range: ByteRange): Promise<Uint8Array>;
   /**
    * Locks an archive until an instant, in whole seconds and never longer. Idempotent; does nothing where {@link guards}
-   * has no lock, and for an instant that has passed. `mayShorten`: also to an earlier one than before, in governance mode
-   * by a role that may; else, and in compliance mode always, that is VAULT_VETO.
+   * has no lock, and for an instant that has passed. `mayShorten`: also to an earlier one than before, and for an instant
+   * that has passed the lock ends now; in governance mode, by a role that may. Else, and in compliance mode always, an
+   * earlier end is VAULT_VETO.
    */
   lockUntil(
     location: VaultLocation,

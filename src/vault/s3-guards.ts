@@ -23,20 +23,21 @@ export async function lockUntil(
   mayShorten: boolean,
 ): Promise<void> {
   const { lock } = guardsOf(context);
+  const isPast = until.getTime() <= context.clock.now().getTime();
+  const isShortening = mayShorten && lock === 'governance';
   // S3 refuses a lock that ends in the past; what is due already needs none.
-  if (lock === null || until.getTime() <= context.clock.now().getTime()) return;
+  if (lock === null || (isPast && !isShortening)) return;
   const { key, versionId } = objectOf(vaultArchiveId);
-  await orVeto(`lock it until ${until.toISOString()}`, location, () =>
+  const Mode = lock === 'compliance' ? 'COMPLIANCE' : 'GOVERNANCE';
+  await orVeto(isPast ? 'unlock it' : `lock it until ${until.toISOString()}`, location, () =>
     context.client.send(
       new PutObjectRetentionCommand({
         Bucket: location.name,
         Key: key,
         VersionId: versionId,
-        Retention: {
-          Mode: lock === 'compliance' ? 'COMPLIANCE' : 'GOVERNANCE',
-          RetainUntilDate: wholeSeconds(until),
-        },
-        ...(mayShorten && lock === 'governance' ? { BypassGovernanceRetention: true } : {}),
+        // An empty one ends it.
+        Retention: isPast ? {} : { Mode, RetainUntilDate: wholeSeconds(until) },
+        ...(isShortening ? { BypassGovernanceRetention: true } : {}),
       }),
     ),
   );

@@ -122,7 +122,13 @@ export function vaultGuardsContract(
       await world.port.lockUntil(location, stored.vaultArchiveId, new Date(world.now().getTime() + YEAR_MS));
       await world.port.mirrorHold(location, stored.vaultArchiveId, true);
       await world.port.mirrorHold(location, stored.vaultArchiveId, false);
-      await expect(world.port.deleteArchive(location, claimOf(intent, stored))).rejects.toSatisfy(veto);
+      const purge = () => world.port.deleteArchive(location, claimOf(intent, stored));
+      await expect(purge()).rejects.toSatisfy(veto);
+      const past = new Date(world.now().getTime() - 1_000);
+      await world.port.lockUntil(location, stored.vaultArchiveId, past);
+      await expect(purge()).rejects.toSatisfy(veto);
+      await world.port.lockUntil(location, stored.vaultArchiveId, past, { mayShorten: true });
+      await purge();
     });
   });
 }

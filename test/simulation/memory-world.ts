@@ -22,6 +22,7 @@ import type { Context, Environment } from '../../src/lifecycle/context.ts';
 import { type Policy, toShape } from '../../src/policy/policy.ts';
 import { MemorySource } from '../../src/source/memory-source.ts';
 import { MemoryVault } from '../../src/vault/memory-vault.ts';
+import type { VaultGuards } from '../../src/vault/port.ts';
 import { publishText } from '../harness/publish-policy.ts';
 import { Process } from './faults.ts';
 
@@ -55,17 +56,20 @@ export class MemoryWorld {
   readonly clock = new MovableClock('2024-06-01T00:00:00Z');
   readonly store = new MemoryStore(this.clock);
   readonly source = new MemorySource({ clock: this.clock });
-  readonly vault = new MemoryVault({ key: id.vaultKey('cold'), clock: this.clock });
+  readonly vault: MemoryVault;
   readonly administrators: ReturnType<KeysOptions['administratorsOf']>;
   #installation = '';
   #ids = 0;
 
-  private constructor(recipient: string) {
+  private constructor(recipient: string, guards?: VaultGuards) {
+    const kept = guards === undefined ? {} : { guards };
+    this.vault = new MemoryVault({ key: id.vaultKey('cold'), clock: this.clock, ...kept });
     this.administrators = [{ name: 'alice', recipient, recovery: false }];
   }
 
-  static async open(recipient = RECIPIENT): Promise<MemoryWorld> {
-    const world = new MemoryWorld(recipient);
+  /** `guards`: the vault keeps archives by itself; default: it does not. */
+  static async open(recipient = RECIPIENT, guards?: VaultGuards): Promise<MemoryWorld> {
+    const world = new MemoryWorld(recipient, guards);
     await world.store.ensureIndexes([...LEDGER_INDEXES, ...KEY_INDEXES]);
     world.#installation = (await openInstallation(world.store, world.clock, 'sandbox')).id;
     return world;
