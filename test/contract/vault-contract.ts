@@ -363,6 +363,17 @@ export function vaultContract(name: string, build: () => Promise<VaultWorld>): v
       expect(sameBytes(await retrieveWhole(world, location, stored), bytesOf(30, 29))).toBe(true);
     });
 
+    test('asking for a retrieval, the reply lost: its job is found by the mark, another mark finds none that was never asked for', async () => {
+      const { stored } = await store(port, location, bytesOf(30, 31));
+      const find = (mark: string) => port.findRetrieval(location, stored.vaultArchiveId, null, mark);
+      expect(await find('mark-1')).toBe(null);
+      await world.fail(location, 'requestRetrieval', 'lost-reply', world.tries.requestRetrieval);
+      await port.requestRetrieval(location, stored.vaultArchiveId, 'standard', null, 'mark-1').catch(() => undefined);
+      const jobId = await find('mark-1');
+      if (jobId === null) throw new Error('The job was not found.');
+      expect(['pending', 'ready']).toContain((await port.retrievalState(location, jobId)).state);
+    });
+
     test.each(['sendPart', 'retrievalState'] as const)(
       '%s, the reply lost: no more than unavailable, for it is the same when it is repeated',
       async (call) => {
