@@ -13,6 +13,7 @@ const DESCRIPTIONS: Readonly<Record<QueueName, string>> = {
   purge: 'destroys archives whose period is over',
   reconcile: 'compares the ledger with the vaults',
   retrieve: 'follows retrievals until they are ready',
+  audit: 'publishes the newest head of the audit chain',
   notify: 'tells owners what is in force and what will be destroyed',
 };
 

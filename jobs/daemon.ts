@@ -15,6 +15,7 @@ import type { ActLog, Progress } from '../src/lifecycle/context.ts';
 import { assertSafeToDestroy } from '../src/lifecycle/preflight.ts';
 import type { Acts } from './act.ts';
 import { archive, clear } from './archive.ts';
+import { audit } from './audit.ts';
 import { DEFAULT_CONCURRENCY, MARGINS, MAX_STALLED_COUNT, type Margins } from './margins.ts';
 import { notify } from './notify.ts';
 import { Outages } from './outages.ts';
@@ -54,7 +55,7 @@ export interface Daemon {
   close(): Promise<void>;
 }
 
-const ACTS: Acts = { sweep, archive, clear, purge, reconcile, retrieve, notify };
+const ACTS: Acts = { sweep, archive, clear, purge, reconcile, retrieve, notify, audit };
 
 /**
  * Starts it. With Redis away it waits and goes on by itself; throws CONFIG_INVALID without `redis.url`, and REDIS_EVICTS
@@ -127,7 +128,7 @@ interface WorkerParts {
 }
 
 /** One at a time where an act looks at everything: two of them would only wait for each other's leases. */
-const ONE_AT_A_TIME: ReadonlySet<QueueName> = new Set(['purge', 'reconcile', 'retrieve', 'notify']);
+const ONE_AT_A_TIME: ReadonlySet<QueueName> = new Set(['purge', 'reconcile', 'retrieve', 'notify', 'audit']);
 
 function startWorker<N extends QueueName>(
   name: N,

@@ -137,7 +137,7 @@ async function remember<N extends QueueName>(
 ): Promise<void> {
   if ('policy' in data && name === 'sweep' && data.policy !== null) {
     await rememberScheduledRun(store, sweepAct(data.policy), startedAt);
-  } else if (name === 'purge' || name === 'reconcile' || name === 'retrieve' || name === 'notify') {
+  } else if (name !== 'sweep' && name !== 'archive' && name !== 'clear') {
     await rememberScheduledRun(store, name, startedAt);
   }
 }

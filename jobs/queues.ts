@@ -11,7 +11,7 @@ import { z } from 'zod';
 import { id, type PartitionId } from '../src/ids.ts';
 import { partitionId } from '../src/ledger/partitions.ts';
 
-export const QUEUE_NAMES = ['sweep', 'archive', 'clear', 'purge', 'reconcile', 'retrieve', 'notify'] as const;
+export const QUEUE_NAMES = ['sweep', 'archive', 'clear', 'purge', 'reconcile', 'retrieve', 'notify', 'audit'] as const;
 export type QueueName = (typeof QUEUE_NAMES)[number];
 
 const text = z.string().min(1);
@@ -30,6 +30,7 @@ const JOB_DATA = {
   reconcile: z.strictObject({ by: text }),
   retrieve: z.strictObject({ by: text }),
   notify: z.strictObject({ by: text }),
+  audit: z.strictObject({ by: text }),
 } as const satisfies Record<QueueName, z.ZodType>;
 
 export type JobData = { readonly [N in QueueName]: z.infer<(typeof JOB_DATA)[N]> };
@@ -92,6 +93,7 @@ export function openQueues(connection: Redis, prefix: string): Queues {
     reconcile: open('reconcile'),
     retrieve: open('retrieve'),
     notify: open('notify'),
+    audit: open('audit'),
   };
 }
 

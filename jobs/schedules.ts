@@ -1,6 +1,6 @@
 /**
  * What repeats: a sweep for each policy in force that has a schedule, in the policy's zone, the purge, the reconciliation,
- * the look at retrievals, and the telling of owners.
+ * the look at retrievals, the telling of owners, and the publishing of audit heads.
  *
  * The queue's schedulers are kept equal to this. They are left alone while they are right: to write a scheduler again
  * drops the run that it holds, also one that is overdue. What was missed in any way (a daemon that was off, a scheduler
@@ -23,6 +23,8 @@ export interface FixedSchedules {
   readonly retrieve: string;
   /** Only where moraine.yaml names ways. */
   readonly notify: string;
+  /** Only where moraine.yaml names a place for audit heads. */
+  readonly audit: string;
 }
 
 /** Off the full hour, when everything else begins. */
@@ -31,6 +33,7 @@ export const FIXED_SCHEDULES: FixedSchedules = {
   reconcile: '37 * * * *',
   retrieve: '*/10 * * * *',
   notify: '3-59/5 * * * *',
+  audit: '13 * * * *',
 };
 
 export interface Schedule {
@@ -46,7 +49,12 @@ export interface Schedule {
 /** What should repeat now. A policy that cannot be read has no schedule and is reported; the others keep theirs. */
 export async function schedulesNow(context: Context, fixed: FixedSchedules): Promise<readonly Schedule[]> {
   const tellsOwners = (context.notifying?.ways.length ?? 0) > 0;
-  const acts = ['purge', 'reconcile', 'retrieve', ...(tellsOwners ? ['notify' as const] : [])] as const;
+  const publishes = context.heads !== undefined;
+  const acts = [
+    ...(['purge', 'reconcile', 'retrieve'] as const),
+    ...(tellsOwners ? (['notify'] as const) : []),
+    ...(publishes ? (['audit'] as const) : []),
+  ];
   const schedules: Schedule[] = acts.map((queue) => ({
     act: queue,
     queue,

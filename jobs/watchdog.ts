@@ -7,6 +7,7 @@
  */
 import type { Redis } from 'ioredis';
 import { lastScheduledRun } from '../src/ledger/schedules.ts';
+import { lookAtHeads } from '../src/lifecycle/publish-head.ts';
 import type { ActTools } from './act.ts';
 import { promoteMisdated } from './misdated.ts';
 import { releaseResumed } from './paused.ts';
@@ -81,6 +82,7 @@ export async function lookAtTimes(
       'Jobs were delayed for longer than any wait, as by a worker whose clock is wrong: they go on.',
     );
   }
+  await lookAtHeads(context);
   const caughtUp = await catchUp(context, queues, await schedulesNow(context, fixed), margins);
   if (caughtUp.length > 0) context.log.warn({ acts: caughtUp }, 'Runs were missed and are made up for.');
   return { misdated, caughtUp };

@@ -4,7 +4,7 @@ import { hostname } from 'node:os';
 import { type Clock, systemClock } from './clock.ts';
 import type { Config } from './config.ts';
 import { MoraineError } from './errors.ts';
-import { id, type Namespace, type OwnerId, type WorkerId } from './ids.ts';
+import { id, type Namespace, type OwnerId, type VaultKey, type WorkerId } from './ids.ts';
 import { KEY_INDEXES } from './keys/documents.ts';
 import { createKeys, type Keys } from './keys/keys.ts';
 import { allKmsKeys, kmsKeyOf } from './keys/kms-config.ts';
@@ -15,7 +15,9 @@ import { type InstallationDocument, openInstallation } from './ledger/installati
 import { LEDGER_INDEXES } from './ledger/ledger-indexes.ts';
 import { connectMongoStore, type MongoStore } from './ledger/mongo-store.ts';
 import { DEFAULT_IN_FLIGHT } from './ledger/retrieval-orders.ts';
+import type { Store } from './ledger/store.ts';
 import type { ActLog, Context, Progress, RetrievalSettings } from './lifecycle/context.ts';
+import type { HeadsSettings } from './lifecycle/publish-head.ts';
 import { createWay } from './notify/create-ways.ts';
 import type { Notifying } from './notify/port.ts';
 import { Attachments } from './source/attachments.ts';
@@ -26,6 +28,8 @@ import type { AttachmentsPort, SourcePort } from './source/port.ts';
 import { productionLedgers } from './source/production-ledgers.ts';
 import { dropScratch } from './source/scratch.ts';
 import { createVault } from './vault/create-vault.ts';
+import { headsPrefix } from './vault/heads-config.ts';
+import { S3Heads } from './vault/heads-s3.ts';
 import type { VaultPort } from './vault/port.ts';
 import { RetrievalFolder } from './vault/retrieval-folder.ts';
 
@@ -55,6 +59,12 @@ export interface AppOptions {
   /** Who acts, for audit entries: `person:<name>` or `worker:<id>`. */
   readonly actor: string;
   readonly clock?: Clock;
+  /** Looks at an opened ledger before anything is read from it: a rebuild says there whose it is. */
+  readonly before?: (parts: {
+    readonly store: Store;
+    readonly clock: Clock;
+    readonly vaults: ReadonlyMap<VaultKey, VaultPort>;
+  }) => Promise<void>;
 }
 
 /** Connects to what the configuration names. Throws MONGODB_UNAVAILABLE at once where a server is away, and ENVIRONMENT_MISMATCH for a ledger of another environment. */
@@ -76,6 +86,7 @@ export async function openApp(config: Config, options: AppOptions): Promise<App>
       vaults.set(key, createVault(key, entry, { clock, environment: config.environment }));
     const retrievals = openRetrievals(config);
     const notifying = openWays(config, clock, closing);
+    await options.before?.({ store, clock, vaults });
     const installation = await openInstallation(store, clock, config.environment);
     const wrappingKeys = openKms(config, closing);
     const keys = createKeys({
@@ -91,6 +102,7 @@ export async function openApp(config: Config, options: AppOptions): Promise<App>
       proofEvery: config.keys.proofEvery,
     });
     await replayDestroyedKeys(store, keys);
+    const heads = openHeads(config, installation.id);
     const worker = newWorkerId();
     const audits = new Map<string, AuditLog>();
     const auditFor = (asOf: Date | null): AuditLog => {
@@ -126,8 +138,10 @@ export async function openApp(config: Config, options: AppOptions): Promise<App>
           asOf,
           approvals: config.approvals,
           placement: config.placement,
+          ...(heads === undefined ? {} : { heads }),
           notifying,
           retrievals,
+          ...(config.drills === undefined ? {} : { drills: config.drills }),
           signal,
         };
       },
@@ -186,6 +200,13 @@ function openKms({ kms }: Config, closing: (() => Promise<void>)[]): ReadonlyMap
   const opened = new Map(allKmsKeys(kms).map((entry) => [entry.key, new AwsKmsWrapping(entry)]));
   for (const wrapping of opened.values()) closing.push(async () => wrapping.close());
   return opened;
+}
+
+function openHeads({ auditHeads }: Config, installation: string): HeadsSettings | undefined {
+  if (auditHeads == null) return undefined;
+  const { bucket, region, endpoint, credentials, retain, lateAfterMs } = auditHeads;
+  const prefix = headsPrefix(auditHeads, installation);
+  return { place: new S3Heads({ bucket, prefix, region, endpoint, credentials }), retain, lateAfterMs };
 }
 
 async function openKeyStores(

@@ -20,6 +20,7 @@ import type { NotifyConfig } from './notify/notify-config.ts';
 import type { PolicyFile } from './policy/load.ts';
 import { addPeriod, periodOf } from './policy/period.ts';
 import type { AttachmentStore } from './source/attachment-store.ts';
+import type { HeadsAddress } from './vault/heads-config.ts';
 import type { VaultConfig } from './vault/vault-config.ts';
 import { checkYaml, problemsError, readYaml, type YamlProblem, type YamlSource } from './yaml-problems.ts';
 
@@ -72,9 +73,19 @@ export interface Config {
   readonly placement: Placement;
   /** Null: owners are not told. */
   readonly notify: NotifyConfig | null;
+  /** Absent, null: heads of the audit chain are published nowhere. */
+  readonly auditHeads?: AuditHeadsConfig | null;
   /** Absent: nothing is fetched, and the defaults hold. */
   readonly retrievals?: RetrievalsConfig;
+  /** How often each vault is to have a successful drill (ISO 8601). */
+  readonly drills?: { readonly every: string };
   readonly console: { readonly host: string; readonly port: number; readonly bullBoardWritable: boolean };
+}
+
+export interface AuditHeadsConfig extends HeadsAddress {
+  /** ISO 8601. */
+  readonly retain: string;
+  readonly lateAfterMs: number;
 }
 
 const DEFAULT_CONFIG_FILE = 'moraine.yaml';
@@ -130,7 +141,9 @@ export function loadConfig(
     approvals: approvalRules(config.approvals),
     placement: placementOf(config),
     notify: config.notify ?? null,
+    auditHeads: auditHeadsOf(config.audit),
     retrievals: retrievalsConfig(config.retrievals, directory),
+    drills: config.drills,
     console: config.console,
   };
 }
@@ -160,6 +173,12 @@ function placementOf({ mongodb, keys, vaults, attachments, owners }: ConfigText)
       ),
     ),
   };
+}
+
+function auditHeadsOf({ heads }: ConfigText['audit']): AuditHeadsConfig | null {
+  if (heads === undefined) return null;
+  const { lateAfter, ...address } = heads;
+  return { ...address, lateAfterMs: addPeriod(0, periodOf(lateAfter), 'UTC') };
 }
 
 function approvalRules({ required, expire, people, purge }: ConfigText['approvals']): ApprovalRules {

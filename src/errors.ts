@@ -440,6 +440,16 @@ export const ERROR_KINDS = {
     meaning: 'The audit chain does not hold: an entry was changed, removed or put in.',
     hint: 'Keep the ledger as it is and look at the entry that the message names.',
   },
+  AUDIT_HEADS_REFUSED: {
+    class: 'person',
+    meaning: 'The place for audit heads is not write-once: what is published there could be changed or removed.',
+    hint: 'Name a bucket with Object Lock in `audit.heads`; a lock is switched on when a bucket is made.',
+  },
+  AUDIT_HEADS_BROKEN: {
+    class: 'person',
+    meaning: 'Audit heads that were published are missing, forged or not in the chain of the ledger.',
+    hint: 'Keep ledger and place as they are and run `moraine audit verify --key FILE`.',
+  },
   STACK_FAILED: {
     class: 'failed',
     meaning: 'The local stack could not be set up or started.',

@@ -78,8 +78,16 @@ export const METRICS = {
     help: 'Keys of AWS KMS that are scheduled for deletion, disabled or gone, as the last hourly look saw them',
     labels: [],
   },
+  moraine_vaults_without_drill: {
+    help: 'Vaults without a successful drill within the time that `drills.every` sets',
+    labels: [],
+  },
   moraine_notifications: { help: 'Notifications to owners that are not sent yet, by state', labels: ['state'] },
   moraine_audit_entries: { help: 'Entries of the audit chain', labels: [] },
+  moraine_audit_head_age_seconds: {
+    help: 'Age of the newest audit head that was published; 0 where none are wanted',
+    labels: [],
+  },
   moraine_queue_up: { help: '1 when Redis answered for this queue', labels: ['queue'] },
   moraine_queue_jobs: { help: 'Jobs by queue and state', labels: ['queue', 'state'] },
   moraine_process_archived_records_total: { help: 'Records that this process has sealed', labels: [] },

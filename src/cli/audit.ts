@@ -1,8 +1,9 @@
-/** `moraine audit show|verify`: the chain of what was done. */
+/** `moraine audit show|verify|publish`: the chain of what was done. */
 import type { Command } from 'commander';
 import { InvalidArgumentError } from 'commander';
 import { MoraineError } from '../errors.ts';
 import { type AuditEntry, auditEntries, verifyAudit } from '../ledger/audit.ts';
+import { HEADS_OPTION, type HeadsOptions, KEY_OPTION, publishCommand, verifyWithHeads } from './audit-heads.ts';
 import { rememberedHeads } from './certificate-facts.ts';
 import { acting, EXIT, newCommand } from './command.ts';
 import { table } from './output.ts';
@@ -25,7 +26,8 @@ export function auditCommand(): Command {
     ],
   })
     .addCommand(showCommand())
-    .addCommand(verifyCommand());
+    .addCommand(verifyCommand())
+    .addCommand(publishCommand());
 }
 
 function showCommand(): Command {
@@ -70,13 +72,21 @@ function verifyCommand(): Command {
   return newCommand('verify', {
     description: [
       'Check the whole chain, and that the entries which certificates remember are in it. Exit code 3 and the number of',
-      'the first bad entry when it does not hold.',
+      'the first bad entry when it does not hold. With --key nothing of the ledger is trusted: heads from a write-once place',
+      'must be signed by that key, hang together, and be in the chain.',
     ].join('\n'),
-    examples: [['moraine audit verify --json', '{ entries, ok, firstBad }']],
+    examples: [
+      ['moraine audit verify --json', '{ entries, ok, firstBad }'],
+      ['moraine audit verify --key keys.pem', 'by the heads in the place of `audit.heads`'],
+      ['moraine audit verify --key keys.pem --heads heads', 'by those that were downloaded to a folder'],
+    ],
   })
     .summary('check the whole chain')
+    .addOption(KEY_OPTION)
+    .addOption(HEADS_OPTION)
     .action(
-      acting(async (session) => {
+      acting<HeadsOptions>(async (session, _args, { key, heads = 's3' }) => {
+        if (key !== undefined) return await verifyWithHeads(session, key, heads);
         const app = await session.openApp();
         const verdict = await verifyAudit(app.store, await rememberedHeads(app.store));
         session.output.result(verdict, () =>

@@ -23,10 +23,12 @@ export function outsideLoopback(source: YamlSource, config: ConfigText): readonl
   if (config.redis) look(['redis', 'url'], isLoopback(config.redis.url));
   for (const [name, vault] of Object.entries(config.vaults)) {
     look(['vaults', name, 'endpoint'], isHere(vault));
+    if (vault.roles) look(['vaults', name, 'roles', 'endpoint'], isHere(vault.roles));
   }
   for (const [name, store] of Object.entries(config.attachments)) {
     look(['attachments', name, 'endpoint'], isHere(store));
   }
+  if (config.audit.heads) look(['audit', 'heads', 'endpoint'], isHere(config.audit.heads));
   for (const [name, way] of Object.entries(config.notify?.ways ?? {})) {
     const field = way.kind === 'smtp' || way.kind === 'webhook' ? 'url' : 'endpoint';
     const address = wayAddress(way);

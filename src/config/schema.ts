@@ -8,6 +8,7 @@ import { DEFAULT_IN_FLIGHT } from '../ledger/retrieval-orders.ts';
 import { notifyConfigSchema } from '../notify/notify-config.ts';
 import { isoPeriod, parsePeriod } from '../policy/period.ts';
 import { attachmentStoreSchema } from '../source/attachment-store.ts';
+import { headsAddressSchema, mayHaveCredentials } from '../vault/heads-config.ts';
 import { vaultConfigSchema } from '../vault/vault-config.ts';
 import type { YamlPath } from '../yaml-problems.ts';
 
@@ -168,8 +169,29 @@ export const configSchema = z.strictObject({
     .array(z.string().min(1))
     .min(1)
     .meta({ description: 'Policy files: names or globs, relative to this file.' }),
+  audit: z
+    .strictObject({
+      heads: headsAddressSchema
+        .extend({
+          retain: period.default('P10Y').meta({ description: 'For how long nobody can remove a head.' }),
+          lateAfter: period.default('PT2H').meta({ description: 'An alarm when the newest head is older.' }),
+        })
+        .refine(mayHaveCredentials, {
+          path: ['credentials'],
+          message: 'none but for an endpoint on this machine; elsewhere use a role, a profile or the environment',
+        })
+        .optional(),
+    })
+    .prefault({})
+    .meta({ description: 'Where signed heads of the audit chain are published every hour: a write-once place.' }),
   notify: notifyConfigSchema.optional().meta({ description: 'How owners are told what is in force and what will go.' }),
   approvals: approvals.prefault({}).meta({ description: 'What a second person has to approve, and who may.' }),
+  drills: z
+    .strictObject({
+      every: period.default('P1Y').meta({ description: 'An alarm when a vault had no successful drill for so long.' }),
+    })
+    .prefault({})
+    .meta({ description: 'Archives that are restored to see that they can be.' }),
   retrievals: z
     .strictObject({
       folder: z.string().min(1).optional().meta({

@@ -3,6 +3,7 @@ import { openAlarms } from '../ledger/alarms.ts';
 import { waitingApprovals } from '../ledger/approvals.ts';
 import type { Outcomes } from '../ledger/archive-document.ts';
 import { auditHead } from '../ledger/audit.ts';
+import { readDrillLook } from '../ledger/drills.ts';
 import { countHolds } from '../ledger/holds.ts';
 import { countNotifications } from '../ledger/notifications.ts';
 import { addOrphans, findOrphanLooks, NO_ORPHANS, type OrphanCounts, orphansOf } from '../ledger/orphan-looks.ts';
@@ -12,6 +13,7 @@ import { oldestQuarantine, openQuarantine } from '../ledger/quarantine.ts';
 import type { Store } from '../ledger/store.ts';
 import { type OldestRecord, overdueMs } from '../lifecycle/oldest-records.ts';
 import { firstEnd } from '../lifecycle/proofs.ts';
+import { headAgeMs } from '../lifecycle/publish-head.ts';
 import type { Sample } from '../metrics.ts';
 import { lastGoodRuns } from './data/runs.ts';
 import type { QueueFigures } from './queues.ts';
@@ -76,9 +78,11 @@ async function ledgerSamples(sight: Sight, now: Date): Promise<readonly Sample[]
         value: alarms.filter(({ code }) => code === 'KMS_KEY_ENDANGERED').length,
       },
       ...(await proofSamples(sight.context)),
+      { name: 'moraine_vaults_without_drill', value: (await readDrillLook(store))?.overdue ?? 0 },
       { name: 'moraine_notifications', value: notifications.due, labels: { state: 'due' } },
       { name: 'moraine_notifications', value: notifications.undelivered, labels: { state: 'undelivered' } },
       { name: 'moraine_audit_entries', value: head?.seq ?? 0 },
+      { name: 'moraine_audit_head_age_seconds', value: ((await headAgeMs(sight.context, now)) ?? 0) / 1_000 },
     ];
   } catch (error) {
     log.error({}, `The ledger could not be read for the metrics: ${error instanceof Error ? error.name : 'unknown'}`);

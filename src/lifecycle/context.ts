@@ -11,6 +11,7 @@ import type { AttachmentsPort, SourcePort } from '../source/port.ts';
 import type { VaultLocation, VaultPort } from '../vault/port.ts';
 import type { RetrievalFiles } from '../vault/retrieval-files.ts';
 import type { Placement } from './placement.ts';
+import type { HeadsSettings } from './publish-head.ts';
 
 export type Environment = 'production' | 'non-production' | 'sandbox';
 
@@ -62,10 +63,14 @@ export interface Context {
   readonly approvals?: ApprovalRules;
   /** Where things are, for owners that require it; absent: nobody requires anything. */
   readonly placement?: Placement;
+  /** Where heads of the audit chain are published; absent: nowhere. */
+  readonly heads?: HeadsSettings;
   /** How owners are told; absent: they are not. */
   readonly notifying?: Notifying;
   /** How retrieval orders are followed; absent: the defaults, and nothing is fetched. */
   readonly retrievals?: RetrievalSettings;
+  /** How often each vault is to have a successful drill (ISO 8601); absent: once a year. */
+  readonly drills?: { readonly every: string };
   /** Aborted when the work is to stop; acts look at it before every outside call. */
   readonly signal?: AbortSignal | undefined;
 }

@@ -1,4 +1,5 @@
 /** What both AWS clients have in common: timeouts, retries, credentials, and the `Date` header of every reply. */
+import type { fromTemporaryCredentials } from '@aws-sdk/credential-providers';
 import { MoraineError } from '../errors.ts';
 import type { VaultKey } from '../ids.ts';
 
@@ -27,7 +28,7 @@ export interface ServiceAddress {
   readonly region: string;
   readonly endpoint: string | undefined;
   /** Undefined: the SDK's own chain (environment, profile, role of the machine). */
-  readonly credentials: StaticCredentials | undefined;
+  readonly credentials: StaticCredentials | RoleCredentials | undefined;
   readonly onCall?: (call: string) => void;
 }
 
@@ -42,12 +43,20 @@ export function tellingCalls(onCall: (call: string) => void) {
 
 export const TELL_CALLS = { step: 'initialize', name: 'tellCalls' } as const;
 
+/** Asked again whenever those that it gave are about to end. */
+export type RoleCredentials = ReturnType<typeof fromTemporaryCredentials>;
+
+/** The SDK writes into what it is given. */
+function ofClient(credentials: StaticCredentials | RoleCredentials): StaticCredentials | RoleCredentials {
+  return typeof credentials === 'function' ? credentials : { ...credentials };
+}
+
 /** Options that every AWS client of ours is made with. */
-export function awsClientOptions(address: ServiceAddress, maxAttempts: number) {
+export function awsClientOptions(address: Omit<ServiceAddress, 'key'>, maxAttempts: number) {
   return {
     region: address.region,
     ...(address.endpoint === undefined ? {} : { endpoint: address.endpoint }),
-    ...(address.credentials === undefined ? {} : { credentials: { ...address.credentials } }),
+    ...(address.credentials === undefined ? {} : { credentials: ofClient(address.credentials) }),
     maxAttempts,
     retryMode: 'standard',
     requestHandler: {

@@ -32,7 +32,7 @@ export const QUICK: Partial<Margins> = {
 
 /** Nothing comes round while a test runs: whatever happens, somebody asked for. */
 export const NEVER = '0 0 1 1 *';
-export const QUIET: FixedSchedules = { purge: NEVER, reconcile: NEVER, retrieve: NEVER, notify: NEVER };
+export const QUIET: FixedSchedules = { purge: NEVER, reconcile: NEVER, retrieve: NEVER, notify: NEVER, audit: NEVER };
 
 export interface RunningDaemon extends Daemon {
   readonly app: App;

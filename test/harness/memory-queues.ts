@@ -97,6 +97,7 @@ export class MemoryQueues {
       reconcile: port('reconcile'),
       retrieve: port('retrieve'),
       notify: port('notify'),
+      audit: port('audit'),
     };
   }
 
@@ -353,6 +354,7 @@ function emptyStates(): Record<QueueName, State> {
     reconcile: empty(),
     retrieve: empty(),
     notify: empty(),
+    audit: empty(),
   };
 }
 

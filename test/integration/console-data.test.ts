@@ -105,6 +105,7 @@ describe('/api/overview', () => {
     expect(seen.runs[4]?.counts).toEqual({ purged: 3 });
     expect(seen.queues.map(({ name }) => name).sort()).toEqual([
       'archive',
+      'audit',
       'clear',
       'notify',
       'purge',

@@ -4,6 +4,7 @@
  */
 
 import { archive, clear } from '../../../jobs/archive.ts';
+import { audit } from '../../../jobs/audit.ts';
 import { DEFAULT_CONCURRENCY, MARGINS } from '../../../jobs/margins.ts';
 import { notify } from '../../../jobs/notify.ts';
 import { Outages } from '../../../jobs/outages.ts';
@@ -27,8 +28,9 @@ const PROCESSORS = {
   reconcile: (parts: ProcessorParts) => processorOf('reconcile', reconcile, parts),
   retrieve: (parts: ProcessorParts) => processorOf('retrieve', retrieve, parts),
   notify: (parts: ProcessorParts) => processorOf('notify', notify, parts),
+  audit: (parts: ProcessorParts) => processorOf('audit', audit, parts),
 };
-const ONE_AT_A_TIME: ReadonlySet<QueueName> = new Set(['purge', 'reconcile', 'retrieve', 'notify']);
+const ONE_AT_A_TIME: ReadonlySet<QueueName> = new Set(['purge', 'reconcile', 'retrieve', 'notify', 'audit']);
 
 export class Daemon {
   readonly process: SimulatedProcess;
@@ -159,6 +161,7 @@ export class Daemon {
       reconcile: of('reconcile'),
       retrieve: of('retrieve'),
       notify: of('notify'),
+      audit: of('audit'),
     };
   }
 
