@@ -8,14 +8,13 @@ import { isMoraineError, MoraineError } from '../errors.ts';
 import type { ArchiveDocument } from '../ledger/archive-document.ts';
 import { type ArchiveLease, amendArchive, claimArchive, settleAudit } from '../ledger/archives.ts';
 import type { AuditEntryBody } from '../ledger/audit.ts';
-import { scopeOf } from '../ledger/clearing.ts';
-import { holdsCovering } from '../ledger/holds-covering.ts';
 import { needInventory } from '../ledger/inventories.ts';
 import { changeMigration, getMigration, type MigrationDocument } from '../ledger/migrations.ts';
 import { isBeingRead } from '../ledger/restoring.ts';
 import { liveRetrievals } from '../ledger/retrievals.ts';
 import type { StoredArchive, UploadIntent, VaultPort } from '../vault/port.ts';
 import { assertNotStopped, type Context, vaultOf } from './context.ts';
+import { guardArchive } from './guard-archives.ts';
 import { PartSender } from './part-sender.ts';
 import { assertPlaced } from './placement.ts';
 
@@ -119,8 +118,6 @@ async function copy(
       ids: { archive: before.archive },
     });
   }
-  const isHeld = (await holdsCovering(context.store, scopeOf(lease.document))).length > 0;
-  if (isHeld) await vault.mirrorHold(to, stored.vaultArchiveId, true);
   return await change(context, lease, migration, {
     state: 'copied',
     uploadId: null,
@@ -164,8 +161,10 @@ async function nameNewPlace(
     await context.keys.readBack(archive.attempt);
     await lease.keep();
     const { vaultArchiveId, at } = copied;
-    await amendArchive(lease, { vault: to, stored: { ...archive.stored, vaultArchiveId, at } });
+    await amendArchive(lease, { vault: to, stored: { ...archive.stored, vaultArchiveId, at }, guard: {} });
   }
+  // Lock and legal hold are those of the place where the archive is. Until they are on, no purge comes near it.
+  await guardArchive(context, lease);
   const details = { to: to.name, from: migration.from.name, treeHash: migration.treeHash };
   await settleAudit(context.audit, lease, [entry(archive, migration, 'outcome', details)]);
   return await change(context, lease, migration, { state: 'moved', movedAt: context.clock.now(), problem: null });

@@ -168,7 +168,10 @@ async function askOldVault(
   await settleAudit(context.audit, lease, [entryOf(lease, migration, 'intent', { vault: from.name, approval })]);
   await changeMigration(store, lease, _id, { state: 'deleting', deletion });
   await lease.keep();
-  const { at, requestId = null } = await vaultOf(context, from.key).deleteArchive(from, claim);
+  const vault = vaultOf(context, from.key);
+  // No hold was found: one that the old vault still shows has no reason any more.
+  if (vault.guards.holds) await vault.mirrorHold(from, migration.fromArchiveId, false);
+  const { at, requestId = null } = await vault.deleteArchive(from, claim);
   await changeMigration(store, lease, _id, { deletion: { ...deletion, acceptedAt: at, requestId } });
   await needInventory(store, from, at);
   const details = { vault: from.name, acceptedAt: at.toISOString(), requestId };

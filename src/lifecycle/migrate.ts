@@ -15,7 +15,7 @@
 import { errorClass, isMoraineError, MoraineError } from '../errors.ts';
 import type { CustomerId, OwnerId, VaultKey } from '../ids.ts';
 import type { ArchiveDocument } from '../ledger/archive-document.ts';
-import { pagedArchives } from '../ledger/archives.ts';
+import { findArchives } from '../ledger/archives.ts';
 import {
   BUSY_STATES,
   countMigrations,
@@ -171,13 +171,30 @@ async function isThrottled(context: Context, { from, to, throttle }: MigrationDo
   return (await countMigrations(context.store, busy)) >= throttle;
 }
 
-function inVault(context: Context, { from, owner, customer }: MigrationSelection): AsyncIterable<ArchiveDocument> {
-  return pagedArchives(context.store, {
+/** Archives read at once: a cursor would end while what it gave is worked on. */
+const PAGE = 500;
+
+async function* inVault(
+  context: Context,
+  { from, owner, customer }: MigrationSelection,
+): AsyncGenerator<ArchiveDocument> {
+  const filter = {
     'vault.key': from,
     state: { $in: ['stored', 'verified', 'cleared', 'quarantined'] },
     ...(owner === undefined ? {} : { owner }),
     ...(customer === undefined ? {} : { customer }),
-  });
+  };
+  for (let after = ''; ; ) {
+    const page: ArchiveDocument[] = [];
+    const options = { sort: { _id: 1 }, limit: PAGE } as const;
+    for await (const archive of findArchives(context.store, { ...filter, _id: { $gt: after } }, options))
+      page.push(archive);
+    for (const archive of page) {
+      after = archive._id;
+      yield archive;
+    }
+    if (page.length < PAGE) return;
+  }
 }
 
 async function whyNotMoved(

@@ -66,6 +66,8 @@ interface ConfigFields {
   readonly owners: string;
   /** Of the MongoDB server; empty: not declared. */
   readonly region: string;
+  /** More entries of `vaults`, a line each. */
+  readonly vaults: string;
   /** More lines of moraine.yaml. */
   readonly more: string;
 }
@@ -87,6 +89,7 @@ export async function openCliWorld(names: TestNames): Promise<CliWorld> {
       ledger: `${names.database}_ledger`,
       owners: `{ acme: { administrators: [{ name: alice, recipient: ${mine.recipient} }] } }`,
       region: '',
+      vaults: '',
       more: '',
       ...changes,
     };
@@ -97,6 +100,7 @@ mongodb: { url: "${fields.mongodb}", ledger: ${fields.ledger}${fields.region ===
 redis: { url: "${urls.redis}" }
 vaults:
   cold: { backend: glacier, region: eu-west-1, account: "-", endpoint: "${emulator.endpoint}", prefix: ${names.vaultPrefix} }
+${fields.vaults}
 owners: ${fields.owners}
 policies: ["policies/*.yaml"]
 ${fields.more}
