@@ -1,11 +1,12 @@
 /**
- * `npm run bench [whole-job] [clearing] [memory] [planning] [upload] [tree-hash]`: figures as ratios against something else in the same run, on one
+ * `npm run bench [whole-job] [clearing] [memory] [reconcile] [planning] [upload] [tree-hash]`: figures as ratios against something else in the same run, on one
  * machine. Nothing is asserted: people read it, and docs/performance.md quotes it with its date.
  */
 import { cpus, totalmem } from 'node:os';
 import { measureClearing } from './clearing.ts';
 import { measureMemory } from './memory.ts';
 import { measurePlanning } from './planning.ts';
+import { measureReconcile } from './reconcile.ts';
 import { dropSetting, openSetting, type Setting } from './setting.ts';
 import { measureTreeHash } from './tree-hash.ts';
 import { measureUpload } from './upload.ts';
@@ -15,6 +16,7 @@ const MEASUREMENTS: Readonly<Record<string, (setting: Setting) => Promise<readon
   'whole-job': measureWholeJob,
   clearing: measureClearing,
   memory: measureMemory,
+  reconcile: measureReconcile,
   planning: measurePlanning,
   upload: measureUpload,
   'tree-hash': measureTreeHash,

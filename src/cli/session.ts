@@ -1,6 +1,6 @@
 /** One command at work: its global options, its output, what it opened, and the signal that stops it. */
 import { userInfo } from 'node:os';
-import { type App, openApp } from '../app.ts';
+import { type App, type AppOptions, openApp } from '../app.ts';
 import { type Config, loadConfig } from '../config.ts';
 import { MoraineError } from '../errors.ts';
 import type { ActLog, Context, Progress } from '../lifecycle/context.ts';
@@ -56,8 +56,9 @@ export class Session {
   }
 
   /** Connects. What it opened is closed when the command ends. */
-  async openApp(): Promise<App> {
-    const app = await openApp(this.config, { log: this.log, actor: this.actor });
+  async openApp(before?: AppOptions['before']): Promise<App> {
+    const options = { log: this.log, actor: this.actor, ...(before === undefined ? {} : { before }) };
+    const app = await openApp(this.config, options);
     this.atEnd(() => app.close());
     return app;
   }

@@ -60,6 +60,21 @@ export async function openInstallation(
   return installation;
 }
 
+/** For a rebuild: the ledger is that of an installation that was there before it. What a process made at its first look is replaced. */
+export async function adoptInstallation(
+  store: Store,
+  clock: Clock,
+  id: string,
+  environment: Environment,
+): Promise<void> {
+  const now = clock.now();
+  const adopted = { _id: INSTALLATION_ID, v: LEDGER_VERSION, id, environment, createdAt: now, highWaterAt: now };
+  if ((await installations(store).insert(adopted)) === 'inserted') return;
+  await update(installations(store), INSTALLATION_ID, (known) =>
+    known.id === id && known.environment === environment ? null : { ...known, id, environment },
+  );
+}
+
 /** Null for a ledger that was never written. */
 export async function readInstallation(store: Store): Promise<InstallationDocument | null> {
   return await installations(store).get(INSTALLATION_ID);
