@@ -20,6 +20,24 @@ export type ObjectLock = (typeof OBJECT_LOCK)[number];
 /** The service answers with the ARN, whatever it was asked by: only an ARN can be compared. */
 const KMS_KEY = /^arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key\/[A-Za-z0-9-]+$/;
 
+const roleArn = z
+  .string()
+  .regex(/^arn:aws[a-z-]*:iam::\d{12}:role\/[\w+=,.@/-]+$/, 'the ARN of a role (arn:aws:iam::…:role/…)');
+const roles = z
+  .strictObject({
+    archive: roleArn.optional(),
+    purge: roleArn.optional(),
+    read: roleArn.optional(),
+    endpoint: z
+      .url({ protocol: /^https?$/ })
+      .optional()
+      .meta({ description: 'Address of STS; default: that of AWS in the region.' }),
+  })
+  .optional()
+  .meta({
+    description: 'Roles to take for writing, for inventories and deleting, and for retrieving; see docs/iam.md.',
+  });
+
 const glacierEntry = z.strictObject({
   backend: z.literal('glacier'),
   region,
@@ -35,6 +53,7 @@ const glacierEntry = z.strictObject({
     .regex(/^[A-Za-z0-9-]{1,64}$/, '1 to 64 letters, digits or "-"')
     .optional(),
   credentials,
+  roles,
 });
 
 const s3Entry = z.strictObject({
@@ -58,6 +77,7 @@ const s3Entry = z.strictObject({
     .optional()
     .meta({ description: 'A key of KMS for what S3 encrypts; default: keys of S3 (SSE-S3).' }),
   credentials,
+  roles,
 });
 
 export const vaultConfigSchema = z

@@ -149,7 +149,7 @@ describe('a wrong moraine.yaml: file, line, field, expected, found', () => {
       'moraine.yaml:1: environment: expected "sandbox" or "non-production" or "production", found "prod"',
       'moraine.yaml:2: mongodb.ledger: expected a database that is not one of the server\'s own, found "admin"',
       expect.stringMatching(/^moraine\.yaml:5: vaults\.cold\.region: expected .*, found nothing$/),
-      'moraine.yaml:7: vaults.cold.reigon: expected one of backend, region, account, endpoint, prefix, credentials, bucket, storageClass, objectLock, encryption, found "reigon"',
+      'moraine.yaml:7: vaults.cold.reigon: expected one of backend, region, account, endpoint, prefix, credentials, roles, bucket, storageClass, objectLock, encryption, found "reigon"',
       expect.stringMatching(/^moraine\.yaml:13: owners\.acme\.administrators\[0\]\.recipient: .*checksum is wrong/),
       'moraine.yaml:16: console.port: expected at most 65535, found 70000',
     ]);
