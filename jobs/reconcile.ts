@@ -1,5 +1,6 @@
 /** The repeated looks at the vaults: inventories, with what waited for them, and retrievals. */
 import { endRun, startRun } from '../src/ledger/runs.ts';
+import { lookAtDrills } from '../src/lifecycle/drill-due.ts';
 import { followOrders } from '../src/lifecycle/follow-order.ts';
 import { carryOnMigrations } from '../src/lifecycle/migrate.ts';
 import { tellProofs } from '../src/lifecycle/proofs.ts';
@@ -12,6 +13,7 @@ export const reconcile: Act<'reconcile'> = async ({ context, put }, { by }) => {
   const { clock, store } = context;
   await tellProofs(context);
   await watchKmsKeys(context);
+  await lookAtDrills(context);
   await carryOnMigrations(context);
   // The whole comparison with every vault and the source is a person's: `moraine reconcile`.
   const report = await reconcileVaults(context, { all: false, source: false });

@@ -194,6 +194,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./restore.ts')).restoreCommand(),
   },
   {
+    name: 'drill',
+    summary: 'try that archives come back: some, at random, restored and compared',
+    group: BACK,
+    load: async () => (await import('./drill.ts')).drillCommand(),
+  },
+  {
     name: 'export',
     summary: 'everything that is kept of one customer, as files',
     group: BACK,

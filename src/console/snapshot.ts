@@ -7,11 +7,13 @@ import { MoraineError } from '../errors.ts';
 import { type ArchiveDocument, addOutcomes, NO_OUTCOMES, type Outcomes } from '../ledger/archive-document.ts';
 import { findArchives } from '../ledger/archives.ts';
 import { type DisposalDocument, disposals, isOfExpired, kindOf } from '../ledger/disposals.ts';
+import { type DrillDocument, type DrillState, findDrills } from '../ledger/drills.ts';
 import { ARCHIVE_STATES, type ArchiveState } from '../ledger/states.ts';
 import type { Context } from '../lifecycle/context.ts';
 import { pinnedPolicy } from '../lifecycle/published.ts';
 import type { Policy } from '../policy/policy.ts';
 import { overdueAfter } from '../policy/window.ts';
+import type { VaultLocation } from '../vault/port.ts';
 
 export interface StateFigures {
   readonly archives: number;
@@ -64,6 +66,8 @@ export interface VaultFigures {
   readonly nextPurge: Date | null;
   /** Archives that were in it and are destroyed. */
   readonly purged: number;
+  /** The newest drill of it; null: none yet. */
+  readonly lastDrill: { readonly drill: string; readonly state: DrillState; readonly at: Date } | null;
 }
 
 export interface LedgerSnapshot {
@@ -99,6 +103,8 @@ export async function readSnapshot(context: Context): Promise<LedgerSnapshot> {
     tally.add(archive, isToPurge && archive.dueAt !== null ? await policies.overdueFrom(archive, archive.dueAt) : null);
   }
   for await (const disposal of disposals(context.store).find({})) tally.addDisposal(disposal);
+  // The newest first: each vault keeps the first that it is told of.
+  for await (const drill of findDrills(context.store)) tally.addDrill(drill);
   return { ...tally.figures(), at, tookMs: context.clock.monotonicMs() - startedMs };
 }
 
@@ -183,6 +189,12 @@ class Tally {
     if (overdueFrom !== null && archive.dueAt !== null) this.#addPurge(archive, archive.dueAt, overdueFrom, ofPolicy);
   }
 
+  addDrill({ _id, owner, customer, location, state, startedAt, endedAt }: DrillDocument): void {
+    const vault = this.#vaults.get(vaultKey(owner, customer, location));
+    if (vault === undefined || vault.lastDrill !== null) return;
+    vault.lastDrill = { drill: _id, state, at: endedAt ?? startedAt };
+  }
+
   addDisposal(disposal: DisposalDocument): void {
     if (disposal.outcomes === null) return;
     const ofPolicy = this.#policy(disposal.policy);
@@ -193,10 +205,10 @@ class Tally {
   #addVault(archive: ArchiveDocument, ofPolicy: PolicyTally): void {
     const { owner, customer, vault, stored, dueAt } = archive;
     if (stored === null || archive.state === 'abandoned') return;
-    const key = JSON.stringify([owner, customer, vault.key, vault.region, vault.name, vault.prefix]);
+    const key = vaultKey(owner, customer, vault);
     const known = this.#vaults.get(key) ?? {
       ...{ owner, customer, key: vault.key, backend: vault.backend, region: vault.region, name: vault.name },
-      ...{ prefix: vault.prefix, archives: 0, records: 0, bytes: 0, nextPurge: null, purged: 0 },
+      ...{ prefix: vault.prefix, archives: 0, records: 0, bytes: 0, nextPurge: null, purged: 0, lastDrill: null },
     };
     this.#vaults.set(key, known);
     if (isInVault(archive)) {
@@ -265,6 +277,10 @@ class Tally {
       duePurgeCount: this.#due.length,
     };
   }
+}
+
+function vaultKey(owner: string, customer: string, { key, region, name, prefix }: VaultLocation): string {
+  return JSON.stringify([owner, customer, key, region, name, prefix]);
 }
 
 function eachState<T>(make: () => T): Record<ArchiveState, T> {

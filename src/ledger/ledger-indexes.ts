@@ -8,6 +8,7 @@ import { CHILD_INDEX_INDEXES } from './child-index.ts';
 import { CLEARING_INDEXES } from './clearing.ts';
 import { DELETED_ROOTS_INDEXES } from './deleted-roots.ts';
 import { DISPOSALS_INDEXES } from './disposals.ts';
+import { DRILLS_INDEXES } from './drills.ts';
 import { FACET_INDEXES } from './facet-codes.ts';
 import { FINDINGS_INDEXES } from './findings.ts';
 import { HOLDS_INDEXES } from './holds.ts';
@@ -41,6 +42,7 @@ export const LEDGER_INDEXES: readonly LedgerIndex[] = [
   ...CLEARING_INDEXES,
   ...DELETED_ROOTS_INDEXES,
   ...DISPOSALS_INDEXES,
+  ...DRILLS_INDEXES,
   ...FACET_INDEXES,
   ...FINDINGS_INDEXES,
   ...HOLDS_INDEXES,

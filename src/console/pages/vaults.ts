@@ -35,6 +35,13 @@ export function vaultsPage(vaults: readonly VaultFigures[], now: Date): Page {
               { title: 'Size', isNumber: true, cell: (vault) => bytes(vault.bytes) },
               { title: 'Purged', isNumber: true, cell: ({ purged }) => count(purged) },
               {
+                title: 'Last drill',
+                cell: ({ lastDrill }) =>
+                  lastDrill === null
+                    ? html`<span class="muted">none</span>`
+                    : html`${lastDrill.state} <span class="muted nowrap">${relative(lastDrill.at, now)}</span>`,
+              },
+              {
                 title: 'Next purge',
                 cell: ({ nextPurge }) =>
                   html`${day(nextPurge)}${nextPurge !== null && html` <span class="muted">${relative(nextPurge, now)}</span>`}`,
