@@ -1,6 +1,5 @@
 /** The gauges of `/metrics`, from the same readings as the pages. A part that cannot be read says so and leaves the others. */
 import { openAlarms } from '../ledger/alarms.ts';
-import { readDrillLook } from '../ledger/drills.ts';
 import { waitingApprovals } from '../ledger/approvals.ts';
 import type { Outcomes } from '../ledger/archive-document.ts';
 import { auditHead } from '../ledger/audit.ts';
