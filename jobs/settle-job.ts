@@ -36,6 +36,7 @@ const STOPS_ALL: ReadonlySet<ErrorCode> = new Set([
   'CLOCK_JUMPED',
   'LEDGER_BEHIND_VAULT',
   'LEDGER_NEWER',
+  'LEDGER_REBUILT',
 ]);
 
 /** No wait is shorter: a time that has just passed must not make a busy loop. */

@@ -27,6 +27,7 @@ describe('settle', () => {
       CLOCK_JUMPED: 'time',
       LEDGER_BEHIND_VAULT: 'time',
       LEDGER_NEWER: 'time',
+      LEDGER_REBUILT: 'time',
     };
     for (const code of codes) {
       const error = new MoraineError(code, 'the text');
