@@ -5,7 +5,7 @@ import { MIB, treeHash } from '../../src/archive/tree-hash.ts';
 import { type ErrorCode, isMoraineError } from '../../src/errors.ts';
 import { id } from '../../src/ids.ts';
 import { ownershipTags } from '../../src/vault/naming.ts';
-import type { VaultLocation, VaultPort } from '../../src/vault/port.ts';
+import type { FoundVault, VaultLocation, VaultPort } from '../../src/vault/port.ts';
 import {
   abandoned,
   bytesOf,
