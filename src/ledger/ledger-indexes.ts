@@ -26,10 +26,10 @@ import { QUARANTINE_INDEXES } from './quarantine.ts';
 import { RECORD_INDEX_INDEXES } from './record-index.ts';
 import { RECORD_MARKS_INDEXES } from './record-marks.ts';
 import { READINGS_INDEXES } from './restoring.ts';
+import { RETRIEVAL_ORDERS_INDEXES } from './retrieval-orders.ts';
 import { RETRIEVALS_INDEXES } from './retrievals.ts';
 import { RETURNED_UNITS_INDEXES } from './returned-units.ts';
 import { ROSTERS_INDEXES } from './rosters.ts';
-import { RETRIEVAL_ORDERS_INDEXES } from './retrieval-orders.ts';
 import { RUNS_INDEXES } from './runs.ts';
 import { UNIT_PAGES_INDEXES } from './unit-pages.ts';
 
