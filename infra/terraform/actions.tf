@@ -200,11 +200,9 @@ locals {
         ]
         object = [
           "s3:GetObject",
-          "s3:GetObjectAttributes",
           "s3:GetObjectLegalHold",
           "s3:GetObjectRetention",
           "s3:GetObjectVersion",
-          "s3:GetObjectVersionAttributes",
           "s3:RestoreObject",
         ]
         storage_key = [

@@ -3,6 +3,7 @@
 import { connectRedis } from '../../jobs/redis.ts';
 import type { Config } from '../config.ts';
 import { ERROR_KINDS, errorClass, isMoraineError } from '../errors.ts';
+import { iamInput } from '../iam/input.ts';
 import type { OwnerId } from '../ids.ts';
 import { alarmHint, isStopping, openAlarms } from '../ledger/alarms.ts';
 import { assertClocksAgree, observeTime } from '../ledger/installation.ts';
@@ -16,6 +17,7 @@ import type { LoadedPolicy } from '../policy/load.ts';
 import { dispositionRuleOf, type Policy, toShape } from '../policy/policy.ts';
 import { branchesFor } from '../policy/terms.ts';
 import { describeProblem } from '../yaml-problems.ts';
+import { checkAccounts } from './check-account.ts';
 import { checkKmsKeys } from './check-kms.ts';
 import { EXIT, type ExitCode, exitCodeOf } from './exit-code.ts';
 import { orphanAnswers, orphanTexts } from './orphans.ts';
@@ -86,6 +88,7 @@ export async function checkServers(
     );
   }
   findings.push(...(await attempt('kms', () => checkKmsKeys(context))));
+  findings.push(...(await attempt('iam', () => checkAccounts(config, iamInput(config, context.installation.id)))));
   findings.push(...(await attempt('clock', () => checkClocks(context))));
   for (const { code, text } of await openAlarms(context.store)) {
     const first = isStopping(code) ? '' : `Look with \`${alarmHint(code)}\`. `;

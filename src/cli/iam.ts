@@ -1,7 +1,7 @@
 /** `moraine iam`: least-privilege policies of AWS for the roles of this installation, from moraine.yaml. */
 import { type Command, Option } from 'commander';
-import type { Config } from '../config.ts';
 import { MoraineError } from '../errors.ts';
+import { iamInput } from '../iam/input.ts';
 import {
   allScopes,
   type IamInput,
@@ -97,20 +97,4 @@ async function inputOf(session: Session, options: IamOptions): Promise<IamInput>
   // Names of vaults, and the context of keys, hold the installation's id, which the ledger knows.
   const { installation } = await session.openApp();
   return iamInput(config, installation.id, { vaults, bucketsExist: options.bucketsExist === true });
-}
-
-/** What policies are made from. */
-export function iamInput(
-  config: Config,
-  installation: string,
-  more: Partial<Pick<IamInput, 'vaults' | 'bucketsExist'>> = {},
-): IamInput {
-  return {
-    installation,
-    vaults: config.vaults,
-    owners: [...config.owners.keys()],
-    kms: config.kms,
-    bucketsExist: false,
-    ...more,
-  };
 }

@@ -46,7 +46,7 @@ export const S3_ACTIONS: BackendActions = {
     requestRetrieval: { calls: ['RestoreObject'], rarely: ['HeadObject'] },
     findRetrieval: { calls: ['HeadObject'] },
     retrievalState: { calls: ['HeadObject'] },
-    readRetrieval: { calls: ['GetObject', 'GetObjectAttributes'] },
+    readRetrieval: { calls: ['GetObject'] },
     deleteArchive: { calls: ['ListObjectVersions', 'DeleteObject'] },
     deleteAbandoned: { calls: ['ListObjectVersions', 'DeleteObject'] },
   },
@@ -88,11 +88,6 @@ export const S3_ACTIONS: BackendActions = {
       withKms: READ_KEY,
     },
     GetObject: { scope: 'object', actions: ['s3:GetObject', 's3:GetObjectVersion'], withKms: READ_KEY },
-    GetObjectAttributes: {
-      scope: 'object',
-      actions: ['s3:GetObjectAttributes', 's3:GetObjectVersion', 's3:GetObjectVersionAttributes'],
-      withKms: READ_KEY,
-    },
     RestoreObject: { scope: 'object', actions: ['s3:RestoreObject'] },
     DeleteObject: { scope: 'object', actions: ['s3:DeleteObjectVersion'] },
     // An earlier date, in governance mode, takes s3:BypassGovernanceRetention as well: for a role of a person, not here.

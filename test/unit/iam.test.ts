@@ -85,7 +85,7 @@ const LOOKS =
 const S3: Readonly<Record<RoleName, string>> = {
   archiver: `${LOOKS} ListObjectVersions CreateBucket PutPublicAccessBlock PutBucketOwnershipControls PutBucketEncryption PutBucketVersioning PutBucketTagging PutObject CreateMultipartUpload UploadPart CompleteMultipartUpload ListParts AbortMultipartUpload ListMultipartUploads PutObjectRetention PutObjectLegalHold`,
   purger: `${LOOKS} ListObjectVersions HeadObject GetObject DeleteObject AbortMultipartUpload ListMultipartUploads`,
-  reader: `${LOOKS} RestoreObject HeadObject GetObject GetObjectAttributes`,
+  reader: `${LOOKS} RestoreObject HeadObject GetObject`,
   auditor: `${LOOKS} ListObjectVersions ListMultipartUploads`,
 };
 
