@@ -1,6 +1,7 @@
 /** Faults are over and nothing moves any more: nothing is lost, nothing waits, nothing is kept too long. */
 import { faultOfChain } from './audit-chain.ts';
 import { covers, coversParty, mayStop, NEXT_RUN_MS } from './brakes.ts';
+import { judgeCertificates } from './certificates.ts';
 import { dueNow, earliestPurge, latestPurge } from './due.ts';
 import { CLOCK_TOLERANCE_MS, DAY_MS, type Known, type KnownArchive, type KnownRecord, recordKey } from './known.ts';
 import { leaseEnd } from './ledger-changes.ts';
@@ -26,6 +27,7 @@ export function judgeEnd(known: Known, report: Report, physical: Physical): void
   judgeUnitLosses(known, report, physical.now());
   if (known.isLedgerSetBack) return;
   judgeAudit(known, report, physical);
+  judgeCertificates(known, report, physical);
   const now = physical.now();
   const putAside = new Set<string>();
   keepLedgerPauses(known, physical);

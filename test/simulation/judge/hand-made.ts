@@ -326,8 +326,16 @@ export class HandMade implements Physical {
     await this.unstore(`${archive}-t1-file`);
     await this.writeKey('archiveKeys', { _id: `${archive}-t1`, state: 'destroyed' });
     await this.amend(archive, { state: 'purged' });
-    await this.write('certificates', { _id: archive, archive });
+    await this.certified(archive);
     await this.amend(archive, { state: 'confirmed' });
+  }
+
+  /** `said`: what its text says instead. */
+  async certified(archive: string, { number = 1, said = {} }: { number?: number; said?: object } = {}): Promise<void> {
+    const stored = asFields(this.ledger('archives').find(({ _id }) => _id === archive)?.['stored']);
+    const copies = [{ vaultArchiveId: stored['vaultArchiveId'] ?? null, treeHash: stored['treeHash'] ?? null }];
+    const body = JSON.stringify({ id: archive, number, copies, ...said });
+    await this.write('certificates', { _id: archive, archive, number, body });
   }
 
   async hold(name: string, scope: Scope, tooLate: readonly string[] = []): Promise<void> {

@@ -956,6 +956,38 @@ describe('in the end', () => {
   });
 });
 
+describe('certificates', () => {
+  test.each<[string, Parameters<HandMade['certified']>[1]]>([
+    ['begin with the second number', { number: 2 }],
+    ['say another number in their text', { said: { number: 7 } }],
+    ['say the id of another', { said: { id: 'a9' } }],
+    ['name another file', { said: { copies: [{ vaultArchiveId: 'other', treeHash: 'other' }] } }],
+  ])('that %s', async (_, wrong) => {
+    const world = await life();
+    await uncertified(world);
+    await world.certified('a1', wrong);
+    await world.end();
+    expectBroken(world, 'certificate-number');
+  });
+
+  test('two of one number', async () => {
+    const world = await life();
+    await uncertified(world);
+    await world.certified('a1');
+    await world.certified('x2');
+    await world.end();
+    expectBroken(world, 'certificate-number');
+  });
+
+  test('one that names a record', async () => {
+    const world = await life();
+    await world.put(world.record('maria'));
+    await world.certified('a1', { said: { rules: ['maria'] } });
+    await world.end();
+    expectBroken(world, 'content-in-the-open');
+  });
+});
+
 async function quarantined(world: HandMade): Promise<void> {
   await world.stored('a1');
   await world.amend('a1', { state: 'quarantined' });

@@ -215,6 +215,11 @@ export const PROPERTIES = {
     promise: 10,
     catches: 'An audit entry is missing, changed, or does not carry the hash of the one before.',
   },
+  'certificate-number': {
+    promise: 10,
+    catches:
+      'Certificates have a gap in their numbers or one number twice, or say another number or file than they are kept for.',
+  },
   'intent-without-outcome': {
     promise: 10,
     catches: 'In the end an act has finished by the ledger and the audit chain does not say so.',

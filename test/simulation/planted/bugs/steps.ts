@@ -151,6 +151,44 @@ export const STEP_BUGS: readonly PlantedBug[] = [
     life: (seed) => life(seed),
   },
   {
+    name: 'certificates leave numbers out',
+    promise: 10,
+    what: 'A certificate draws a number when it is begun, and another when it is written.',
+    patches: [
+      {
+        file: 'src/ledger/certificates.ts',
+        find: 'const number = (await newestNumber(store)) + 1;',
+        replace: 'const number = (await newestNumber(store)) + 2;',
+      },
+    ],
+    caughtBy: ['certificate-number'],
+    life: (seed) => life(seed),
+  },
+  {
+    name: 'two certificates with one number',
+    promise: 10,
+    what: 'Who numbers a certificate remembers the newest number from before, and nothing refuses a number that is taken.',
+    patches: [
+      {
+        file: 'src/ledger/certificates.ts',
+        find: '{ collection: CERTIFICATES, keys: { number: 1 }, unique: true },',
+        replace: '',
+      },
+      {
+        file: 'src/ledger/certificates.ts',
+        find: 'const number = (await newestNumber(store)) + 1;',
+        replace: 'remembered ??= (await newestNumber(store)) + 1;\n    const number = remembered;',
+      },
+      {
+        file: 'src/ledger/certificates.ts',
+        find: "const CERTIFICATES = 'certificates';",
+        replace: "const CERTIFICATES = 'certificates';\nlet remembered: number | undefined;",
+      },
+    ],
+    caughtBy: ['certificate-number'],
+    life: (seed) => life(seed, { records: [record('r0', -3), record('r1', -40)], days: 30 }),
+  },
+  {
     name: 'certificate before any inventory',
     promise: 'end',
     what: 'A purge that the vault has accepted counts as confirmed at the next look, before an inventory was taken.',
