@@ -4,7 +4,7 @@ import { isMoraineError } from '../errors.ts';
 import { findOrders, getOrder, orderCounts } from '../ledger/retrieval-orders.ts';
 import { findRetrievals, getRetrieval, isLiveRetrieval, type RetrievalDocument } from '../ledger/retrievals.ts';
 import type { Context } from '../lifecycle/context.ts';
-import { cancelOrder } from '../lifecycle/follow-order.ts';
+import { cancelOrder, closeOrder } from '../lifecycle/follow-order.ts';
 import { cancelRetrieval, refreshRetrievals } from '../lifecycle/retrieve.ts';
 import { acting, EXIT, newCommand, type Session } from './command.ts';
 import { table } from './output.ts';
@@ -153,7 +153,11 @@ async function outcomeOf(context: Context, order: string): Promise<OrderOutcome>
 async function listedOrders(context: Context, isAll: boolean): Promise<readonly OrderOutcome[]> {
   const listed: OrderOutcome[] = [];
   const filter = isAll ? {} : { state: { $in: ['placing', 'open'] } };
-  for await (const { _id } of findOrders(context.store, filter)) listed.push(await outcomeOf(context, _id));
+  for await (const { _id } of findOrders(context.store, filter)) {
+    // One whose last archive was read since the daemon looked.
+    const { state } = await closeOrder(context, _id);
+    if (isAll || state !== 'done') listed.push(await outcomeOf(context, _id));
+  }
   return listed;
 }
 

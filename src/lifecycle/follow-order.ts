@@ -65,11 +65,17 @@ export async function followOrder(context: Context, id: string): Promise<OrderPa
   } finally {
     await lease.giveUp();
   }
-  await endOrder(context.store, context.clock, id, 'done');
+  return { order: await closeOrder(context, id), isElsewhere: false, obstacle: null };
+}
+
+/** An open order of which nothing is live any more is done. Asks nothing of a vault. */
+export async function closeOrder(context: Context, id: string): Promise<RetrievalOrderDocument> {
+  const order = await getOrder(context.store, id);
+  if (order.state !== 'open' || (await isOrderLive(context.store, id))) return order;
   await context.audit.appendOnce([
     { key: `${id} done`, act: 'retrieval order done', phase: 'outcome', subject: { order: id }, details: {} },
   ]);
-  return { order: await getOrder(context.store, id), isElsewhere: false, obstacle: null };
+  return await endOrder(context.store, context.clock, id, 'done');
 }
 
 /** One pass over all open orders, oldest first, and what else the daemon sees to. An obstacle of one stops no other. */
