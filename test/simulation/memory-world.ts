@@ -97,7 +97,7 @@ export class MemoryWorld {
       'parentOf',
       'isOfParty',
     ]);
-    const vault = process.wrap(this.vault, 'vault', ['locate', 'estimateRetrieval']);
+    const vault = process.wrap(this.vault, 'vault', ['locate', 'estimateRetrieval', 'foundVaults']);
     this.#ids += 1_000_000;
     let last = this.#ids;
     return {
