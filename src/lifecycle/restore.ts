@@ -22,8 +22,9 @@ import { shrinkClearedRoster } from './clear.ts';
 import { assertNotStopped, type Context } from './context.ts';
 import { discarded } from './discarded.ts';
 import { restoreItems } from './restore-items.ts';
+import { endReadRetrievals } from './restore-retrieval.ts';
 import { isReadable, outputOf } from './retrieval-output.ts';
-import { endWithAudit, refreshRetrieval, retrievableFacts } from './retrieve.ts';
+import { refreshRetrieval, retrievableFacts } from './retrieve.ts';
 import { voidUnits } from './void-units.ts';
 
 /** What became of documents that a target was given; what is left out is none. */
@@ -169,7 +170,7 @@ async function readArchive(
   } catch (error) {
     throw await discarded(error, () => target.discard());
   }
-  if (options.keepsRetrieval !== true) await endWithAudit(context, retrieval, 'read');
+  if (options.keepsRetrieval !== true) await endReadRetrievals(context, [retrieval._id]);
   await context.audit.append([
     { act: 'archive restore', phase: 'outcome', subject, details: { kind, ...countsOf(totals) } },
   ]);
