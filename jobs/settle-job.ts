@@ -35,6 +35,7 @@ const STOPS_ALL: ReadonlySet<ErrorCode> = new Set([
   'CLOCK_DISAGREES',
   'CLOCK_JUMPED',
   'LEDGER_BEHIND_VAULT',
+  'KEY_STORE_BEHIND',
   'LEDGER_NEWER',
   'LEDGER_REBUILT',
 ]);

@@ -9,7 +9,6 @@ import { KEY_INDEXES } from './keys/documents.ts';
 import { createKeys, type Keys } from './keys/keys.ts';
 import { allKmsKeys, kmsKeyOf } from './keys/kms-config.ts';
 import { AwsKmsWrapping } from './keys/kms-wrapping.ts';
-import { attempts } from './ledger/attempts.ts';
 import { AuditLog } from './ledger/audit.ts';
 import { type InstallationDocument, openInstallation } from './ledger/installation.ts';
 import { LEDGER_INDEXES } from './ledger/ledger-indexes.ts';
@@ -101,7 +100,6 @@ export async function openApp(config: Config, options: AppOptions): Promise<App>
       ...(config.keys.backupMaxAge === null ? {} : { backupMaxAge: config.keys.backupMaxAge }),
       proofEvery: config.keys.proofEvery,
     });
-    await replayDestroyedKeys(store, keys);
     const heads = openHeads(config, installation.id);
     const worker = newWorkerId();
     const audits = new Map<string, AuditLog>();
@@ -225,23 +223,6 @@ async function openKeyStores(
   if (isLedger) await ledger.ensureIndexes(KEY_INDEXES);
   const firstStore = isLedger ? ledger : await open(first);
   return second === null ? [firstStore] : [firstStore, await open(second)];
-}
-
-/** Newest ended attempts that are asked about to tell a restored key store from a current one. */
-const RECENTLY_ENDED = 10;
-
-/** A key store that was restored from a backup holds keys that were destroyed since: they are destroyed again before anything else. */
-async function replayDestroyedKeys(store: MongoStore, keys: Keys): Promise<void> {
-  const ended = { keyDestroyedAt: { $ne: null } } as const;
-  const newest = [];
-  for await (const { _id } of attempts(store).find(ended, { sort: { keyDestroyedAt: -1 }, limit: RECENTLY_ENDED }))
-    newest.push(_id);
-  if (newest.length === 0 || !(await keys.isBehind(newest))) return;
-  await keys.replayPurges(
-    (async function* () {
-      for await (const { _id } of attempts(store).find(ended)) yield _id;
-    })(),
-  );
 }
 
 function assertAsOfAllowed(config: Config, asOf: Date | null): void {

@@ -125,6 +125,11 @@ export const ERROR_KINDS = {
       'The vault holds an archive of this installation that is newer than the newest audit entry: the ledger is a restored backup.',
     hint: 'Run `moraine reconcile` and repair the ledger; all destructive work has stopped.',
   },
+  KEY_STORE_BEHIND: {
+    class: 'person',
+    meaning: 'A key store holds keys that the ledger says were destroyed: it was restored from a backup.',
+    hint: 'Run `moraine keys status`, then `moraine keys replay`; nothing is archived or destroyed until then.',
+  },
   LEDGER_REBUILT: {
     class: 'person',
     meaning: 'The ledger was rebuilt from the vaults, and nobody has accepted it yet: holds are not in it.',

@@ -10,6 +10,7 @@ import { assertClocksAgree, observeTime } from '../ledger/installation.ts';
 import { countNotifications } from '../ledger/notifications.ts';
 import type { Context } from '../lifecycle/context.ts';
 import { inspectDataset } from '../lifecycle/inspect-dataset.ts';
+import { assertKeyStoreIsCurrent } from '../lifecycle/key-store-behind.ts';
 import { canMeet } from '../lifecycle/owner-in-force.ts';
 import { placementFaults, placesOf } from '../lifecycle/placement.ts';
 import { vaultWitness } from '../lifecycle/preflight.ts';
@@ -90,6 +91,7 @@ export async function checkServers(
   findings.push(...(await attempt('kms', () => checkKmsKeys(context))));
   findings.push(...(await attempt('iam', () => checkAccounts(config, iamInput(config, context.installation.id)))));
   findings.push(...(await attempt('clock', () => checkClocks(context))));
+  findings.push(...(await attempt('keys', () => checkKeyStores(context))));
   for (const { code, text } of await openAlarms(context.store)) {
     const first = isStopping(code) ? '' : `Look with \`${alarmHint(code)}\`. `;
     const hint = `${first}When it was dealt with: \`moraine check --yes\`.`;
@@ -202,6 +204,11 @@ async function checkRedis(config: Config): Promise<readonly Finding[]> {
   }
   (await connectRedis(config.redis.url)).disconnect();
   return [{ level: 'ok', about: 'redis', text: 'Redis answers and keeps what it is given.' }];
+}
+
+async function checkKeyStores(context: Context): Promise<readonly Finding[]> {
+  await assertKeyStoreIsCurrent(context);
+  return [{ level: 'ok', about: 'keys', text: 'No key store lacks a destruction that the ledger knows.' }];
 }
 
 async function checkClocks(context: Context): Promise<readonly Finding[]> {

@@ -122,6 +122,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./migrate.ts')).migrateCommand(),
   },
   {
+    name: 'keys',
+    summary: 'the key stores: status, align two of them, replay destructions after a backup',
+    group: ACT,
+    load: async () => (await import('./keys.ts')).keysCommand(),
+  },
+  {
     name: 'reconcile',
     summary: 'the ledger against the vaults and the source, both ways',
     group: ACT,

@@ -68,6 +68,8 @@ export interface KeysPort {
   readBack(attempt: AttemptId): Promise<WrappedKey>;
   /** Idempotent. Removes the wrapped key everywhere; leaves a tombstone without key material. Returns when. */
   destroy(attempt: AttemptId): Promise<Date>;
+  /** True when a key store lacks the destruction of one of these attempts: it is a restored backup. Absent where none can be. */
+  isBehind?(ended: readonly AttemptId[]): Promise<boolean>;
   /** HMAC-SHA-256 under the owner's HMAC key, made at first use. The function is synchronous once the key is loaded. */
   hmacFor(owner: OwnerId): Promise<(data: string | Uint8Array) => Uint8Array>;
   sign(bytes: Uint8Array): Promise<Signature>;

@@ -7,7 +7,7 @@ import type { LedgerDocument, Store, StoreCollection } from './store.ts';
 import { LEDGER_VERSION, readableCollection } from './versions.ts';
 
 /** Codes of src/errors.ts: destructive work throws them. */
-const STOPPING = ['LEDGER_BEHIND_VAULT', 'LEDGER_REBUILT'] as const;
+const STOPPING = ['LEDGER_BEHIND_VAULT', 'LEDGER_REBUILT', 'KEY_STORE_BEHIND'] as const;
 /** What each asks for, as a command. */
 const WARNING = {
   AUDIT_HEADS_LATE: 'moraine audit publish',
@@ -67,7 +67,7 @@ export function alarmHint(code: AlarmCode): string {
 }
 
 /** What it is about is in order again. Idempotent. */
-export async function endAlarm(store: Store, code: keyof typeof WARNING, subject?: string): Promise<void> {
+export async function endAlarm(store: Store, code: AlarmCode, subject?: string): Promise<void> {
   await alarms(store).removeMany({ _id: alarmId(code, subject) });
 }
 

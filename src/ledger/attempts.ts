@@ -51,6 +51,7 @@ export const ABANDONED_MARGIN_MS = 24 * 3_600_000;
 export const ATTEMPTS_INDEXES: readonly LedgerIndex[] = [
   { collection: 'attempts', keys: { archive: 1, state: 1 } },
   { collection: 'attempts', keys: { state: 1, cleanedUp: 1, endedAt: 1 } },
+  { collection: 'attempts', keys: { keyDestroyedAt: -1 } },
 ];
 
 export function attempts(store: Store): StoreCollection<AttemptDocument> {

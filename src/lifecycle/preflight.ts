@@ -7,6 +7,7 @@ import { isStopping, openAlarms } from '../ledger/alarms.ts';
 import { assertClocksAgree, observeTime } from '../ledger/installation.ts';
 import type { Store } from '../ledger/store.ts';
 import type { Context } from './context.ts';
+import { assertKeyStoreIsCurrent } from './key-store-behind.ts';
 
 /** Throws CLOCK_DISAGREES, CLOCK_JUMPED, LEDGER_BEHIND_VAULT, or what a witness throws when it cannot be asked. */
 export async function assertSafeToDestroy(context: Context): Promise<void> {
@@ -20,6 +21,7 @@ export async function assertSafeToDestroy(context: Context): Promise<void> {
     vault: vaultWitness(context),
   });
   await observeTime(context.store, context.clock.now());
+  await assertKeyStoreIsCurrent(context);
   lastPassed.set(context.store, asked);
 }
 
