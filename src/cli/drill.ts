@@ -16,6 +16,7 @@ import { scratchName } from '../source/scratch.ts';
 import type { Tier } from '../vault/port.ts';
 import { acting, EXIT, newCommand, type Session } from './command.ts';
 import { confirm } from './confirm.ts';
+import { designatedAdministrators } from './designated.ts';
 import { drillLines, drillTable, drillView } from './drill-text.ts';
 import { waitForNextLook } from './follow.ts';
 import { IDENTITY_OPTION, PASSPHRASE_OPTION, readIdentity } from './identity.ts';
@@ -111,13 +112,16 @@ async function readParts(session: Session, options: DrillOptions) {
   const { config, actor } = session;
   const administratorsOf = (owner: OwnerId) => config.owners.get(owner) ?? [];
   if (options.kms === true || options.identity === undefined) {
-    return { openerOf: await readOpener(session, options), asker: Asker.of(actor, null, administratorsOf) };
+    return {
+      openerOf: await readOpener(session, options),
+      asker: Asker.of(actor, null, designatedAdministrators(config)),
+    };
   }
   const identity = await readIdentity(session, { ...options, identity: options.identity });
   const openerOf = (owner: OwnerId): OpenKey => {
     return (wrapped) => unwrapArchiveKey(wrapped, identity, administratorsOf(owner));
   };
-  return { openerOf, asker: Asker.of(actor, identity, administratorsOf) };
+  return { openerOf, asker: Asker.of(actor, identity, designatedAdministrators(config)) };
 }
 
 /** Those whose designated administrator asks. Throws RETRIEVAL_NOT_ALLOWED where that is none, or not of the one that was named. */

@@ -11,6 +11,7 @@ import { refreshRetrieval } from '../lifecycle/retrieve.ts';
 import type { Tier } from '../vault/port.ts';
 import { acting, EXIT, newCommand, type Session } from './command.ts';
 import { confirm } from './confirm.ts';
+import { designatedAdministrators } from './designated.ts';
 import { type IdentityOptions, PASSPHRASE_OPTION, readIdentity } from './identity.ts';
 import { followHere, orderDocument, orderExit, orderText, retrievalDocument } from './retrieve-follow.ts';
 import { cancelCommand, followCommand, listCommand, showCommand } from './retrieve-orders.ts';
@@ -110,7 +111,7 @@ export function retrieveCommand(): Command {
 
 async function askerOf(session: Session, { identity, ...options }: Partial<IdentityOptions>): Promise<Asker> {
   const shown = identity === undefined ? null : await readIdentity(session, { identity, ...options });
-  return Asker.of(session.actor, shown, (owner) => session.config.owners.get(owner) ?? []);
+  return Asker.of(session.actor, shown, designatedAdministrators(session.config));
 }
 
 /** A deadline or a cap chooses; without either it is the tier that was named, or standard. */

@@ -12,6 +12,10 @@ export const kmsConfigSchema = z.strictObject({
     .regex(KEY_ARN, 'the ARN of a KMS key (arn:aws:kms:…:key/…): policies cannot name an alias')
     .meta({ description: 'A symmetric key of AWS KMS. Its region is in the ARN.' }),
   endpoint: z.url({ protocol: /^https?$/ }).optional(),
+  accounts: z.array(z.string().trim().min(1)).optional().meta({
+    description:
+      'Accounts of who opens with it, as `moraine audit show` writes them after "person:": they may ask for retrievals.',
+  }),
 });
 
 export type KmsConfig = z.output<typeof kmsConfigSchema>;

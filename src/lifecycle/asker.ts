@@ -9,7 +9,8 @@ import { isPerson, isSamePerson } from '../ledger/approval-document.ts';
 
 export interface DesignatedAdministrator {
   readonly name: string;
-  readonly recipient: string;
+  /** Absent: KMS opens for this one, whom its account names. */
+  readonly recipient?: string | undefined;
   readonly account?: string | undefined;
 }
 
