@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { isMoraineError } from '../errors.ts';
 import { endAlarms, openAlarms } from '../ledger/alarms.ts';
 import { acceptJump } from '../ledger/installation.ts';
+import { checkBuckets } from './check-buckets.ts';
 import { checkFiles, checkServers, type Finding } from './check-findings.ts';
 import { acting, EXIT, type ExitCode, newCommand } from './command.ts';
 import { worst } from './exit-code.ts';
@@ -53,7 +54,7 @@ export function checkCommand(): Command {
           about: 'mongodb',
           text: `MongoDB answers; installation ${app.installation.id}, stamped ${app.installation.environment}.`,
         });
-        findings.push(...(await checkServers(context, config, loaded)));
+        findings.push(...(await checkServers(context, config, loaded)), ...(await checkBuckets(context, config)));
       } catch (error) {
         if (isMoraineError(error, 'MONGODB_UNAVAILABLE') || isMoraineError(error, 'MONGODB_REFUSED')) {
           const { message: text, hint, code } = error;

@@ -112,7 +112,8 @@ async function writePlan(
 ): Promise<ArchiveId> {
   const { archive, sequence } = of;
   const exceptions = plan.exceptions ?? [];
-  const vault = vaultOf(context, archiveOf(policy).vault).locate(context.installation.id, plan.owner, plan.customer);
+  const { vault: key, storageClass } = archiveOf(policy);
+  const vault = vaultOf(context, key).locate(context.installation.id, plan.owner, plan.customer, storageClass);
   const now = context.clock.now();
   const entry: AuditEntryBody = {
     key: `${archive}:plan`,

@@ -30,7 +30,7 @@ import { type Context, vaultOf } from './context.ts';
 export const ASKING_ENDS_MS = 2 * 60_000;
 
 export function estimateRetrieval(context: Context, archive: ArchiveDocument, tier: Tier): RetrievalEstimate {
-  return vaultOf(context, archive.vault.key).estimateRetrieval(retrievableFacts(archive).bytes, tier);
+  return vaultOf(context, archive.vault.key).estimateRetrieval(retrievableFacts(archive).bytes, tier, archive.vault);
 }
 
 /** Asks the vault for the whole file, outside an order. One that is open already is returned instead of asking (and paying) twice. */

@@ -93,6 +93,7 @@ function normalArchive(archive: NonNullable<PolicyText['archive']>, grace: strin
   return {
     for: normalPeriod(archive.for),
     vault: id.vaultKey(archive.vault),
+    ...(archive.storageClass === undefined ? {} : { storageClass: archive.storageClass }),
     verify: archive.verify ?? DEFAULTS.verify,
     dueWindow: iso(archive.dueWindow ?? DEFAULTS.dueWindow),
     maxWait: archive.maxWait === undefined ? grace : iso(archive.maxWait),

@@ -134,10 +134,15 @@ export interface ArchiveRule {
   /** Counted from the end of the active period; without `until`. */
   readonly for: PeriodRule;
   readonly vault: VaultKey;
+  /** Of an s3 vault. Absent: the vault's own. */
+  readonly storageClass?: StorageClass;
   readonly verify: 'checksum' | 'inventory';
   readonly dueWindow: string;
   readonly maxWait: string;
 }
+
+/** The classes of S3 that archives are stored in. */
+export type StorageClass = 'GLACIER_IR' | 'GLACIER' | 'DEEP_ARCHIVE';
 
 /** Members with `?` are absent where a policy does not use them, so that policies without them keep their version. */
 export interface Policy {

@@ -36,6 +36,8 @@ const TRIGGER =
   '{ field: <date field> }, { objectId: _id }, { expires: <date field> }, or event, latestOf or expires with created and latest';
 const CREATED = 'the field with the date of creation, or { objectId: _id }';
 const VAULT = 'the name of a vault in moraine.yaml';
+/** Of S3, see src/vault/port.ts. */
+const STORAGE_CLASSES = ['GLACIER_IR', 'GLACIER', 'DEEP_ARCHIVE'] as const;
 const SCHEDULE =
   'hourly, daily, nightly or monthly, or five cron fields (minute, hour, day of month, month, day of week), such as "0 2 * * *"';
 
@@ -187,6 +189,12 @@ const archive = z.strictObject(
   {
     for: archivePeriod,
     vault: z.string({ error: VAULT }).min(1, { error: VAULT }).meta({ description: 'A vault of moraine.yaml.' }),
+    storageClass: z
+      .enum(STORAGE_CLASSES, { error: STORAGE_CLASSES.join(' or ') })
+      .optional()
+      .meta({
+        description: "Class of the archives in an s3 vault. Left out: the vault's own.",
+      }),
     verify: z.enum(['checksum', 'inventory'], { error: 'checksum or inventory' }).optional().meta({
       default: DEFAULTS.verify,
       description:

@@ -55,6 +55,9 @@ export function estimateRetrieval(list: PriceList, bytes: number, tier: Tier): R
 /** Days that are paid for at least, also of what is deleted earlier. The same pages say so. */
 export const LEAST_DAYS: Readonly<Record<StorageClass, number>> = { GLACIER_IR: 90, GLACIER: 90, DEEP_ARCHIVE: 180 };
 
+/** Of a Glacier vault. */
+export const GLACIER_LEAST_DAYS = 90;
+
 export function priceListOf(storageClass: StorageClass): PriceList {
   return PRICE_LISTS[storageClass];
 }

@@ -91,6 +91,17 @@ export async function openWorld(names: TestNames, options: WorldOptions = {}): P
           objectLock: 'none' as const,
         },
       ],
+      [
+        id.vaultKey('locked'),
+        {
+          backend: 's3' as const,
+          region: 'us-east-1',
+          endpoint: urls.s3,
+          bucket: `${names.vaultPrefix}-l-{owner}`.slice(0, 50),
+          storageClass: 'DEEP_ARCHIVE' as const,
+          objectLock: 'compliance' as const,
+        },
+      ],
     ]),
     owners: new Map((options.owners ?? ['acme']).map((owner) => [id.owner(owner), administrators])),
     policies: [],

@@ -127,7 +127,7 @@ describe('pages', () => {
 
   test.each(pages)('%s: codes that it names exist', (page) => {
     const named = [...prose(page).matchAll(/`([A-Z]+(?:_[A-Z]+)+)`/g)].map(([, code]) => code ?? '');
-    const others = /^(MAX_|LEASE_|MORAINE_|EMULATOR_|ALG_|DEEP_ARCHIVE|INDEX_WITHOUT_ID|COLLECTION_MISSING)/;
+    const others = /^(MAX_|LEASE_|MORAINE_|EMULATOR_|ALG_|GLACIER_IR|DEEP_ARCHIVE|INDEX_WITHOUT_ID|COLLECTION_MISSING)/;
     expect(named.filter((code) => !others.test(code) && !Object.hasOwn(ERROR_KINDS, code))).toEqual([]);
   });
 });

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { systemClock } from '../../src/clock.ts';
 import { id } from '../../src/ids.ts';
 import { createVault } from '../../src/vault/create-vault.ts';
-import { estimateRetrieval } from '../../src/vault/prices.ts';
+import { estimateRetrieval, LEAST_DAYS } from '../../src/vault/prices.ts';
 import { isLoopback, vaultConfigSchema } from '../../src/vault/vault-config.ts';
 
 const glacier = { backend: 'glacier', region: 'eu-west-1' };
@@ -83,4 +83,27 @@ describe('prices', () => {
   test('the price list names its source and year', () => {
     expect(estimateRetrieval('glacier', 1, 'bulk').priceSource).toMatch(/us-east-1, 20\d\d/);
   });
+});
+
+test('GLACIER_IR is read at once at one price, whatever tier is asked for; every class has a least time', () => {
+  for (const tier of ['expedited', 'standard', 'bulk'] as const)
+    expect(estimateRetrieval('s3-glacier-ir', 2 ** 30, tier)).toMatchObject({ tier, hours: 0, dollars: 0.03001 });
+  expect(LEAST_DAYS).toEqual({ GLACIER_IR: 90, GLACIER: 90, DEEP_ARCHIVE: 180 });
+});
+
+test('a place keeps the class that it was made with; Object Lock says what it guards', () => {
+  const entry = { backend: 's3', region: 'eu-west-1', bucket: 'moraine-{owner}', endpoint: 'http://127.0.0.1:1' };
+  const deps = { clock: systemClock, environment: 'sandbox' } as const;
+  const port = (more: object) => createVault(id.vaultKey('cold'), vaultConfigSchema.parse({ ...entry, ...more }), deps);
+  const [owner, customer] = [id.owner('acme'), id.customer('north')];
+  expect(port({}).locate('i', owner, customer).storageClass).toBe('DEEP_ARCHIVE');
+  expect(port({}).locate('i', owner, customer, 'GLACIER_IR').storageClass).toBe('GLACIER_IR');
+  const guards = ['none', 'holds', 'governance', 'compliance'].map((objectLock) => port({ objectLock }).guards);
+  expect(guards).toEqual([
+    { holds: false, lock: null },
+    { holds: true, lock: null },
+    { holds: true, lock: 'governance' },
+    { holds: true, lock: 'compliance' },
+  ]);
+  expect(vaultConfigSchema.safeParse({ ...entry, encryption: { kms: 'alias/mine' } }).success).toBe(false);
 });
