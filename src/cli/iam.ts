@@ -33,7 +33,7 @@ export function iamCommand(): Command {
     ].join('\n'),
     examples: [
       ['moraine iam', 'every role'],
-      ['moraine iam --role archiver --vault cold', 'for `aws iam create-policy --policy-document`'],
+      ['moraine iam --role archiver --vault cold', 'one policy, as AWS takes it'],
       ['moraine iam --role reader --owner acme', 'for an administrator of acme, with kms:Decrypt in its context'],
       ['moraine iam --format terraform', 'the same as resources of Terraform'],
     ],
