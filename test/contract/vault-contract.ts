@@ -111,10 +111,12 @@ export function vaultContract(name: string, build: () => Promise<VaultWorld>): v
 
     test('foundVaults: what we made is found with whose it is, as its tags and names say', async () => {
       await store(port, location, bytesOf(10, 1));
-      const found = [];
+      const found: FoundVault[] = [];
       for await (const one of port.foundVaults()) if (one.name === location.name) found.push(one);
       const { name, owner, customer, installation } = location;
-      expect(found).toMatchObject([{ location: { name, owner, customer, installation } }]);
+      expect(found).toMatchObject([
+        { installation, environment: 'sandbox', location: { name, owner, customer, installation } },
+      ]);
     });
 
     test('five workers want the same new vault at once: all of them store in it', async () => {

@@ -125,7 +125,7 @@ async function openT1(archive: ArchiveId = A1, location: VaultLocation = LOCATIO
 
 async function abandonT1(): Promise<void> {
   await abandonAttempt(world.store, world.clock, T1, 'cut');
-  await attemptKeyDestroyed(world.store, T1, world.clock.now());
+  await attemptKeyDestroyed(world.store, T1, await world.context().keys.destroy(T1));
 }
 
 describe('an inventory is needed', () => {

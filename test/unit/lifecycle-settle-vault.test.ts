@@ -383,7 +383,7 @@ describe('what the ledger does not know', () => {
 
   async function abandon(attempt: AttemptId = T1): Promise<void> {
     await abandonAttempt(world.store, world.clock, attempt, 'cut');
-    await attemptKeyDestroyed(world.store, attempt, world.clock.now());
+    await attemptKeyDestroyed(world.store, attempt, await world.context().keys.destroy(attempt));
   }
 
   test('without a description of ours, or of another installation: foreign', async () => {
