@@ -28,6 +28,8 @@ import { type Context, vaultOf } from './context.ts';
 
 /** While another worker's call may still be under way nobody asks in its place: longer than the longest call. */
 export const ASKING_ENDS_MS = 2 * 60_000;
+/** Outside an order only the command that asks follows a retrieval up to its job. One that has not got there by then was cut. */
+const FORGOTTEN_AFTER_MS = 3_600_000;
 
 export function estimateRetrieval(context: Context, archive: ArchiveDocument, tier: Tier): RetrievalEstimate {
   return vaultOf(context, archive.vault.key).estimateRetrieval(retrievableFacts(archive).bytes, tier, archive.vault);
@@ -152,7 +154,8 @@ export async function refreshRetrievals(context: Context, archive?: ArchiveId): 
   const refreshed: RetrievalDocument[] = [];
   for await (const retrieval of findRetrievals(context.store, live)) {
     try {
-      refreshed.push(await refreshRetrieval(context, retrieval));
+      const followed = isForgotten(context, retrieval) ? await takeUp(context, retrieval) : retrieval;
+      refreshed.push(await refreshRetrieval(context, followed));
     } catch (error) {
       context.log.warn(
         { retrieval: retrieval._id, archive: retrieval.archive },
@@ -162,6 +165,18 @@ export async function refreshRetrievals(context: Context, archive?: ArchiveId): 
     }
   }
   return refreshed;
+}
+
+function isForgotten({ clock }: Context, { order, state, askedAt, requestedAt }: RetrievalDocument): boolean {
+  if (order !== undefined || (state !== 'wanted' && state !== 'asking')) return false;
+  return clock.now().getTime() - (askedAt ?? requestedAt).getTime() > FORGOTTEN_AFTER_MS;
+}
+
+/** The job that its command did not live to write down; where there is none, it must not keep the archive from its purge. */
+async function takeUp(context: Context, retrieval: RetrievalDocument): Promise<RetrievalDocument> {
+  const jobId = retrieval.state === 'asking' ? await findJob(context, retrieval) : null;
+  if (jobId === null) return await cancelRetrieval(context, retrieval._id);
+  return await markRequested(context.store, retrieval._id, { jobId, expectedAt: null });
 }
 
 /** Gives up a retrieval: it no longer keeps the archive from its purge. The vault's own job ends by itself. */

@@ -244,3 +244,28 @@ test('all that live are looked after; one of which the vault says nothing stays 
   await cancelRetrieval(context, asked._id);
   expect(await refreshRetrievals(context)).toEqual([]);
 });
+
+test('cut while the vault was asked, outside an order: its job is taken up later; without one it no longer keeps the archive', async () => {
+  const cut = withVault({
+    requestRetrieval: async (...asked) => {
+      await context.vaults.get(archive.vault.key)?.requestRetrieval(...asked);
+      throw new MoraineError('VAULT_OUTCOME_UNKNOWN', 'No reply.');
+    },
+  });
+  await expect(ask(cut)).rejects.toMatchObject({ code: 'VAULT_OUTCOME_UNKNOWN' });
+  await refreshRetrievals(context);
+  expect(await states()).toEqual(['asking']);
+  world.clock.advance(2 * 3_600_000);
+  await refreshRetrievals(context);
+  expect(await states()).toEqual(['requested']);
+  for (const { _id } of await liveRetrievals(world.store, archive._id)) await cancelRetrieval(context, _id);
+
+  const unasked = withVault({
+    requestRetrieval: () => Promise.reject(new MoraineError('VAULT_OUTCOME_UNKNOWN', 'No reply.')),
+    findRetrieval: () => Promise.resolve(null),
+  });
+  await expect(ask(unasked)).rejects.toMatchObject({ code: 'VAULT_OUTCOME_UNKNOWN' });
+  world.clock.advance(2 * 3_600_000);
+  await refreshRetrievals(unasked);
+  expect(await liveRetrievals(world.store, archive._id)).toEqual([]);
+});
