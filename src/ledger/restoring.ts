@@ -7,7 +7,6 @@
  * - That it is about to replace records in the source: announced like a clearing, so that what a hold covers stays as it is.
  */
 import type { Clock } from '../clock.ts';
-import { MoraineError } from '../errors.ts';
 import type { ArchiveId, WorkerId } from '../ids.ts';
 import { type AnnouncedScope, type Announcement, announceAndLook } from './in-flight.ts';
 import type { LedgerIndex } from './indexes.ts';
@@ -35,39 +34,41 @@ export class Reading {
   readonly #store: Store;
   readonly #clock: Clock;
   readonly #id: string;
+  readonly #archive: ArchiveId;
   #keptAtMs: number;
 
-  private constructor(store: Store, clock: Clock, id: string) {
+  private constructor(store: Store, clock: Clock, id: string, archive: ArchiveId) {
     this.#store = store;
     this.#clock = clock;
     this.#id = id;
+    this.#archive = archive;
     this.#keptAtMs = clock.monotonicMs();
   }
 
   /** `id` is fresh. */
   static async begin(store: Store, clock: Clock, id: string, archive: ArchiveId): Promise<Reading> {
-    const reading = new Reading(store, clock, id);
+    const reading = new Reading(store, clock, id, archive);
     await readings(store).removeMany({ until: { $lt: await store.serverTime() } });
     await readings(store).insert({ _id: id, v: LEDGER_VERSION, archive, until: await until(store) });
     return reading;
   }
 
-  /** With every batch; writes once in a while. Throws LEASE_LOST where it was asleep past its end: the archive may be purged by now. */
-  async keep(): Promise<void> {
+  /**
+   * With every batch; writes once in a while. Whoever was asleep past its end writes it anew, and then asks `check` whether
+   * the archive is there still: a purge may have come in between.
+   */
+  async keep(check: () => Promise<void>): Promise<void> {
     const now = this.#clock.monotonicMs();
     if (now - this.#keptAtMs < KEEP_EVERY_MS) return;
-    const document = await readings(this.#store).get(this.#id);
+    const store = readings(this.#store);
+    const document = await store.get(this.#id);
     const isOver = document === null || document.until < (await this.#store.serverTime());
-    if (isOver || (await readings(this.#store).replace({ ...document, until: await until(this.#store) })) === null) {
-      throw new MoraineError(
-        'LEASE_LOST',
-        'The restore stood still for so long that its archive may be purged by now.',
-        {
-          changed: 'What was restored until then stays; restoring it again adds the rest.',
-        },
-      );
-    }
+    const archive = this.#archive;
+    if (document === null)
+      await store.insert({ _id: this.#id, v: LEDGER_VERSION, archive, until: await until(this.#store) });
+    else await store.replace({ ...document, until: await until(this.#store) });
     this.#keptAtMs = now;
+    if (isOver) await check();
   }
 
   async end(): Promise<void> {

@@ -138,7 +138,8 @@ async function readArchive(
     { act: 'archive restore', phase: 'intent', subject, details: { kind, retrieval: retrieval._id } },
   ]);
   const attachments: AttachmentEntry[] = [];
-  const stream = () => outputOf(context, retrieval, stored.bytes, () => reading.keep());
+  const isStillThere = async () => void retrievableFacts(await getArchive(context.store, id));
+  const stream = () => outputOf(context, retrieval, stored.bytes, () => reading.keep(isStillThere));
   const manifest = await inspectArchive(stream(), {
     verify: (bytes, signature) => context.keys.verify(bytes, signature),
     expected: {

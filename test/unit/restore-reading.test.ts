@@ -108,14 +108,22 @@ test('a restore that begins when the purge has begun is refused, and touches not
   expect(await isBeingRead(world.store, archive)).toBe(false);
 });
 
-test('a reading that was kept from its clock for too long ends its restore before the next byte', async () => {
+test('a reading that slept past its end looks at its archive again before the next byte, and keeps it again', async () => {
   const reading = await Reading.begin(world.store, world.clock, 'r', archive);
   world.clock.advance(20 * 60_000);
-  await reading.keep();
+  let looks = 0;
+  const look = async () => {
+    looks += 1;
+  };
+  await reading.keep(look);
   world.clock.advance(20 * 60_000);
   expect(await isBeingRead(world.store, archive)).toBe(true);
   world.clock.advance(31 * 60_000);
-  await expect(reading.keep()).rejects.toMatchObject({ code: 'LEASE_LOST' });
+  expect(looks).toBe(0);
+  expect(await isBeingRead(world.store, archive)).toBe(false);
+  await reading.keep(look);
+  expect(looks).toBe(1);
+  expect(await isBeingRead(world.store, archive)).toBe(true);
 });
 
 test('into MongoDB under another name: records and children are exempt there, each for itself', async () => {
