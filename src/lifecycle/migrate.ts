@@ -73,7 +73,7 @@ export async function planMigration(context: Context, selection: MigrationSelect
       continue;
     }
     const { bytes } = storedOf(archive);
-    const estimate = vault.estimateRetrieval(bytes, selection.tier);
+    const estimate = vault.estimateRetrieval(bytes, selection.tier, archive.vault);
     plan.archives += 1;
     plan.bytes += bytes;
     plan.dollars += estimate.dollars;

@@ -73,7 +73,7 @@ export async function planOrder(context: Context, selection: Selection, asker: A
     if (item.range !== null) parts += 1;
     const vault = vaultOf(context, item.archive.vault.key);
     for (const [tier, sum] of sums) {
-      const estimate = vault.estimateRetrieval(item.bytes, tier);
+      const estimate = vault.estimateRetrieval(item.bytes, tier, item.archive.vault);
       sum.dollars += estimate.dollars;
       sum.hours = Math.max(sum.hours, estimate.hours);
       sum.refusal ??= refusalOf(tier, estimate.tier, item);

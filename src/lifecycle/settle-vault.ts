@@ -72,6 +72,10 @@ async function noteUnknown(
   findings: Findings,
   left: LeftThere,
 ): Promise<void> {
+  if (entry.isDeleteMarker === true) {
+    const text = 'Somebody deleted an object without naming its version; the version is kept, and the marker left.';
+    context.log.warn({ vault: location.name, vaultArchiveId: entry.vaultArchiveId }, text);
+  }
   const kind = await settleUnknown(context, location, entry);
   if (kind === 'waiting' && entry.intent !== null) left.add(entry.intent.attempt);
   if (kind === 'foreign') findings.foreign += 1;
