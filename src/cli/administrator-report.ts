@@ -65,6 +65,9 @@ function lines(owner: OwnerOpeners): readonly string[] {
   return [
     `${owner.owner}: ${counted(owner.archives, 'archive')}${owner.isNamed ? '' : ' (moraine.yaml names no such owner)'}`,
     ...owner.openers.map((opener) => `  ${line(opener)}`),
+    ...(owner.openedByKms > 0
+      ? [`  · KMS opens ${counted(owner.openedByKms, 'archive')}, for whom its key policy and IAM let decrypt`]
+      : []),
     ...problem(owner.toRewrap, 'not wrapped for exactly the present administrators', rewrapHint(owner)),
     ...problem(
       owner.withoutRecovery,

@@ -33,6 +33,8 @@ export interface OwnerOpeners {
   readonly toRewrap: number;
   /** Archives that no present recovery recipient opens. */
   readonly withoutRecovery: number;
+  /** Archives that a key of KMS opens too, or alone: for whoever may decrypt with it, which the account says. */
+  readonly openedByKms: number;
   /** Archives that nobody opens whom moraine.yaml names. */
   readonly openedByNobody: number;
   /** Of two key stores: archives whose key one of them lacks or has wrapped for others. */
@@ -78,7 +80,7 @@ async function openersOf(options: OpenersOptions, store: KeyStore, owner: OwnerI
   const present = new Set(administrators.map(({ recipient }) => recipient));
   const recovery = new Set(administrators.filter((each) => each.recovery).map(({ recipient }) => recipient));
   const counting = new Map<string, Counting>([...present].map((recipient) => [recipient, { archives: 0, vaults: {} }]));
-  const totals = { archives: 0, toRewrap: 0, withoutRecovery: 0, openedByNobody: 0, storesDiffer: 0 };
+  const totals = { archives: 0, toRewrap: 0, withoutRecovery: 0, openedByNobody: 0, storesDiffer: 0, openedByKms: 0 };
   for await (const page of store.pagesOfOwner(owner, PAGE)) {
     options.signal?.throwIfAborted();
     const kept = page.map((copies) => copies.filter((copy) => copy !== null));
@@ -91,8 +93,10 @@ async function openersOf(options: OpenersOptions, store: KeyStore, owner: OwnerI
       for (const recipient of recipients) add(counting, recipient, vault);
       const isRight = copies.every((copy) => copy.recipients.length === present.size);
       if (!isRight || recipients.size !== present.size || !isIn(recipients, present)) totals.toRewrap += 1;
-      if (![...recipients].some((recipient) => recovery.has(recipient))) totals.withoutRecovery += 1;
-      if (![...recipients].some((recipient) => present.has(recipient))) totals.openedByNobody += 1;
+      const hasKms = copies.some(({ kms }) => kms !== undefined);
+      if (hasKms) totals.openedByKms += 1;
+      if (!hasKms && ![...recipients].some((recipient) => recovery.has(recipient))) totals.withoutRecovery += 1;
+      if (!hasKms && ![...recipients].some((recipient) => present.has(recipient))) totals.openedByNobody += 1;
       const isEverywhere = copies.length === page[at]?.length;
       if (!isEverywhere || copies.some((copy) => copy.recipients.length !== recipients.size)) totals.storesDiffer += 1;
     }

@@ -25,6 +25,7 @@ describe('settle', () => {
       VAULT_UNAVAILABLE: 'vault',
       CLOCK_DISAGREES: 'time',
       CLOCK_JUMPED: 'time',
+      KEY_STORE_BEHIND: 'time',
       LEDGER_BEHIND_VAULT: 'time',
       LEDGER_NEWER: 'time',
       LEDGER_REBUILT: 'time',
