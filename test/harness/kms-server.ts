@@ -23,7 +23,8 @@ export interface KmsServer {
   close(): Promise<void>;
 }
 
-export async function startKms(): Promise<KmsServer> {
+/** `services`: others of LocalStack, in the same process. */
+export async function startKms(services = 'kms'): Promise<KmsServer> {
   await ensureStep(localstack, () => undefined);
   const directory = await mkdtemp(join(tmpdir(), 'moraine-kms-'));
   const port = await freePort();
@@ -35,7 +36,7 @@ export async function startKms(): Promise<KmsServer> {
       HOME: directory,
       PYTHONPATH: SHIM,
       GATEWAY_LISTEN: `127.0.0.1:${port}`,
-      SERVICES: 'kms',
+      SERVICES: services,
       DISABLE_EVENTS: '1',
       SKIP_SSL_CERT_DOWNLOAD: '1',
       FILESYSTEM_ROOT: directory,
