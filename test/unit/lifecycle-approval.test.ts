@@ -78,10 +78,12 @@ describe('what is required', () => {
     installation: { id: 'i', environment: name },
   });
   const required = (ctx: Context) => APPROVAL_KINDS.filter((kind) => isApprovalRequired(ctx, kind));
-  const always = ['exception', 'early-purge', 'reschedule', 'offboard'];
+  const always = ['exception', 'early-purge', 'reschedule', 'offboard', 'migrate'];
 
-  test('in production everything but the review of each purge; elsewhere only what always is', () => {
-    expect(required(environment('production'))).toEqual(APPROVAL_KINDS.filter((kind) => kind !== 'purge'));
+  test('in production everything but the review of each purge and retrievals; elsewhere only what always is', () => {
+    expect(required(environment('production'))).toEqual(
+      APPROVAL_KINDS.filter((kind) => kind !== 'purge' && kind !== 'retrieve'),
+    );
     expect(required(environment('non-production'))).toEqual(always);
     expect(required(environment('sandbox'))).toEqual(always);
     const { approvals: _, ...bare } = environment('production');
@@ -97,6 +99,7 @@ describe('what is required', () => {
       'purge',
       'reschedule',
       'offboard',
+      'migrate',
     ]);
   });
 });
