@@ -187,8 +187,12 @@ test('a life: by plan and kind, on completion, tickets with comments and files, 
   for (const ticket of back) expect(ticket).toEqual(tickets.get(ticket['_id']));
   expect(documentsIn('back/comments.bson')).toHaveLength(3 * back.length);
   expect(documentsIn('back/comments.bson')).toContainEqual(comment(String(back[0]?.['_id']), 'globex', 1));
-  const attached = readdirSync(join(world.folder, 'back/attachments'));
-  expect(attached.map((file) => readFileSync(join(world.folder, 'back/attachments', file), 'utf8')).sort()).toEqual(
+  const folder = join(world.folder, 'back/attachments', archive?.id ?? '');
+  expect(
+    readdirSync(folder)
+      .map((file) => readFileSync(join(folder, file), 'utf8'))
+      .sort(),
+  ).toEqual(
     back
       .filter(({ files }) => files.length > 0)
       .flatMap(({ _id }) => [`log of ${_id}`, `screenshot of ${_id}`])

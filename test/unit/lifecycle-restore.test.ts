@@ -224,6 +224,17 @@ test('every copy is void: nothing is written, and it ends well', async () => {
   expect(target.calls).toEqual(['finish']);
 });
 
+test('a file of which no tree hash is known, after a rebuild: its signed manifest says what it is', async () => {
+  put('one');
+  const { stored } = await run();
+  if (stored === null) throw new Error('A stored archive was expected.');
+  await change({ stored: { ...stored, treeHash: '' } });
+  await retrieved();
+  const told = new Told();
+  await restore(told);
+  expect(told.ids).toEqual(['one']);
+});
+
 test('of two that are ready the newest is read; one that still waits stops nobody', async () => {
   put('a');
   const { _id: archive, vault, stored } = await run();
