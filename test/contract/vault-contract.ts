@@ -368,7 +368,8 @@ export function vaultContract(name: string, build: () => Promise<VaultWorld>): v
     test('asking for a retrieval, the reply lost: its job is found by the mark, another mark finds none that was never asked for', async () => {
       const { stored } = await store(port, location, bytesOf(30, 31));
       const find = (mark: string) => port.findRetrieval(location, stored.vaultArchiveId, null, mark);
-      expect(await find('mark-1')).toBe(null);
+      // What is read at once needs no job: it is there without having been asked for.
+      if (world.asksByHead !== true) expect(await find('mark-1')).toBe(null);
       await world.fail(location, 'requestRetrieval', 'lost-reply', world.tries.requestRetrieval);
       await port.requestRetrieval(location, stored.vaultArchiveId, 'standard', null, 'mark-1').catch(() => undefined);
       const jobId = await find('mark-1');
