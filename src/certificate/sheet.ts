@@ -53,8 +53,10 @@ function statementOf({ archive, records, owner, customer, fields, what, copies }
     return `The archive named below, with ${counted(records['archived'] ?? 0, 'record')} ${of}, was destroyed. ${places} of it that existed went at the place and time given here, and the only key that opened it was destroyed.`;
   }
   if (fields !== undefined)
-    return `Fields of ${counted(records['treated'] ?? 0, 'record')} ${of} were removed or replaced in place.`;
-  return `${counted(records['deleted'] ?? 0, 'record')} ${of} ${(records['deleted'] ?? 0) === 1 ? 'was' : 'were'} deleted. No archive of them was made.`;
+    return `Fields of ${counted(records['treated'] ?? 0, 'record')} ${of}, were removed or replaced in place.`;
+  const deleted = records['deleted'] ?? 0;
+  const [were, them] = deleted === 1 ? ['was', 'it'] : ['were', 'them'];
+  return `${counted(deleted, 'record')} ${of}, ${were} deleted. No archive of ${them} was made.`;
 }
 
 function whatWentSection(body: CertificateBody): SheetSection {

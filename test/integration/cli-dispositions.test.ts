@@ -94,7 +94,10 @@ test('delete: what is due goes without a vault, with a certificate that anyone c
   expect((await all('logs')).map(({ _id }) => _id)).toEqual(['c']);
   const [certificate] = await ledger().collection('certificates').find({ policy: 'logs' }).toArray();
   const shown = await world.moraine('certificate', 'show', String(certificate?._id));
-  expect(shown.stdout).toContain('1 records, deleted without an archive');
+  expect(shown.stdout).toMatch(
+    /^1 record of customer \w+, whose owner is acme, was deleted\. No archive of it was made\.$/m,
+  );
+  expect(shown.stdout).toMatch(/^ +Records +1 taken; 1 deleted from the source$/m);
   expect((await world.moraine('certificate', 'verify')).exitCode).toBe(0);
   expect(await run('logs')).toMatchObject({ disposed: [], totals: { deleted: 0, selected: 0 } });
   expect(await ledger().collection('archives').countDocuments({ policy: 'logs' })).toBe(0);
@@ -157,9 +160,12 @@ describe('treat in place', () => {
     expect(JSON.stringify([certificates, await ledger().collection('audit').find({}).toArray()])).not.toMatch(
       /jo@example|kim@example|lee@example/i,
     );
-    expect((await world.moraine('certificate', 'show', String(certificates[0]?._id))).stdout).toMatch(
-      /fields of 1 records, treated in place: .*mail \(pseudonymise\)/,
+    const { stdout } = await world.moraine('certificate', 'show', String(certificates[0]?._id));
+    expect(stdout).toMatch(
+      /^Fields of 1 record of customer \w+, whose owner is acme, were removed or replaced in place\.$/m,
     );
+    for (const how of ['mail: replaced by a pseudonym', 'notes.text: replaced by a fixed text', 'phone: removed'])
+      expect(stdout).toMatch(new RegExp(`^ +Field +${how}$`, 'm'));
     expect((await world.moraine('audit', 'verify', '--json')).json).toMatchObject({ ok: true });
   }, 120_000);
 });
