@@ -11,7 +11,12 @@ const bodySchema = z.looseObject({
   records: z.record(z.string(), z.number()),
   merkleRoot: z.string(),
   dueAt: z.string().optional(),
-  file: z.looseObject({ treeHash: z.string(), vaultArchiveId: z.string(), bytes: z.number() }).optional(),
+  copies: z.array(
+    z.looseObject({
+      ...{ treeHash: z.string(), vaultArchiveId: z.string(), bytes: z.number() },
+      deleted: z.looseObject({ acceptedAt: z.iso.datetime(), confirmedByInventoryOf: z.iso.datetime() }),
+    }),
+  ),
   audit: z.object({ seq: z.number(), hash: z.string() }).nullable(),
 });
 export type CertificateBody = z.output<typeof bodySchema>;
@@ -78,11 +83,13 @@ function certificateProblems(
   };
   claim(isSigned, 'its signature does not hold');
   claim(body.owner === archive.owner && body.customer === archive.customer, 'it names another party');
-  claim(body.file?.vaultArchiveId === stored?.vaultArchiveId, 'it names another file');
+  // Nothing is moved to another vault in these worlds: there was one copy.
+  const [copy, ...more] = body.copies;
+  claim(copy?.vaultArchiveId === stored?.vaultArchiveId && more.length === 0, 'it names another file');
   claim(sameCounts(body.records, archive.outcomes), 'its counts are not those of the archive');
   if (opened == null) return problems;
   claim(body.merkleRoot === opened.merkleRoot, 'its Merkle root is not that of the records');
-  claim(body.file?.treeHash === opened.treeHash, 'its tree hash is not that of the file');
+  claim(copy?.treeHash === opened.treeHash, 'its tree hash is not that of the file');
   claim(body.records['archived'] === opened.records.length, 'it counts other records than the file held');
   return problems;
 }
