@@ -22,11 +22,14 @@ const copySchema = z.looseObject({
   bytes: z.number(),
   treeHash: z.string(),
   storedAt: instant,
-  verified: z.looseObject({ level: z.string(), at: instant.nullable() }),
+  /** Missing for a copy that was left behind when its archive moved. */
+  verified: z.looseObject({ level: z.string(), at: instant.nullable() }).optional(),
   deleted: z.looseObject({
     requestedAt: instant.nullable(),
-    acceptedAt: instant,
+    /** null: no reply came; the inventory says that it went. */
+    acceptedAt: instant.nullable(),
     requestId: z.string().nullable(),
+    approval: z.string().nullable().optional(),
     confirmedByInventoryOf: instant,
   }),
 });

@@ -187,9 +187,14 @@ function copySection(copy: CertifiedCopy, at: number, of: number): SheetSection 
       { label: 'Size', text: `${NUMBER.format(bytes)} bytes` },
       { label: 'SHA-256 tree hash', text: treeHash, isExact: true },
       { label: 'Stored', text: when(storedAt) },
-      { label: 'Verified', text: `by ${verified.level}${verified.at === null ? '' : `, ${when(verified.at)}`}` },
+      ...(verified === undefined
+        ? []
+        : [{ label: 'Verified', text: `by ${verified.level}${verified.at === null ? '' : `, ${when(verified.at)}`}` }]),
       ...(deleted.requestedAt === null ? [] : [{ label: 'Delete requested', text: when(deleted.requestedAt) }]),
-      { label: 'Delete accepted', text: when(deleted.acceptedAt) },
+      ...(deleted.approval == null
+        ? []
+        : [{ label: 'Deleted by', text: `approval ${deleted.approval}`, isExact: true }]),
+      ...(deleted.acceptedAt === null ? [] : [{ label: 'Delete accepted', text: when(deleted.acceptedAt) }]),
       ...(deleted.requestId === null ? [] : [{ label: 'Request id', text: deleted.requestId, isExact: true }]),
       { label: 'Proved gone', text: `by the inventory of ${when(deleted.confirmedByInventoryOf)}` },
     ],

@@ -176,6 +176,9 @@ test('purged in the new place: the certificate names both, and is signed', async
     approval: expect.stringMatching(/^ap-/),
     confirmedByInventoryOf: expect.any(String),
   });
+  const { stdout } = await world.moraine('certificate', 'show', id);
+  expect(stdout).toContain('All 2 copies of it that existed went');
+  expect(stdout.slice(stdout.indexOf('Copy 2 of 2, and its end'))).toMatch(/^ +Deleted by +approval ap-/m);
   expect(await world.moraine('certificate', 'verify', id)).toMatchObject({ exitCode: 0 });
   expect(await world.moraine('audit', 'verify')).toMatchObject({ exitCode: 0 });
 }, 60_000);
