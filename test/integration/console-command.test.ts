@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { z } from 'zod';
+import { QUEUE_NAMES } from '../../jobs/queues.ts';
 import { ask, json } from '../browser/ask.ts';
 import { type CliWorld, openCliWorld } from '../harness/cli.ts';
 import { dropKeys } from '../harness/drop-names.ts';
@@ -48,7 +49,7 @@ it('prints its address, shows what the ledger holds, sees the queues, and ends a
   const seen = overview.parse(await json(url, '/api/overview'));
   expect(seen.oldestRecords).toMatchObject([{ policy: 'calls' }]);
   expect(seen.oldestRecords[0]?.overdueSeconds).toBeGreaterThan(0);
-  expect(seen.queues.length).toBe(7);
+  expect(seen.queues.length).toBe(QUEUE_NAMES.length);
   expect(seen.queues.every(({ jobs }) => jobs !== null)).toBe(true);
   expect(JSON.parse((await ask(url, '/readyz')).text)).toEqual({ ready: true, mongodb: 'ok', redis: 'ok' });
   // A reader that keeps its connection open must not hold the end up.
