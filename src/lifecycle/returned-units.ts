@@ -81,14 +81,27 @@ export async function onlyReturned(
   child: ChildShape,
   children: readonly ChildRecord[],
 ): Promise<readonly ChildRecord[]> {
-  const hmac = await context.keys.hmacFor(of.owner);
-  const codes = children.map((one) => childCode(hmac, child.collection, one));
-  const returned = await amongReturned(context.store, of.saidBy, codes);
   const { owner, customer, policy } = of;
+  const hmac = await context.keys.hmacFor(owner);
+  const sort = async (some: readonly ChildRecord[]) => {
+    const codes = some.map((one) => childCode(hmac, child.collection, one));
+    const returned = await amongReturned(context.store, of.saidBy, codes);
+    return Map.groupBy(some, (_, at) => returned.has(at));
+  };
+  const first = await sort(children);
+  const doubtful = first.get(false) ?? [];
+  // Read once more: what arrived with other bits than were sent is no other child.
+  const ids = doubtful.map(({ idBytes }) => idBytes);
+  const now = doubtful.length === 0 ? new Map() : await context.source.readByIds(child.collection, ids);
+  const second = await sort(
+    doubtful.flatMap((one) => {
+      const there = now.get(one.key);
+      return there === undefined ? [] : [{ ...one, raw: there.raw }];
+    }),
+  );
   const scope = { namespace: child.collection, owner, customer, policy };
-  for (const [at, one] of children.entries())
-    if (!returned.has(at)) await quarantineRecord(context, scope, one, NOT_RETURNED);
-  return children.filter((_, at) => returned.has(at));
+  for (const one of second.get(false) ?? []) await quarantineRecord(context, scope, one, NOT_RETURNED);
+  return [...(first.get(true) ?? []), ...(second.get(true) ?? [])];
 }
 
 function childCode(

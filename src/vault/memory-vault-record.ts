@@ -1,5 +1,5 @@
 /** One vault of the fake: what it holds, what it held, and its jobs. */
-import { randomBytes } from 'node:crypto';
+import { hash, randomBytes } from 'node:crypto';
 import { MIB, treeHash as treeHashOf } from '../archive/tree-hash.ts';
 import { MoraineError } from '../errors.ts';
 import { describeIntent } from './intent.ts';
@@ -65,7 +65,7 @@ export class MemoryVaultRecord {
 
   store(bytes: Uint8Array, description: string, now: Date): MemoryArchive {
     const archive: MemoryArchive = {
-      vaultArchiveId: randomBytes(104).toString('base64url').slice(0, ARCHIVE_ID_CHARACTERS),
+      vaultArchiveId: this.#nextId(),
       bytes: Uint8Array.from(bytes),
       treeHash: treeHashOf(bytes),
       description,
@@ -76,6 +76,15 @@ export class MemoryVaultRecord {
     };
     this.#archives.set(archive.vaultArchiveId, archive);
     return archive;
+  }
+
+  /** Like the service's ids to look at, and the same each time: lists are in their order, and simulated lives are lived again. */
+  #nextId(): string {
+    const name = [this.name, this.#createdAt.getTime(), this.#archives.size].join('\u0000');
+    return [0, 1]
+      .map((half) => hash('sha512', `${half}${name}`, 'base64url'))
+      .join('')
+      .slice(0, ARCHIVE_ID_CHARACTERS);
   }
 
   addJob(job: MemoryJob): string {
