@@ -3,7 +3,7 @@ import { hash, randomBytes } from 'node:crypto';
 import { MIB, treeHash as treeHashOf } from '../archive/tree-hash.ts';
 import { MoraineError } from '../errors.ts';
 import { describeIntent } from './intent.ts';
-import type { ByteRange, JobState, UploadIntent } from './port.ts';
+import type { ByteRange, JobState, UploadIntent, VaultLocation } from './port.ts';
 
 export interface MemoryArchive {
   readonly vaultArchiveId: string;
@@ -54,11 +54,14 @@ export class MemoryVaultRecord {
   tags: Readonly<Record<string, string>>;
   readonly #uploads = new Map<string, MemoryUpload>();
   readonly #jobs = new Map<string, MemoryJob>();
+  /** Without the installation, whose id is another one in each life. */
+  readonly #whose: readonly string[];
   readonly #createdAt: Date;
   readonly #archives = new Map<string, MemoryArchive>();
 
-  constructor(name: string, tags: Readonly<Record<string, string>>, createdAt: Date) {
+  constructor({ key, name, owner, customer }: VaultLocation, tags: Readonly<Record<string, string>>, createdAt: Date) {
     this.name = name;
+    this.#whose = [key, owner, customer];
     this.tags = tags;
     this.#createdAt = createdAt;
   }
@@ -80,7 +83,7 @@ export class MemoryVaultRecord {
 
   /** Like the service's ids to look at, and the same each time: lists are in their order, and simulated lives are lived again. */
   #nextId(): string {
-    const name = [this.name, this.#createdAt.getTime(), this.#archives.size].join('\u0000');
+    const name = [...this.#whose, this.#createdAt.getTime(), this.#archives.size].join('\u0000');
     return [0, 1]
       .map((half) => hash('sha512', `${half}${name}`, 'base64url'))
       .join('')

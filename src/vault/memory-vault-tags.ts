@@ -47,7 +47,7 @@ export function ensureMemoryVault(
   if (found === undefined) {
     if (vaults.size >= VAULTS_MAX)
       throw new MoraineError('VAULT_LIMIT', `Vault ${location.name} would be one more than the account may hold.`);
-    vaults.set(location.name, new MemoryVaultRecord(location.name, allTags(wanted), now));
+    vaults.set(location.name, new MemoryVaultRecord(location, allTags(wanted), now));
     return;
   }
   const tagged = taggedAs(found.tags, wanted, location);

@@ -110,7 +110,7 @@ export class MemoryVault implements VaultPort {
 
   /** A vault or archive that somebody else put there, past all checks of ours. */
   plantVault(location: VaultLocation, tags: Readonly<Record<string, string>>): void {
-    this.#vaults.set(location.name, new MemoryVaultRecord(location.name, tags, this.now()));
+    this.#vaults.set(location.name, new MemoryVaultRecord(location, tags, this.now()));
   }
 
   tagsOf(location: VaultLocation): Readonly<Record<string, string>> {
