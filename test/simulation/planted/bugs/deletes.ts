@@ -275,12 +275,17 @@ export const DELETE_BUGS: readonly PlantedBug[] = [
   {
     name: 'restored record written over',
     promise: 2,
-    what: 'A restore replaces what the application has inserted again (a bug of the adapter).',
+    what: 'A restore replaces what the application has inserted again: it does not look, and nor does the adapter.',
     patches: [
       {
         file: 'src/source/memory-source.ts',
         find: 'if (documents.has(key)) existing.push(key);\n      else documents.set(key',
         replace: 'if (documents.has(key)) existing.push(key);\n      documents.set(key',
+      },
+      {
+        file: 'src/lifecycle/restore-conflicts.ts',
+        find: 'if (found === undefined) absent.push(raw);',
+        replace: `if (is !== 'same') absent.push(raw);`,
       },
     ],
     caughtBy: ['source-overwritten'],
