@@ -213,21 +213,6 @@ export const PERIOD_BUGS: readonly PlantedBug[] = [
       }),
   },
   {
-    name: 'key put back over its tombstone',
-    promise: 4,
-    what: 'The key of an attempt that is over is stored again by a call that arrives late.',
-    patches: [
-      {
-        file: 'src/keys/key-store.ts',
-        find: `? (await archiveKeys(store).insert(tombstone)) === 'inserted'`,
-        replace: '? true',
-      },
-    ],
-    caughtBy: ['work-not-finished'],
-    life: (seed) =>
-      life(seed, { aims: [{ call: 'key store archiveKeys.insert', fault: { kind: 'late', ms: 5 * MINUTE_MS } }] }),
-  },
-  {
     name: 'destroyed key removed without a trace',
     promise: 4,
     what: 'Storing a key takes the place of a tombstone.',
