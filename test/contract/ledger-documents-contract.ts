@@ -372,15 +372,15 @@ export function ledgerDocumentsContract(name: string, open: () => Promise<Prepar
         expect(await all(findCertificates(store, { archive: id.archive('a2') }))).toEqual([]);
       });
 
-      it('twenty at once, ten of them twice: numbers from 1 without a gap, each in the text that was signed', async () => {
-        const names = Array.from({ length: 10 }, (_, at) => `a${at}`);
+      it('ten at once, five of them twice: numbers from 1 without a gap, each in the text that was signed', async () => {
+        const names = Array.from({ length: 5 }, (_, at) => `a${at}`);
         const write = (number: number) => saying(JSON.stringify({ number }))();
         await Promise.all([...names, ...names].map((name) => keepCertificate(store, clock, about(name), write)));
         const kept = await all(findCertificates(store));
         expect(kept.map(({ number }) => number)).toEqual(names.map((_, at) => at + 1));
         expect(kept.map(({ body }) => JSON.parse(body).number)).toEqual(kept.map(({ number }) => number));
-        expect(new Set(kept.map(({ _id }) => _id)).size).toBe(10);
-      });
+        expect(new Set(kept.map(({ _id }) => _id)).size).toBe(5);
+      }, 180_000);
 
       it('a worker that is cut while it signs takes no number, and one that slept finds its number taken', async () => {
         const cut = async () => {
